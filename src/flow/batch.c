@@ -1,0 +1,216 @@
+#include "flow/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Open addressing, linear probing. A slot holds code + 1 (0 = empty) and a piece of the hash, so
+ * that most misses do not touch the address. Rows come in runs of the same few exporters and shapes,
+ * so those tables are searched through a small hash of the same kind. */
+struct slot {
+    uint32_t tag, code1;
+};
+struct batch_index {
+    struct slot *addr;
+    uint32_t     addr_mask;
+    struct slot  exporter[65536];
+    struct slot  shape[8192];
+};
+
+static _Atomic uint64_t next_id = 1;
+
+static void batch_destroy(struct flow_batch *b)
+{
+    uint32_t n_shapes = b->shapes != NULL ? atomic_load(&b->n_shapes) : 0;
+
+    flow_batch_seal(b);
+    for (uint32_t i = 0; i < n_shapes; i++)
+        shape_unref(b->shapes[i]);
+    for (unsigned c = 0; c < COL_N; c++)
+        free(b->col[c]);
+    free(b->addrs);
+    free(b->shapes);
+    free(b->exporters);
+    free(b->extra_off);
+    free(b->extra_len);
+    free(b->extra_octets);
+    free(b->options);
+    free(b->opt_octets);
+    free(b);
+}
+
+int flow_batch_new(struct flow_batch **out)
+{
+    struct flow_batch *b = calloc(1, sizeof *b);
+    bool ok = b != NULL;
+
+    *out = NULL;
+    if (!ok)
+        return ERR_NOMEM;
+    /* calloc of large pieces is lazy: pages cost memory only when rows reach them */
+    for (unsigned c = 0; c < COL_N; c++) {
+        b->col[c] = calloc(BATCH_ROWS, col_info[c].bits / 8u);
+        ok &= b->col[c] != NULL;
+    }
+    b->addrs = calloc(BATCH_MAX_ADDRS, sizeof *b->addrs);
+    b->shapes = calloc(BATCH_MAX_SHAPES, sizeof *b->shapes);
+    b->exporters = calloc(BATCH_MAX_EXPORTERS, sizeof *b->exporters);
+    b->extra_off = calloc(BATCH_ROWS, sizeof *b->extra_off);
+    b->extra_len = calloc(BATCH_ROWS, sizeof *b->extra_len);
+    b->extra_octets = calloc(1, BATCH_EXTRA_OCTETS);
+    b->options = calloc(BATCH_MAX_OPTIONS, sizeof *b->options);
+    b->opt_octets = calloc(1, BATCH_OPTION_OCTETS);
+    b->index = calloc(1, sizeof *b->index);
+    ok &= b->addrs != NULL && b->shapes != NULL && b->exporters != NULL && b->extra_off != NULL &&
+          b->extra_len != NULL && b->extra_octets != NULL && b->options != NULL &&
+          b->opt_octets != NULL && b->index != NULL;
+    if (ok) {
+        b->index->addr_mask = (1u << 15) - 1;
+        b->index->addr = calloc(b->index->addr_mask + 1u, sizeof *b->index->addr);
+        ok = b->index->addr != NULL;
+    }
+    if (!ok) {
+        batch_destroy(b);
+        return ERR_NOMEM;
+    }
+    atomic_init(&b->refs, 1);
+    b->id = atomic_fetch_add(&next_id, 1);
+    atomic_init(&b->n_addrs, 1); /* code 0 is :: */
+    *out = b;
+    return ERR_OK;
+}
+
+struct flow_batch *flow_batch_ref(struct flow_batch *b)
+{
+    atomic_fetch_add_explicit(&b->refs, 1, memory_order_relaxed);
+    return b;
+}
+
+void flow_batch_unref(struct flow_batch *b)
+{
+    if (b != NULL && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1)
+        batch_destroy(b);
+}
+
+void flow_batch_seal(struct flow_batch *b)
+{
+    if (b->index != NULL)
+        free(b->index->addr);
+    free(b->index);
+    b->index = NULL;
+}
+
+static bool grow_addr_index(struct batch_index *ix)
+{
+    uint32_t mask = ix->addr_mask * 2 + 1;
+    struct slot *s = calloc((size_t)mask + 1, sizeof *s);
+
+    if (s == NULL)
+        return false;
+    for (uint32_t i = 0; i <= ix->addr_mask; i++) {
+        uint32_t at = ix->addr[i].tag & mask;
+        if (ix->addr[i].code1 == 0)
+            continue;
+        while (s[at].code1 != 0)
+            at = (at + 1) & mask;
+        s[at] = ix->addr[i];
+    }
+    free(ix->addr);
+    ix->addr = s;
+    ix->addr_mask = mask;
+    return true;
+}
+
+uint32_t flow_batch_addr(struct flow_batch *b, const struct addr *a)
+{
+    struct batch_index *ix = b->index;
+    uint32_t tag = (uint32_t)addr_hash(a), n, at;
+
+    if (addr_is_zero(a))
+        return 0;
+    for (at = tag & ix->addr_mask; ix->addr[at].code1 != 0; at = (at + 1) & ix->addr_mask)
+        if (ix->addr[at].tag == tag && addr_cmp(&b->addrs[ix->addr[at].code1 - 1], a) == 0)
+            return ix->addr[at].code1 - 1;
+    n = atomic_load_explicit(&b->n_addrs, memory_order_relaxed);
+    if (n >= BATCH_MAX_ADDRS)
+        return UINT32_MAX;
+    if (n > ix->addr_mask / 2) {
+        if (!grow_addr_index(ix))
+            return UINT32_MAX;
+        for (at = tag & ix->addr_mask; ix->addr[at].code1 != 0;)
+            at = (at + 1) & ix->addr_mask;
+    }
+    ix->addr[at] = (struct slot){ tag, n + 1 };
+    b->addrs[n] = *a;
+    atomic_store_explicit(&b->n_addrs, n + 1, memory_order_release);
+    return n;
+}
+
+uint32_t flow_batch_shape(struct flow_batch *b, const struct shape *s)
+{
+    struct slot *t = b->index->shape;
+    uint32_t tag = (uint32_t)s->hash, at, n = atomic_load_explicit(&b->n_shapes, memory_order_relaxed);
+
+    for (at = tag & 8191; t[at].code1 != 0; at = (at + 1) & 8191)
+        if (t[at].tag == tag && shape_equal(b->shapes[t[at].code1 - 1], s))
+            return t[at].code1 - 1;
+    if (n >= BATCH_MAX_SHAPES)
+        return UINT32_MAX;
+    t[at] = (struct slot){ tag, n + 1 };
+    b->shapes[n] = shape_ref(s);
+    atomic_store_explicit(&b->n_shapes, n + 1, memory_order_release);
+    return n;
+}
+
+static bool exporter_equal(const struct exporter_key *a, const struct exporter_key *b)
+{
+    return addr_cmp(&a->addr, &b->addr) == 0 && a->domain == b->domain &&
+           a->version == b->version && a->import == b->import;
+}
+
+uint32_t flow_batch_exporter(struct flow_batch *b, const struct exporter_key *k)
+{
+    struct slot *t = b->index->exporter;
+    uint32_t n = atomic_load_explicit(&b->n_exporters, memory_order_relaxed), at;
+    uint64_t h = addr_hash(&k->addr) + k->domain * 0x9e3779b97f4a7c15u + k->version * 0xff51u +
+                 k->import * 0xc4ceb9feu;
+    uint32_t tag = (uint32_t)(h ^ h >> 32);
+
+    for (at = tag & 65535; t[at].code1 != 0; at = (at + 1) & 65535)
+        if (t[at].tag == tag && exporter_equal(&b->exporters[t[at].code1 - 1], k))
+            return t[at].code1 - 1;
+    if (n >= BATCH_MAX_EXPORTERS)
+        return UINT32_MAX;
+    t[at] = (struct slot){ tag, n + 1 };
+    b->exporters[n] = *k;
+    atomic_store_explicit(&b->n_exporters, n + 1, memory_order_release);
+    return n;
+}
+
+void flow_batch_publish(struct flow_batch *b, uint32_t k, uint64_t used)
+{
+    uint64_t was = atomic_load_explicit(&b->used, memory_order_relaxed);
+
+    if ((was | used) != was)
+        atomic_store_explicit(&b->used, was | used, memory_order_release);
+    atomic_store_explicit(&b->n, atomic_load_explicit(&b->n, memory_order_relaxed) + k,
+                          memory_order_release);
+}
+
+int flow_batch_option(struct flow_batch *b, uint32_t exporter, uint32_t shape, int64_t received_ms,
+                      const uint8_t *octets, size_t len)
+{
+    uint32_t n = atomic_load_explicit(&b->n_options, memory_order_relaxed);
+
+    if (n >= BATCH_MAX_OPTIONS || len > BATCH_OPTION_OCTETS - b->opt_used)
+        return ERR_FULL;
+    if (len > 0)
+        memcpy(b->opt_octets + b->opt_used, octets, len);
+    b->options[n] = (struct option_row){ .received_ms = received_ms,
+                                         .off = b->opt_used,
+                                         .len = (uint32_t)len,
+                                         .exporter = (uint16_t)exporter,
+                                         .shape = (uint16_t)shape };
+    b->opt_used += (uint32_t)len;
+    atomic_store_explicit(&b->n_options, n + 1, memory_order_release);
+    return ERR_OK;
+}

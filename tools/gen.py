@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Make the C tables of src/gen and the reference pages of docs/reference from data/*.csv.
+
+usage: gen.py ROOT           write what changed
+       gen.py ROOT --check   write nothing; exit 1 and name each file that would change
+"""
+import csv
+import pathlib
+import sys
+
+ROOT = pathlib.Path(sys.argv[1])
+NOTE = "GENERATED from data/%s by tools/gen.py. Do not edit."
+
+
+def rows(name):
+    path = ROOT / "data" / name
+    with open(path, newline="", encoding="utf-8") as f:
+        return list(csv.DictReader(f))
+
+
+def c_str(s):
+    return '"' + s.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def header(guard, src, floor_note, body):
+    return (f"/* {NOTE % src}\n * {floor_note} */\n#ifndef {guard}\n#define {guard}\n\n"
+            f"{body}\n#endif\n")
+
+
+def page(title, src, intro, head, table):
+    cell = lambda v: str(v).replace("|", "\\|")
+    out = [f"# {title}", "", f"<!-- {NOTE % src} -->", "", intro, "",
+           "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    out += ["| " + " | ".join(cell(v) for v in r) + " |" for r in table]
+    return "\n".join(out) + "\n"
+
+
+def columns():
+    cs = rows("columns.csv")
+    enum = "".join(f"    COL_{r['name'].upper()}, /* {r['doc']} */\n" for r in cs)
+    body = ("#include <stdint.h>\n\nenum col {\n" + enum + "    COL_N,\n"
+            "    COL_NONE = 255 /* no column: the element lives in the extras */\n};\n\n"
+            "enum col_kind { COL_KIND_UINT, COL_KIND_TIME, COL_KIND_ADDR };\n\n"
+            "struct col_info {\n    const char *name;       /* file format and code */\n"
+            "    const char *short_name; /* query language and lists; \"\" = not offered there */\n"
+            "    const char *doc;\n    uint8_t kind;  /* enum col_kind */\n"
+            "    uint8_t bits;  /* width in a batch: 8, 16, 32, 64 */\n"
+            "    uint8_t zone;  /* 1: min and max are kept per block */\n};\n\n"
+            "extern const struct col_info col_info[COL_N];\n")
+    h = header("WEIR_GEN_COLUMNS_H", "columns.csv", "Floor 1. The core columns of a flow record.", body)
+    c = f"/* {NOTE % 'columns.csv'} */\n#include \"gen/columns.h\"\n\nconst struct col_info col_info[COL_N] = {{\n"
+    for r in cs:
+        c += (f"    [COL_{r['name'].upper()}] = {{ {c_str(r['name'])}, {c_str(r['short'])}, {c_str(r['doc'])},"
+              f" COL_KIND_{r['kind'].upper()}, {r['bits']}, {r['zone']} }},\n")
+    c += "};\n"
+    doc = page("Columns", "columns.csv",
+               "The columns into which Weir normalises every flow record for asking. "
+               "What has no column is kept as it came and is asked for by element name.",
+               ["column", "in queries", "bits", "meaning"],
+               [(r["name"], r["short"] or "–", r["bits"], r["doc"]) for r in cs])
+    return {"src/gen/columns.h": h, "src/gen/columns.c": c, "docs/reference/columns.md": doc}
+
+
+def fieldmap():
+    fs = rows("fieldmap.csv")
+    convs = []
+    for r in fs:
+        if r["conv"] not in convs:
+            convs.append(r["conv"])
+    body = ("#include <stddef.h>\n#include <stdint.h>\n\n"
+            "/* How octets become a column value; see decode/plan.h for each. */\nenum conv {\n    CONV_NONE,\n"
+            + "".join(f"    CONV_{v.upper()},\n" for v in convs) + "    CONV_N\n};\n\n"
+            "/* One element that can fill one column. Where a template holds several elements for one column,\n"
+            " * the lowest rank that is present (for counters: present and not zero) gives it. */\n"
+            "struct fmap {\n    uint32_t pen;\n    uint16_t id;\n    uint8_t col;  /* enum col */\n"
+            "    uint8_t conv; /* enum conv */\n    uint8_t min, max; /* legal lengths, octets */\n"
+            "    uint8_t rank;\n};\n\nextern const struct fmap fmap_table[];\nextern const size_t fmap_count;\n")
+    h = header("WEIR_GEN_FIELDMAP_H", "fieldmap.csv", "Floor 1. Which element fills which column.", body)
+    c = f"/* {NOTE % 'fieldmap.csv'} */\n#include \"gen/fieldmap.h\"\n\n#include \"gen/columns.h\"\n\n"
+    c += "/* sorted by (pen, id) */\nconst struct fmap fmap_table[] = {\n"
+    for r in sorted(fs, key=lambda r: (int(r["pen"]), int(r["id"]), int(r["rank"]))):
+        c += (f"    {{ {r['pen']}, {r['id']}, COL_{r['column'].upper()}, CONV_{r['conv'].upper()},"
+              f" {r['min']}, {r['max']}, {r['rank']} }}, /* {r['name']} */\n")
+    c += "};\nconst size_t fmap_count = sizeof fmap_table / sizeof fmap_table[0];\n"
+    return {"src/gen/fieldmap.h": h, "src/gen/fieldmap.c": c}
+
+
+def elements():
+    es = rows("elements.csv")
+    types = ["octetArray", "unsigned8", "unsigned16", "unsigned32", "unsigned64", "signed8", "signed16",
+             "signed32", "signed64", "float32", "float64", "boolean", "macAddress", "string",
+             "dateTimeSeconds", "dateTimeMilliseconds", "dateTimeMicroseconds", "dateTimeNanoseconds",
+             "ipv4Address", "ipv6Address", "basicList", "subTemplateList", "subTemplateMultiList"]
+    def cname(t):
+        out = "".join("_" + ch if ch.isupper() else ch.upper() for ch in t)
+        return "ELEM_" + out.upper()
+    body = ("#include <stddef.h>\n#include <stdint.h>\n\n"
+            "/* RFC 7011 section 6.1 and RFC 6313: abstract data types of elements. */\nenum elem_type {\n"
+            + "".join(f"    {cname(t)}, /* {t} */\n" for t in types) + "    ELEM_TYPE_N\n};\n\n"
+            "struct elem {\n    uint32_t pen;  /* 0 = IANA */\n    uint16_t id;\n    uint8_t type; /* enum elem_type */\n"
+            "    const char *name;\n    const char *semantics; /* IANA word, or \"\" */\n    const char *units; /* IANA word, or \"\" */\n};\n\n"
+            "extern const struct elem elem_table[];\nextern const size_t elem_count;\n")
+    h = header("WEIR_GEN_ELEMENTS_H", "elements.csv", "Floor 1. Information elements by enterprise and number.", body)
+    c = f"/* {NOTE % 'elements.csv'} */\n#include \"gen/elements.h\"\n\n/* sorted by (pen, id) */\nconst struct elem elem_table[] = {{\n"
+    es = sorted(es, key=lambda r: (int(r["pen"]), int(r["id"])))
+    for r in es:
+        c += f"    {{ {r['pen']}, {r['id']}, {cname(r['type'])}, {c_str(r['name'])}, {c_str(r['semantics'])}, {c_str(r['units'])} }},\n"
+    c += "};\nconst size_t elem_count = sizeof elem_table / sizeof elem_table[0];\n"
+    doc = page("Information elements", "elements.csv",
+               "The elements that Weir knows by name. Any other is kept too and is asked for as `ie(PEN/ID)`.",
+               ["enterprise", "id", "name", "type", "semantics", "units"],
+               [(r["pen"], r["id"], r["name"], r["type"], r["semantics"], r["units"]) for r in es])
+    return {"src/gen/elements.h": h, "src/gen/elements.c": c, "docs/reference/elements.md": doc}
+
+
+def options():
+    os_ = rows("options.csv")
+    cid = lambda n: "OPT_" + n.upper().replace(".", "_").replace("-", "_")
+    body = ("#include <stdint.h>\n\nenum opt {\n"
+            + "".join(f"    {cid(r['name'])}, /* {r['doc']} */\n" for r in os_) + "    OPT_N\n};\n\n"
+            "enum opt_type { OPT_TYPE_BOOL, OPT_TYPE_UINT, OPT_TYPE_SIZE, OPT_TYPE_DURATION, OPT_TYPE_TEXT,\n"
+            "                OPT_TYPE_ENUM, OPT_TYPE_LIST };\n\n"
+            "struct opt_info {\n    const char *name;  /* dotted path in the file; --name on the command line */\n"
+            "    uint8_t type;      /* enum opt_type */\n    const char *unit;  /* of the number: octets, ms, rows, ...; or \"\" */\n"
+            "    const char *def;   /* default, as text */\n    const char *min, *max; /* bounds as text, or \"\" */\n"
+            "    const char *words; /* OPT_TYPE_ENUM: allowed words, space separated */\n"
+            "    uint8_t reload;    /* 1: a SIGHUP applies it; 0: needs a restart */\n    const char *doc;\n};\n\n"
+            "extern const struct opt_info opt_info[OPT_N];\n")
+    h = header("WEIR_GEN_OPTIONS_H", "options.csv", "Floor 1. Every option of the configuration.", body)
+    c = f"/* {NOTE % 'options.csv'} */\n#include \"gen/options.h\"\n\nconst struct opt_info opt_info[OPT_N] = {{\n"
+    for r in os_:
+        c += (f"    [{cid(r['name'])}] = {{ {c_str(r['name'])}, OPT_TYPE_{r['type'].upper()}, {c_str(r['unit'])}, {c_str(r['default'])},\n"
+              f"        {c_str(r['min'])}, {c_str(r['max'])}, {c_str(r['words'])}, {r['reload']}, {c_str(r['doc'])} }},\n")
+    c += "};\n"
+    doc = page("Options", "options.csv",
+               "Every option of the YAML file; each is also `--NAME VALUE` on the command line of `weir serve`.",
+               ["option", "type", "unit", "default", "bounds", "reload", "meaning"],
+               [(f"`{r['name']}`", r["type"], r["unit"] or "–", f"`{r['default']}`" if r["default"] else "–",
+                 (r["words"] or (f"{r['min']} … {r['max']}" if r["min"] or r["max"] else "–")),
+                 "SIGHUP" if r["reload"] == "1" else "restart", r["doc"]) for r in os_])
+    return {"src/gen/options.h": h, "src/gen/options.c": c, "docs/reference/options.md": doc}
+
+
+def metrics():
+    ms = rows("metrics.csv")
+    cid = lambda n: "METRIC_" + n.upper()
+    body = ("#include <stdint.h>\n\nenum metric {\n"
+            + "".join(f"    {cid(r['name'])}, /* {r['doc']} */\n" for r in ms) + "    METRIC_N\n};\n\n"
+            "struct metric_info {\n    const char *name;   /* without the prefix weir_ */\n    const char *type;   /* counter or gauge */\n"
+            "    const char *labels; /* comma separated, or \"\" */\n    const char *doc;\n};\n\n"
+            "extern const struct metric_info metric_info[METRIC_N];\n")
+    h = header("WEIR_GEN_METRICS_H", "metrics.csv", "Floor 1. Every metric at /metrics.", body)
+    c = f"/* {NOTE % 'metrics.csv'} */\n#include \"gen/metrics.h\"\n\nconst struct metric_info metric_info[METRIC_N] = {{\n"
+    for r in ms:
+        c += f"    [{cid(r['name'])}] = {{ {c_str(r['name'])}, {c_str(r['type'])}, {c_str(r['labels'])}, {c_str(r['doc'])} }},\n"
+    c += "};\n"
+    doc = page("Metrics", "metrics.csv", "What `/metrics` shows, in Prometheus' text form.",
+               ["metric", "type", "labels", "meaning"],
+               [(f"`weir_{r['name']}`", r["type"], r["labels"] or "–", r["doc"]) for r in ms])
+    return {"src/gen/metrics.h": h, "src/gen/metrics.c": c, "docs/reference/metrics.md": doc}
+
+
+def main():
+    made = {}
+    for f in (columns, fieldmap, elements, options, metrics):
+        made.update(f())
+    drift = []
+    for name, text in made.items():
+        path = ROOT / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        drift.append(name)
+        if "--check" not in sys.argv:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for name in drift:
+        print("differs:" if "--check" in sys.argv else "wrote", name)
+    if drift and "--check" in sys.argv:
+        print("run: python3 tools/gen.py .")
+        sys.exit(1)
+
+
+main()
