@@ -63,7 +63,8 @@ struct plan {
     struct expr   *having;   /* NULL = none; see struct having for its leaves */
     bool           has_having;
 
-    int64_t step_ms;         /* > 0: series over the ranking's top keys, or of the total */
+    int64_t step_ms;         /* > 0: series over the ranking's top keys, or of the total; -1: "auto"
+                                without a frame: query_auto_step() of the span of what matches */
 
     struct list_column cols[PLAN_MAX_COLUMNS];
     uint32_t           n_cols;
@@ -75,7 +76,7 @@ struct plan {
     uint64_t           limit;        /* 0 = all */
 
     bool    framed;          /* a time frame was given */
-    int64_t from_ms, to_ms;  /* [from, to) */
+    int64_t from_ms, to_ms;  /* [from, to); INT64_MIN, INT64_MAX = open */
     bool    whole;           /* overlapping records count entirely */
     bool    raw;             /* all measures as exported */
     bool    no_order;        /* --order none: as they come */
