@@ -1,0 +1,46 @@
+# Two commands do everything: `make run` and `make test`. The build itself is Meson's.
+BUILD ?= build
+DATA ?= weir-data
+MINUTES ?= 10
+
+.PHONY: run test bench fuzz soak format lint deps build gen clean
+
+run: build
+	@tools/run.sh $(BUILD) $(DATA) $(SAMPLE)
+
+test:
+	@tools/deps.sh build test
+	@python3 tests/run.py
+
+build:
+	@tools/deps.sh build
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >/dev/null
+	@ninja -C $(BUILD) --quiet
+
+bench: build
+	@tools/deps.sh build bench
+	@python3 bench/run.py --build $(BUILD)
+
+fuzz:
+	@tools/deps.sh build test
+	@python3 tests/fuzz/run.py --minutes $(MINUTES)
+
+soak: build
+	@tools/deps.sh build test
+	@python3 tests/soak/run.py --build $(BUILD) --minutes $(MINUTES)
+
+format:
+	@git ls-files '*.c' '*.h' | grep -v '^src/gen/\|^tools/flowgen.c' | xargs clang-format -i
+
+lint:
+	@tools/deps.sh build test
+	@tools/lint.sh
+
+gen:
+	@python3 tools/gen.py .
+
+deps:
+	@tools/deps.sh build test bench
+
+clean:
+	@rm -rf $(BUILD) build-*
