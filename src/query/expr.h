@@ -40,6 +40,8 @@ struct value {
     uint8_t  occurrence; /* VALUE_ELEM: 1 = first; 0 = any occurrence */
     uint32_t pen;   /* VALUE_ELEM */
     uint16_t id;
+    uint8_t  part_off, part_len; /* VALUE_ELEM: part_len > 0: the number in these octets of the value (network
+                                    order, 1..8; absent where the value is shorter); 0 = the whole value */
 };
 
 /* An element that several numbers may carry (old and new name of one fact): up to 4, first present wins. */
@@ -70,8 +72,18 @@ struct net_item {
     bool       out; /* written with ! in a list */
 };
 
+/* How a term of several leaves was written; for printing only, exec ignores it. */
+enum expr_form {
+    FORM_PLAIN,
+    FORM_FLAGS,  /* AND (proto tcp, leaf on flags) */
+    FORM_ICMP,   /* AND (is icmp, leaf on type or code) */
+    FORM_CLIENT, /* OR (AND (answer, dst leaf), AND (NOT answer, src leaf)) */
+    FORM_SERVER,
+};
+
 struct expr {
     uint8_t           op;      /* enum expr_op */
+    uint8_t           form;    /* enum expr_form */
     bool              yes;     /* EXPR_CONST */
     bool              mask_any;/* EXPR_MASK: true: (v & mask) != 0; false: (v & mask) == want */
     struct value_alts value;   /* leaves */
@@ -95,5 +107,10 @@ struct expr {
 
 struct expr *expr_new(enum expr_op op); /* NULL when out of memory */
 void expr_free(struct expr *x);         /* with all kids; NULL is allowed */
+
+/* Append a kid. Takes ownership of `kid` in every case; false when out of memory or kid is NULL. */
+bool expr_add(struct expr *x, struct expr *kid) WARN_UNUSED;
+/* A deep copy, or NULL. A regular expression is copied too. */
+struct expr *expr_copy(const struct expr *x);
 
 #endif
