@@ -7,8 +7,8 @@ mkdir -p "$data"
 echo "Weir keeps its data in $data. Point an exporter at UDP port 2055 (NetFlow) or 4739 (IPFIX) of this machine."
 echo "Ask in another terminal:  $build/weir query --data $data --by host --last 15m"
 if [ -n "$sample" ]; then
-    [ -x "$build/flowgen" ] || ninja -C "$build" --quiet flowgen
-    python3 "$here/sample.py" "$build/flowgen" "$build/sample.pcap" &
+    ninja -C "$build" --quiet tools/flowgen
+    python3 "$here/sample.py" "$build/tools/flowgen" "$build/sample.pcap" &
     trap 'kill $! 2>/dev/null || true' EXIT INT TERM
     echo "Sample traffic: four generated exporters (127.0.0.11 to .14) send NetFlow v9 to 127.0.0.1:2055."
     "$build/weir" serve --data "$data"
