@@ -1,0 +1,246 @@
+#include "os/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* errno as one of ours, with what was tried. */
+static int fail(struct err *e, const char *path, const char *what)
+{
+    int no = errno;
+
+    return err_set(e, no == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s: %s", path, what, strerror(no));
+}
+
+int os_map_file(struct os_map *out, const char *path, struct err *e)
+{
+    int fd, rc = ERR_OK;
+    struct stat st;
+    void *p;
+
+    *out = (struct os_map){ 0 };
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(e, path, "open");
+    if (fstat(fd, &st) != 0) {
+        rc = fail(e, path, "stat");
+    } else if (!S_ISREG(st.st_mode)) {
+        rc = err_set(e, ERR_IO, "%s: not a file", path);
+    } else if (st.st_size > 0) {
+        p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED)
+            rc = fail(e, path, "mmap");
+        else
+            *out = (struct os_map){ p, (size_t)st.st_size };
+    }
+    (void)close(fd);
+    return rc;
+}
+
+void os_unmap(struct os_map *m)
+{
+    if (m->len > 0)
+        (void)munmap((void *)(uintptr_t)m->p, m->len);
+    *m = (struct os_map){ 0 };
+}
+
+int os_file_open(int *fd, const char *path, enum os_open_mode mode, struct err *e)
+{
+    int flags = O_CLOEXEC;
+
+    flags |= mode == OS_OPEN_READ ? O_RDONLY : O_RDWR | O_CREAT;
+    flags |= mode == OS_OPEN_TRUNC ? O_TRUNC : 0;
+    *fd = open(path, flags, 0640);
+    return *fd >= 0 ? ERR_OK : fail(e, path, "open");
+}
+
+void os_file_close(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+int os_file_write(int fd, const char *path, uint64_t offset, const void *p, size_t n, struct err *e)
+{
+    const uint8_t *q = p;
+
+    while (n > 0) {
+        ssize_t k = pwrite(fd, q, n, (off_t)offset);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k <= 0)
+            return fail(e, path, "write");
+        q += k;
+        n -= (size_t)k;
+        offset += (uint64_t)k;
+    }
+    return ERR_OK;
+}
+
+int os_file_read(int fd, const char *path, uint64_t offset, void *p, size_t n, size_t *got,
+                 struct err *e)
+{
+    *got = 0;
+    while (*got < n) {
+        ssize_t k = pread(fd, (uint8_t *)p + *got, n - *got, (off_t)(offset + *got));
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return fail(e, path, "read");
+        if (k == 0)
+            break;
+        *got += (size_t)k;
+    }
+    return ERR_OK;
+}
+
+int os_file_truncate(int fd, const char *path, uint64_t len, struct err *e)
+{
+    return ftruncate(fd, (off_t)len) == 0 ? ERR_OK : fail(e, path, "truncate");
+}
+
+int os_file_sync(int fd, const char *path, struct err *e)
+{
+    return fsync(fd) == 0 ? ERR_OK : fail(e, path, "fsync");
+}
+
+int os_dir_sync(const char *dir, struct err *e)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+    if (fd < 0)
+        return fail(e, dir, "open");
+    rc = os_file_sync(fd, dir, e);
+    (void)close(fd);
+    return rc;
+}
+
+int os_file_slurp(const char *path, struct buf *out, struct err *e)
+{
+    int fd, rc;
+    uint64_t at = 0;
+    size_t got = 1;
+    uint8_t piece[65536];
+
+    if ((rc = os_file_open(&fd, path, OS_OPEN_READ, e)) != ERR_OK)
+        return rc;
+    while (rc == ERR_OK && got > 0) {
+        rc = os_file_read(fd, path, at, piece, sizeof piece, &got, e);
+        at += got;
+        if (rc == ERR_OK && got > out->max - out->len)
+            rc = err_set(e, ERR_LIMIT, "%s: longer than %zu octets", path, out->max);
+        if (rc == ERR_OK)
+            buf_put(out, piece, got);
+        if (rc == ERR_OK && !buf_ok(out))
+            rc = err_set(e, ERR_NOMEM, "%s: out of memory", path);
+    }
+    os_file_close(&fd);
+    return rc;
+}
+
+int os_file_stat(const char *path, struct os_stat *out, struct err *e)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return fail(e, path, "stat");
+    *out = (struct os_stat){ .dev = (uint64_t)st.st_dev,
+                             .ino = (uint64_t)st.st_ino,
+                             .octets = (uint64_t)st.st_size,
+                             .changed_ns =
+                                 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec };
+    return ERR_OK;
+}
+
+int os_rename(const char *from, const char *to, struct err *e)
+{
+    return rename(from, to) == 0 ? ERR_OK : fail(e, from, "rename");
+}
+
+int os_unlink(const char *path, struct err *e)
+{
+    return unlink(path) == 0 ? ERR_OK : fail(e, path, "unlink");
+}
+
+int os_mkdir(const char *path, struct err *e)
+{
+    if (mkdir(path, 0750) == 0 || (errno == EEXIST && os_is_dir(path)))
+        return ERR_OK;
+    return fail(e, path, "mkdir");
+}
+
+bool os_is_dir(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int os_dir_list(const char *path, int (*each)(void *ctx, const char *name), void *ctx,
+                struct err *e)
+{
+    DIR *d = opendir(path);
+    struct dirent *de;
+    int rc = ERR_OK;
+
+    if (d == NULL)
+        return fail(e, path, "opendir");
+    errno = 0;
+    while (rc == ERR_OK && (de = readdir(d)) != NULL) {
+        if (de->d_name[0] != '.')
+            rc = each(ctx, de->d_name);
+        errno = 0;
+    }
+    if (rc == ERR_OK && errno != 0)
+        rc = fail(e, path, "readdir");
+    (void)closedir(d);
+    return rc;
+}
+
+static int lock_call(int fd, const char *path, short type, struct err *e)
+{
+    struct flock l = { .l_type = type, .l_whence = SEEK_SET };
+
+    if (fcntl(fd, F_OFD_SETLK, &l) == 0)
+        return ERR_OK;
+    if (errno == EAGAIN || errno == EACCES)
+        return err_set(e, ERR_BUSY, "%s: locked by somebody else", path);
+    return fail(e, path, "lock");
+}
+
+int os_file_lock(int fd, const char *path, bool exclusive, struct err *e)
+{
+    return lock_call(fd, path, exclusive ? F_WRLCK : F_RDLCK, e);
+}
+
+int os_file_unlock(int fd, const char *path, struct err *e)
+{
+    return lock_call(fd, path, F_UNLCK, e);
+}
+
+bool os_file_locked(int fd)
+{
+    struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+    return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+}
+
+long os_pid(void)
+{
+    return (long)getpid();
+}
+
+int64_t os_wall_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}

@@ -1,0 +1,74 @@
+/* os/file.h - files and directories: the only place with those system calls.
+ * Floor 1. Every error message names the path and what the system said.
+ * Threads: no shared state. Paths are NUL-terminated; descriptors are closed on exec. */
+#ifndef WEIR_OS_FILE_H
+#define WEIR_OS_FILE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* A whole file, mapped for reading. The mapping outlives an unlink or rename of the file. Reading
+ * behind the end of a file that somebody shortens in place kills the process: segments never are.
+ */
+struct os_map {
+    const uint8_t *p;
+    size_t len;
+};
+/* Errors: ERR_NOTFOUND, ERR_IO. An empty file maps to len 0. */
+int os_map_file(struct os_map *out, const char *path, struct err *e) WARN_UNUSED;
+void os_unmap(struct os_map *m); /* zeroed: nothing to do */
+
+enum os_open_mode {
+    OS_OPEN_READ,
+    OS_OPEN_CREATE, /* read and write, made (0640) if missing, kept as it is otherwise */
+    OS_OPEN_TRUNC,  /* the same, emptied */
+};
+/* Errors: ERR_NOTFOUND, ERR_IO. */
+int os_file_open(int *fd, const char *path, enum os_open_mode mode, struct err *e) WARN_UNUSED;
+void os_file_close(int *fd); /* -1: nothing to do; sets it to -1 */
+
+/* All n octets at `offset`, or an error. `path` is for messages. Errors: ERR_IO. */
+int os_file_write(int fd, const char *path, uint64_t offset, const void *p, size_t n,
+                  struct err *e) WARN_UNUSED;
+/* Up to n octets at `offset`; *got is less only at the end of the file. Errors: ERR_IO. */
+int os_file_read(int fd, const char *path, uint64_t offset, void *p, size_t n, size_t *got,
+                 struct err *e) WARN_UNUSED;
+int os_file_truncate(int fd, const char *path, uint64_t len, struct err *e) WARN_UNUSED;
+int os_file_sync(int fd, const char *path, struct err *e) WARN_UNUSED;
+int os_dir_sync(const char *dir, struct err *e) WARN_UNUSED;
+
+/* Append a file's content to `out` (its ceiling is the limit). Errors: ERR_NOTFOUND, ERR_IO,
+ * ERR_LIMIT, ERR_NOMEM. */
+int os_file_slurp(const char *path, struct buf *out, struct err *e) WARN_UNUSED;
+
+/* Identity and length, to see whether a file was changed or replaced. */
+struct os_stat {
+    uint64_t dev, ino, octets;
+    int64_t changed_ns;
+};
+int os_file_stat(const char *path, struct os_stat *out, struct err *e) WARN_UNUSED;
+
+int os_rename(const char *from, const char *to, struct err *e) WARN_UNUSED;
+int os_unlink(const char *path, struct err *e) WARN_UNUSED; /* a missing file is ERR_NOTFOUND */
+int os_mkdir(const char *path, struct err *e) WARN_UNUSED; /* 0750; an existing directory is fine */
+bool os_is_dir(const char *path);
+
+/* Call each(ctx, name) for every entry but those that begin with a dot, in no order; stops when it
+ * returns anything but ERR_OK and passes that on. Errors: ERR_NOTFOUND, ERR_IO. */
+int os_dir_list(const char *path, int (*each)(void *ctx, const char *name), void *ctx,
+                struct err *e) WARN_UNUSED;
+
+/* Lock an open file as a whole without waiting (OFD lock: belongs to the descriptor, so two opens
+ * in one process exclude each other too). A shared lock needs a descriptor open for reading, an
+ * exclusive one for writing. Errors: ERR_BUSY, ERR_IO. */
+int os_file_lock(int fd, const char *path, bool exclusive, struct err *e) WARN_UNUSED;
+int os_file_unlock(int fd, const char *path, struct err *e) WARN_UNUSED;
+/* Would an exclusive lock be refused now? */
+bool os_file_locked(int fd);
+
+long os_pid(void);
+
+/* Unix ms by the wall clock, for what is stamped into files. */
+int64_t os_wall_ms(void);
+
+#endif
