@@ -91,6 +91,14 @@ def elements():
              "signed32", "signed64", "float32", "float64", "boolean", "macAddress", "string",
              "dateTimeSeconds", "dateTimeMilliseconds", "dateTimeMicroseconds", "dateTimeNanoseconds",
              "ipv4Address", "ipv6Address", "basicList", "subTemplateList", "subTemplateMultiList"]
+    # RFC 5103: each IANA element has a reverse twin under its own enterprise number
+    known = {(int(r["pen"]), int(r["id"])) for r in es}
+    for r in list(es):
+        if r["pen"] == "0" and int(r["id"]) < 32768 and (29305, int(r["id"])) not in known:
+            es.append(dict(r, pen="29305", name="reverse" + r["name"][0].upper() + r["name"][1:]))
+    es.sort(key=lambda r: (int(r["pen"]), int(r["id"])))
+    top = max(int(r["id"]) for r in es if r["pen"] == "0" and int(r["id"]) < 32768)
+
     def cname(t):
         out = "".join("_" + ch if ch.isupper() else ch.upper() for ch in t)
         return "ELEM_" + out.upper()
@@ -99,17 +107,23 @@ def elements():
             + "".join(f"    {cname(t)}, /* {t} */\n" for t in types) + "    ELEM_TYPE_N\n};\n\n"
             "struct elem {\n    uint32_t pen;  /* 0 = IANA */\n    uint16_t id;\n    uint8_t type; /* enum elem_type */\n"
             "    const char *name;\n    const char *semantics; /* IANA word, or \"\" */\n    const char *units; /* IANA word, or \"\" */\n};\n\n"
-            "extern const struct elem elem_table[];\nextern const size_t elem_count;\n")
+            "extern const struct elem elem_table[];\nextern const size_t elem_count;\n\n"
+            "/* Place in elem_table of the IANA element with this number; ELEM_NO_PLACE where there is none. */\n"
+            f"#define ELEM_PLACES {top + 1}\n#define ELEM_NO_PLACE 65535u\nextern const uint16_t elem_place[ELEM_PLACES];\n")
     h = header("WEIR_GEN_ELEMENTS_H", "elements.csv", "Floor 1. Information elements by enterprise and number.", body)
     c = f"/* {NOTE % 'elements.csv'} */\n#include \"gen/elements.h\"\n\n/* sorted by (pen, id) */\nconst struct elem elem_table[] = {{\n"
-    es = sorted(es, key=lambda r: (int(r["pen"]), int(r["id"])))
     for r in es:
         c += f"    {{ {r['pen']}, {r['id']}, {cname(r['type'])}, {c_str(r['name'])}, {c_str(r['semantics'])}, {c_str(r['units'])} }},\n"
     c += "};\nconst size_t elem_count = sizeof elem_table / sizeof elem_table[0];\n"
+    place = {int(r["id"]): i for i, r in enumerate(es) if r["pen"] == "0"}
+    cells = [str(place.get(i, 65535)) for i in range(top + 1)]
+    c += "\nconst uint16_t elem_place[ELEM_PLACES] = {\n"
+    c += "".join("    " + ", ".join(cells[i:i + 16]) + ",\n" for i in range(0, len(cells), 16)) + "};\n"
     doc = page("Information elements", "elements.csv",
-               "The elements that Weir knows by name. Any other is kept too and is asked for as `ie(PEN/ID)`.",
+               "The elements that Weir knows by name. Each IANA element has a reverse twin (RFC 5103, enterprise 29305): "
+               "`reverseOctetDeltaCount` and so on. Any other element is kept too and is asked for as `ie(PEN/ID)`.",
                ["enterprise", "id", "name", "type", "semantics", "units"],
-               [(r["pen"], r["id"], r["name"], r["type"], r["semantics"], r["units"]) for r in es])
+               [(r["pen"], r["id"], r["name"], r["type"], r["semantics"], r["units"]) for r in es if r["pen"] != "29305"])
     return {"src/gen/elements.h": h, "src/gen/elements.c": c, "docs/reference/elements.md": doc}
 
 

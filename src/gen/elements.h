@@ -46,4 +46,9 @@ struct elem {
 extern const struct elem elem_table[];
 extern const size_t elem_count;
 
+/* Place in elem_table of the IANA element with this number; ELEM_NO_PLACE where there is none. */
+#define ELEM_PLACES 534
+#define ELEM_NO_PLACE 65535u
+extern const uint16_t elem_place[ELEM_PLACES];
+
 #endif
