@@ -1,7 +1,6 @@
-#include <stdio.h>
+#include "cmd/cmd.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-    (void)fprintf(stderr, "weir: no commands yet\n");
-    return 2;
+    return cmd_main(argc, argv);
 }

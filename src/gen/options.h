@@ -6,7 +6,33 @@
 #include <stdint.h>
 
 enum opt {
-    OPT_DATA, /* data directory */
+    OPT_LISTEN, /* where export datagrams are received: udp://ADDRESS:PORT, any number of them; [::] takes IPv4 too, and becomes 0.0.0.0 on a machine without IPv6 */
+    OPT_DATA, /* data directory; empty: /var/lib/weir for root, else $XDG_STATE_HOME/weir, else ./weir-data */
+    OPT_SOCKET, /* Unix socket of the HTTP API, mode 0660; empty: weir.sock in the data directory */
+    OPT_USER, /* user to become after the sockets are bound, when started as root; empty: stay */
+    OPT_SHARDS, /* receiving and decoding threads, each; the kernel steers every exporter to one of them by its address */
+    OPT_RING_SIZE, /* memory between receiving and decoding, per shard; what arrives while it is full is counted as dropped */
+    OPT_RECEIVE_BUFFER, /* kernel receive buffer wanted per socket; status shows what the kernel gave */
+    OPT_SEAL_ROWS, /* records that are sealed into one segment (from 65536 on in whole batches of 65536) */
+    OPT_SEAL_AGE, /* a segment is sealed when its oldest record waits this long; it bounds what a crash can lose, queries see records at once */
+    OPT_RETENTION_SIZE, /* delete the oldest segments when the store is larger; 0: never */
+    OPT_RETENTION_AGE, /* delete segments whose newest record was received longer ago; 0: never */
+    OPT_RETENTION_IMPORT_KEEP, /* an import is spared by retention.age for this long after it was made */
+    OPT_EXPORTERS_ALLOW, /* networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted */
+    OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard */
+    OPT_DECODER_MAX_UNTRUSTED, /* exporters outside exporters.allow remembered, all together, per shard */
+    OPT_DECODER_MAX_TEMPLATES, /* templates remembered per exporter */
+    OPT_DECODER_MAX_FIELDS, /* fields of one template */
+    OPT_DECODER_MAX_WAITING, /* data sets waiting for their template, per exporter */
+    OPT_DECODER_MAX_WAITING_TOTAL, /* data sets waiting for their template, over all exporters of a shard */
+    OPT_DECODER_WAITING_AGE, /* a data set waits this long for its template */
+    OPT_DECODER_TEMPLATE_AGE, /* forget a template that was not sent again for this long; 0: keep it until the exporter restarts */
+    OPT_DECODER_MAX_AGE, /* times of a record older than its arrival by more than this are clamped and marked */
+    OPT_DECODER_REORDER_WINDOW, /* sequence numbers that datagrams may come out of order */
+    OPT_HTTP_LISTEN, /* TCP address for /metrics and /healthz, without any flow data; off: none */
+    OPT_HTTP_CONNECTIONS, /* connections served at one time, per listener */
+    OPT_QUERY_MEMORY, /* memory that one question may use for its groups */
+    OPT_LOG_LEVEL, /* least severe message that is written to standard error */
     OPT_N
 };
 

@@ -1,0 +1,113 @@
+#include "cmd/cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/near.h"
+
+static const struct command commands[] = {
+    { "config", "check|show", "check the configuration, or show every option and where it comes from",
+      config_options, CMD_CONF_ALL, cmd_config, NULL, NULL },
+};
+
+static void overview(FILE *f)
+{
+    (void)fprintf(f, "weir " WEIR_VERSION " - records every network flow and answers questions about it\n\n"
+                     "usage: weir COMMAND [OPTION...] [OPERAND...]\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        (void)fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].summary);
+    (void)fprintf(f, "\n  weir help COMMAND    its options\n  weir --version\n");
+}
+
+static void print_option(const char *name, char letter, const char *arg, const char *doc)
+{
+    char left[80];
+
+    (void)snprintf(left, sizeof left, "%s%c%s--%s%s%s", letter != 0 ? "-" : "   ",
+                   letter != 0 ? letter : ' ', letter != 0 ? ", " : "", name, arg != NULL ? " " : "",
+                   arg != NULL ? arg : "");
+    (void)printf("  %-32s %s\n", left, doc);
+}
+
+static void print_conf_option(enum opt o)
+{
+    static const char *const arg[] = {
+        [OPT_TYPE_BOOL] = "yes|no", [OPT_TYPE_UINT] = "N",     [OPT_TYPE_SIZE] = "SIZE",
+        [OPT_TYPE_DURATION] = "TIME", [OPT_TYPE_TEXT] = "TEXT", [OPT_TYPE_ENUM] = "WORD",
+        [OPT_TYPE_LIST] = "ITEM",
+    };
+    const struct opt_info *p = &opt_info[o];
+
+    print_option(p->name, 0, arg[p->type], p->doc);
+    if (p->words[0] != '\0')
+        (void)printf("  %-32s one of: %s\n", "", p->words);
+    if (p->def[0] != '\0')
+        (void)printf("  %-32s default %s\n", "", p->def);
+}
+
+static void help(const struct command *c)
+{
+    (void)printf("usage: weir %s [OPTION...] %s\n\n%s\n", c->name, c->operands, c->summary);
+    if (c->help != NULL)
+        (void)printf("\n%s", c->help);
+    (void)printf("\noptions:\n");
+    for (const struct cmd_option *o = c->options; o != NULL && o->name != NULL; o++)
+        print_option(o->name, o->letter, o->arg, o->doc);
+    if (c->conf != CMD_CONF_NONE)
+        print_option("config", 0, "FILE", "configuration; without it /etc/weir/weir.yaml if it exists");
+    for (size_t o = 0; o < OPT_N; o++)
+        if (c->conf == CMD_CONF_ALL ||
+            (c->conf == CMD_CONF_PLACE && (o == OPT_DATA || o == OPT_SOCKET)))
+            print_conf_option((enum opt)o);
+}
+
+static const struct command *find(const char *name)
+{
+    const char *names[ARRAY_LEN(commands) + 1];
+    const char *near;
+
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+        names[i] = commands[i].name;
+    }
+    names[ARRAY_LEN(commands)] = "help";
+    near = near_word(name, strlen(name), names, ARRAY_LEN(names));
+    if (near != NULL)
+        (void)fprintf(stderr, "weir: unknown command %s; did you mean weir %s?\n", name, near);
+    else
+        (void)fprintf(stderr, "weir: unknown command %s; weir help lists them\n", name);
+    return NULL;
+}
+
+int cmd_main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "help";
+    const struct command *c;
+    struct args a;
+    int rc;
+
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        (void)printf("weir " WEIR_VERSION "\n");
+        return EXIT_DONE;
+    }
+    if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        if (argc <= 2) {
+            overview(argc > 1 ? stdout : stderr);
+            return argc > 1 ? EXIT_DONE : EXIT_USAGE;
+        }
+        if ((c = find(argv[2])) == NULL)
+            return EXIT_USAGE;
+        help(c);
+        return EXIT_DONE;
+    }
+    if ((c = find(word)) == NULL)
+        return EXIT_USAGE;
+    rc = args_parse(&a, c, argc - 2, argv + 2);
+    if (rc == EXIT_DONE && args_has(&a, "help"))
+        help(c);
+    else if (rc == EXIT_DONE)
+        rc = c->run(&a);
+    args_free(&a);
+    return rc;
+}

@@ -1,0 +1,85 @@
+/* cmd/cmd.h - the sub-commands of weir: one row in a table each (cmd.c), one file each.
+ * Floor 7: the only place that builds the object graph. Everything here runs on the main thread.
+ *
+ * A new sub-command: cmd/NAME.c with `int cmd_NAME(const struct args *a)` and its table of options,
+ * both declared below, and a row in cmd.c. */
+#ifndef WEIR_CMD_CMD_H
+#define WEIR_CMD_CMD_H
+
+#include "base/err.h"
+#include "conf/conf.h"
+
+enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct cmd_option {
+    const char *name;   /* without the dashes */
+    char        letter; /* short form, or 0 */
+    const char *arg;    /* name of its value in the help; NULL = takes none */
+    const char *doc;
+};
+
+/* Which options of the configuration a command takes besides its own. */
+enum cmd_conf {
+    CMD_CONF_NONE,
+    CMD_CONF_PLACE, /* --config, --data, --socket: enough to find a data directory and its server */
+    CMD_CONF_ALL,   /* --config and every option of gen/options.h */
+};
+
+struct args;
+struct command {
+    const char              *name, *operands, *summary;
+    const struct cmd_option *options; /* ends with a NULL name; NULL = none */
+    uint8_t                  conf;    /* enum cmd_conf */
+    int (*run)(const struct args *a); /* returns an enum exit_code */
+    /* Called with the command's arguments when an option is unknown: true if it explained what to
+     * type instead. May be NULL. */
+    bool (*foreign)(int argc, char **argv);
+    const char *help; /* more text for `weir help NAME`, or NULL */
+};
+
+#define ARGS_MAX 4096u
+
+/* A parsed command line. Texts point into argv. */
+struct arg {
+    const struct cmd_option *o; /* own option, or */
+    enum opt                 opt; /* option of the configuration; OPT_N otherwise */
+    const char              *value; /* NULL when the option takes none */
+};
+struct args {
+    const struct command *command;
+    struct arg           *opt;
+    size_t                n_opts;
+    const char          **operand;
+    size_t                n_operands;
+};
+
+/* Value of an option (the last one, where it stands several times), or NULL. */
+const char *args_get(const struct args *a, const char *name);
+/* The i-th value of a repeatable option, or NULL. */
+const char *args_nth(const struct args *a, const char *name, size_t i);
+bool args_has(const struct args *a, const char *name);
+
+/* Parse argv[0..argc) behind the command's name. Prints what is wrong to stderr.
+ * Returns an enum exit_code. *a is to be freed with args_free() in any case. */
+int args_parse(struct args *a, const struct command *c, int argc, char **argv) WARN_UNUSED;
+void args_free(struct args *a);
+
+/* The configuration: --config FILE, else /etc/weir/weir.yaml where it exists, then the command line.
+ * The caller owns one reference. */
+int cmd_conf(const struct args *a, struct conf **out, struct err *e) WARN_UNUSED;
+/* The data directory and the socket of its server as configured, with the documented defaults. */
+void cmd_data_dir(const struct conf *c, char *out, size_t cap);
+void cmd_socket(const struct conf *c, char *out, size_t cap);
+
+/* Print "weir NAME: message" and return EXIT_FAILED. */
+int cmd_fail(const struct args *a, const struct err *e);
+/* Print "weir NAME: text" with the way to the help and return EXIT_USAGE. */
+int cmd_usage(const struct args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Run `weir ARGV[1] ...`; returns the exit code of the process. */
+int cmd_main(int argc, char **argv);
+
+int cmd_config(const struct args *a);
+extern const struct cmd_option config_options[];
+
+#endif

@@ -1,0 +1,84 @@
+#include "os/thread.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void must(int rc)
+{
+    if (rc != 0)
+        abort();
+}
+
+void mutex_init(struct mutex *m)
+{
+    must(pthread_mutex_init(&m->m, NULL));
+}
+
+void mutex_destroy(struct mutex *m)
+{
+    must(pthread_mutex_destroy(&m->m));
+}
+
+void mutex_lock(struct mutex *m)
+{
+    must(pthread_mutex_lock(&m->m));
+}
+
+void mutex_unlock(struct mutex *m)
+{
+    must(pthread_mutex_unlock(&m->m));
+}
+
+void cond_init(struct cond *c)
+{
+    pthread_condattr_t a;
+
+    must(pthread_condattr_init(&a));
+    must(pthread_condattr_setclock(&a, CLOCK_MONOTONIC));
+    must(pthread_cond_init(&c->c, &a));
+    must(pthread_condattr_destroy(&a));
+}
+
+void cond_destroy(struct cond *c)
+{
+    must(pthread_cond_destroy(&c->c));
+}
+
+void cond_wake(struct cond *c)
+{
+    must(pthread_cond_broadcast(&c->c));
+}
+
+void cond_wait_ms(struct cond *c, struct mutex *m, int64_t ms)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += (time_t)(ms / 1000);
+    t.tv_nsec += ms % 1000 * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    (void)pthread_cond_timedwait(&c->c, &m->m, &t);
+}
+
+int thread_start(struct thread *t, const char *name, void *(*fn)(void *), void *arg, struct err *e)
+{
+    int rc = pthread_create(&t->t, NULL, fn, arg);
+
+    t->running = rc == 0;
+    if (rc != 0)
+        return err_set(e, ERR_LIMIT, "thread %s: %s", name, strerror(rc));
+    (void)pthread_setname_np(t->t, name);
+    return ERR_OK;
+}
+
+void thread_join(struct thread *t)
+{
+    if (!t->running)
+        return;
+    must(pthread_join(t->t, NULL));
+    t->running = false;
+}
