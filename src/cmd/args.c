@@ -98,7 +98,7 @@ static const char *arg_name(const struct arg *x)
 }
 
 struct cursor {
-    int    argc, at;
+    int argc, at;
     char **argv;
 };
 

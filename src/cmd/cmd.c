@@ -6,13 +6,15 @@
 #include "base/near.h"
 
 static const struct command commands[] = {
-    { "config", "check|show", "check the configuration, or show every option and where it comes from",
-      config_options, CMD_CONF_ALL, cmd_config, NULL, NULL },
+    { "config", "check|show",
+      "check the configuration, or show every option and where it comes from", config_options,
+      CMD_CONF_ALL, cmd_config, NULL, NULL },
 };
 
 static void overview(FILE *f)
 {
-    (void)fprintf(f, "weir " WEIR_VERSION " - records every network flow and answers questions about it\n\n"
+    (void)fprintf(f, "weir " WEIR_VERSION
+                     " - records every network flow and answers questions about it\n\n"
                      "usage: weir COMMAND [OPTION...] [OPERAND...]\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         (void)fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].summary);
@@ -24,15 +26,15 @@ static void print_option(const char *name, char letter, const char *arg, const c
     char left[80];
 
     (void)snprintf(left, sizeof left, "%s%c%s--%s%s%s", letter != 0 ? "-" : "   ",
-                   letter != 0 ? letter : ' ', letter != 0 ? ", " : "", name, arg != NULL ? " " : "",
-                   arg != NULL ? arg : "");
+                   letter != 0 ? letter : ' ', letter != 0 ? ", " : "", name,
+                   arg != NULL ? " " : "", arg != NULL ? arg : "");
     (void)printf("  %-32s %s\n", left, doc);
 }
 
 static void print_conf_option(enum opt o)
 {
     static const char *const arg[] = {
-        [OPT_TYPE_BOOL] = "yes|no", [OPT_TYPE_UINT] = "N",     [OPT_TYPE_SIZE] = "SIZE",
+        [OPT_TYPE_BOOL] = "yes|no",   [OPT_TYPE_UINT] = "N",    [OPT_TYPE_SIZE] = "SIZE",
         [OPT_TYPE_DURATION] = "TIME", [OPT_TYPE_TEXT] = "TEXT", [OPT_TYPE_ENUM] = "WORD",
         [OPT_TYPE_LIST] = "ITEM",
     };
@@ -54,7 +56,8 @@ static void help(const struct command *c)
     for (const struct cmd_option *o = c->options; o != NULL && o->name != NULL; o++)
         print_option(o->name, o->letter, o->arg, o->doc);
     if (c->conf != CMD_CONF_NONE)
-        print_option("config", 0, "FILE", "configuration; without it /etc/weir/weir.yaml if it exists");
+        print_option("config", 0, "FILE",
+                     "configuration; without it /etc/weir/weir.yaml if it exists");
     for (size_t o = 0; o < OPT_N; o++)
         if (c->conf == CMD_CONF_ALL ||
             (c->conf == CMD_CONF_PLACE && (o == OPT_DATA || o == OPT_SOCKET)))

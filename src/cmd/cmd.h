@@ -12,9 +12,9 @@
 enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct cmd_option {
-    const char *name;   /* without the dashes */
-    char        letter; /* short form, or 0 */
-    const char *arg;    /* name of its value in the help; NULL = takes none */
+    const char *name; /* without the dashes */
+    char letter;      /* short form, or 0 */
+    const char *arg;  /* name of its value in the help; NULL = takes none */
     const char *doc;
 };
 
@@ -27,9 +27,9 @@ enum cmd_conf {
 
 struct args;
 struct command {
-    const char              *name, *operands, *summary;
+    const char *name, *operands, *summary;
     const struct cmd_option *options; /* ends with a NULL name; NULL = none */
-    uint8_t                  conf;    /* enum cmd_conf */
+    uint8_t conf;                     /* enum cmd_conf */
     int (*run)(const struct args *a); /* returns an enum exit_code */
     /* Called with the command's arguments when an option is unknown: true if it explained what to
      * type instead. May be NULL. */
@@ -42,15 +42,15 @@ struct command {
 /* A parsed command line. Texts point into argv. */
 struct arg {
     const struct cmd_option *o; /* own option, or */
-    enum opt                 opt; /* option of the configuration; OPT_N otherwise */
-    const char              *value; /* NULL when the option takes none */
+    enum opt opt;               /* option of the configuration; OPT_N otherwise */
+    const char *value;          /* NULL when the option takes none */
 };
 struct args {
     const struct command *command;
-    struct arg           *opt;
-    size_t                n_opts;
-    const char          **operand;
-    size_t                n_operands;
+    struct arg *opt;
+    size_t n_opts;
+    const char **operand;
+    size_t n_operands;
 };
 
 /* Value of an option (the last one, where it stands several times), or NULL. */
@@ -64,8 +64,8 @@ bool args_has(const struct args *a, const char *name);
 int args_parse(struct args *a, const struct command *c, int argc, char **argv) WARN_UNUSED;
 void args_free(struct args *a);
 
-/* The configuration: --config FILE, else /etc/weir/weir.yaml where it exists, then the command line.
- * The caller owns one reference. */
+/* The configuration: --config FILE, else /etc/weir/weir.yaml where it exists, then the command
+ * line. The caller owns one reference. */
 int cmd_conf(const struct args *a, struct conf **out, struct err *e) WARN_UNUSED;
 /* The data directory and the socket of its server as configured, with the documented defaults. */
 void cmd_data_dir(const struct conf *c, char *out, size_t cap);

@@ -53,8 +53,11 @@ int cmd_conf(const struct args *a, struct conf **out, struct err *e)
             set[n++] = (struct conf_setting){ a->opt[i].opt, a->opt[i].value };
     rc = read_text(path != NULL ? path : CONF_PLACE, path != NULL, &text, &len, e);
     if (rc == ERR_OK)
-        rc = conf_make(out, text == NULL ? "" : path != NULL ? path : CONF_PLACE, text, len, set, n,
-                       e);
+        rc = conf_make(out,
+                       text == NULL   ? ""
+                       : path != NULL ? path
+                                      : CONF_PLACE,
+                       text, len, set, n, e);
     free(text);
     free(set);
     return rc;

@@ -47,7 +47,8 @@ void log_limited(struct log_class *c, enum log_level level, const char *fmt, ...
 
     if ((int)level > atomic_load_explicit(&least_severe, memory_order_relaxed))
         return;
-    if ((next != 0 && now < next) || !atomic_compare_exchange_strong(&c->next_ms, &next, now + LIMIT_MS)) {
+    if ((next != 0 && now < next) ||
+        !atomic_compare_exchange_strong(&c->next_ms, &next, now + LIMIT_MS)) {
         (void)atomic_fetch_add(&c->kept_back, 1);
         return;
     }

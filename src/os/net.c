@@ -17,8 +17,8 @@
 static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
 union any_addr {
-    struct sockaddr     any;
-    struct sockaddr_in  v4;
+    struct sockaddr any;
+    struct sockaddr_in v4;
     struct sockaddr_in6 v6;
 };
 
@@ -52,7 +52,8 @@ int net_place_parse(struct net_place *out, const char *text, const char *scheme,
     s += strlen(scheme);
     colon = strrchr(s, ':');
     if (colon == NULL || !parse_port(colon + 1, &out->port))
-        return err_set(e, ERR_ARG, "%s: \"%s\" has no port; write %sADDRESS:PORT", what, text, scheme);
+        return err_set(e, ERR_ARG, "%s: \"%s\" has no port; write %sADDRESS:PORT", what, text,
+                       scheme);
     n = (size_t)(colon - s);
     out->v6 = n >= 2 && s[0] == '[' && s[n - 1] == ']';
     if (out->v6) {
@@ -69,8 +70,8 @@ int net_place_parse(struct net_place *out, const char *text, const char *scheme,
             return ERR_OK;
     }
     return err_set(e, ERR_ARG,
-                   "%s: \"%s\" holds no address; write %s192.0.2.1:PORT or %s[2001:db8::1]:PORT", what,
-                   text, scheme, scheme);
+                   "%s: \"%s\" holds no address; write %s192.0.2.1:PORT or %s[2001:db8::1]:PORT",
+                   what, text, scheme, scheme);
 }
 
 const char *net_place_text(const struct net_place *p, char *out)
@@ -129,7 +130,8 @@ static uint64_t set_buffer(int fd, uint64_t want)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &v, sizeof v);
     if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &v, &len) != 0)
         return 0;
-    return (uint64_t)v / 2; /* the kernel doubles it for its own bookkeeping, and tells the double */
+    return (uint64_t)v /
+           2; /* the kernel doubles it for its own bookkeeping, and tells the double */
 }
 
 static int bind_error(const struct net_place *p, const char *kind, struct err *e)
@@ -170,8 +172,8 @@ int net_udp_open(int *out, struct net_place *p, bool share, uint64_t want_octets
 
 int net_steer(int fd, unsigned n, struct err *e)
 {
-    /* Version nibble first: a dual-stack socket sees both headers. IPv4's source stands at octet 12;
-     * of IPv6's at octet 8 the four words are folded. */
+    /* Version nibble first: a dual-stack socket sees both headers. IPv4's source stands at octet
+     * 12; of IPv6's at octet 8 the four words are folded. */
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)SKF_NET_OFF),
         BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 4),
@@ -203,10 +205,10 @@ int net_steer(int fd, unsigned n, struct err *e)
 
 struct net_inbox {
     struct mmsghdr msg[NET_INBOX];
-    struct iovec   iov[NET_INBOX];
+    struct iovec iov[NET_INBOX];
     union any_addr from[NET_INBOX];
     union {
-        char           room[CMSG_SPACE(sizeof(uint32_t))];
+        char room[CMSG_SPACE(sizeof(uint32_t))];
         struct cmsghdr align;
     } control[NET_INBOX];
     uint8_t octets[NET_INBOX][NET_DATAGRAM_MAX + 1];

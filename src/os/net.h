@@ -1,19 +1,19 @@
 /* os/net.h - sockets.
- * Floor 1. Addresses are 16 octets in network order, IPv4 as ::ffff:a.b.c.d. Descriptors are owned by
- * whoever opened them and closed with net_close(). */
+ * Floor 1. Addresses are 16 octets in network order, IPv4 as ::ffff:a.b.c.d. Descriptors are owned
+ * by whoever opened them and closed with net_close(). */
 #ifndef WEIR_OS_NET_H
 #define WEIR_OS_NET_H
 
 #include "base/err.h"
 
-#define NET_TEXT_MAX      80
-#define NET_DATAGRAM_MAX  65535u
-#define NET_INBOX         64u /* datagrams of one net_receive() */
+#define NET_TEXT_MAX     80
+#define NET_DATAGRAM_MAX 65535u
+#define NET_INBOX        64u /* datagrams of one net_receive() */
 
 struct net_place {
-    uint8_t  ip[16];
+    uint8_t ip[16];
     uint16_t port;
-    bool     v6; /* written as an IPv6 address; [::] takes IPv4 too */
+    bool v6; /* written as an IPv6 address; [::] takes IPv4 too */
 };
 
 /* "192.0.2.1:2055" or "[2001:db8::1]:2055", with `scheme` ("udp://") before it; "" = none.
@@ -25,9 +25,9 @@ const char *net_place_text(const struct net_place *p, char *out);
 
 bool net_have_ipv6(void);
 
-/* A bound UDP socket, not blocking, that counts what the kernel drops. `share`: several sockets take
- * this port (SO_REUSEPORT). *got_octets is the receive buffer the kernel gave. A port of 0 is replaced
- * in *p by the one chosen. Errors: ERR_BUSY (in use), ERR_IO. */
+/* A bound UDP socket, not blocking, that counts what the kernel drops. `share`: several sockets
+ * take this port (SO_REUSEPORT). *got_octets is the receive buffer the kernel gave. A port of 0 is
+ * replaced in *p by the one chosen. Errors: ERR_BUSY (in use), ERR_IO. */
 int net_udp_open(int *fd, struct net_place *p, bool share, uint64_t want_octets,
                  uint64_t *got_octets, struct err *e) WARN_UNUSED;
 /* Let the kernel choose among the n sockets that share this one's port by source address alone, so
@@ -38,19 +38,20 @@ int net_steer(int fd, unsigned n, struct err *e) WARN_UNUSED;
 struct net_inbox;
 struct net_datagram {
     const uint8_t *octets; /* valid until the next net_receive() */
-    size_t         len;
-    uint8_t        ip[16];
-    uint16_t       port;
+    size_t len;
+    uint8_t ip[16];
+    uint16_t port;
 };
 struct net_inbox *net_inbox_new(void); /* NULL: out of memory */
-void              net_inbox_free(struct net_inbox *in);
-/* Up to NET_INBOX datagrams that are there now; 0 when none. *drops: the kernel's count of datagrams it
- * dropped on this socket, since it was opened, modulo 2^32; unchanged while it says nothing. */
+void net_inbox_free(struct net_inbox *in);
+/* Up to NET_INBOX datagrams that are there now; 0 when none. *drops: the kernel's count of
+ * datagrams it dropped on this socket, since it was opened, modulo 2^32; unchanged while it says
+ * nothing. */
 unsigned net_receive(struct net_inbox *in, int fd, uint32_t *drops);
 struct net_datagram net_inbox_get(const struct net_inbox *in, unsigned i);
 
-/* Listening stream sockets. The Unix one replaces a dead socket file at path and refuses a living one.
- * Errors: ERR_ARG (path too long), ERR_BUSY, ERR_IO. */
+/* Listening stream sockets. The Unix one replaces a dead socket file at path and refuses a living
+ * one. Errors: ERR_ARG (path too long), ERR_BUSY, ERR_IO. */
 int net_unix_listen(int *fd, const char *path, unsigned mode, struct err *e) WARN_UNUSED;
 int net_tcp_listen(int *fd, struct net_place *p, struct err *e) WARN_UNUSED;
 void net_unlink(const char *path); /* a socket file, when done */
@@ -60,7 +61,7 @@ bool net_peer_gone(int fd); /* the other side of a stream closed it */
 long net_peer_uid(int fd);
 
 /* A wake-up call between threads: a descriptor that becomes readable. */
-int  net_event_open(int *fd, struct err *e) WARN_UNUSED;
+int net_event_open(int *fd, struct err *e) WARN_UNUSED;
 void net_event_set(int fd);
 void net_event_clear(int fd);
 /* Wait until one of n (up to 256) descriptors is readable, at most ms. Bit i of ready[i / 64]. */

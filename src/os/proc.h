@@ -5,8 +5,8 @@
 
 #include "base/err.h"
 
-bool     proc_is_root(void);
-long     proc_pid(void);
+bool proc_is_root(void);
+long proc_pid(void);
 unsigned proc_cpus(void); /* that this process may use; at least 1 */
 
 /* A closed pipe or connection becomes an error of the write, not the end of the process. */
@@ -15,7 +15,7 @@ void proc_ignore_pipe(void);
 enum proc_signal { PROC_NOTHING, PROC_STOP, PROC_RELOAD };
 /* Call before any thread is started: SIGTERM, SIGINT and SIGHUP then only come out of
  * proc_wait_signal(). */
-void             proc_hold_signals(void);
+void proc_hold_signals(void);
 enum proc_signal proc_wait_signal(int64_t ms);
 
 /* Allow as many open files as the system lets us. */
@@ -27,7 +27,8 @@ int proc_drop(const char *user, struct err *e) WARN_UNUSED;
 /* Give a file or folder to `user`, before proc_drop. Errors: ERR_NOTFOUND, ERR_IO. */
 int proc_give(const char *path, const char *user, struct err *e) WARN_UNUSED;
 
-/* Tell the service manager (sd_notify): "READY=1", "STOPPING=1", "WATCHDOG=1", ... Nothing without one. */
+/* Tell the service manager (sd_notify): "READY=1", "STOPPING=1", "WATCHDOG=1", ... Nothing without
+ * one. */
 void proc_notify(const char *state);
 /* "RELOADING=1" with the time that the protocol wants. */
 void proc_notify_reloading(void);

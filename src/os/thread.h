@@ -16,7 +16,7 @@ struct cond {
 };
 struct thread {
     pthread_t t;
-    bool      running; /* started and not joined */
+    bool running; /* started and not joined */
 };
 
 void mutex_init(struct mutex *m);
@@ -31,8 +31,8 @@ void cond_wake(struct cond *c); /* all waiters */
 void cond_wait_ms(struct cond *c, struct mutex *m, int64_t ms);
 
 /* Start fn(arg); `name` (up to 15 letters) is shown by ps and top. Errors: ERR_LIMIT. */
-int thread_start(struct thread *t, const char *name, void *(*fn)(void *), void *arg, struct err *e)
-    WARN_UNUSED;
+int thread_start(struct thread *t, const char *name, void *(*fn)(void *), void *arg,
+                 struct err *e) WARN_UNUSED;
 void thread_join(struct thread *t); /* nothing if it never started */
 
 #endif
