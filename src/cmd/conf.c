@@ -1,48 +1,30 @@
 /* cmd/conf.c - where the configuration, the data directory and the socket are. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "os/file.h"
 #include "os/proc.h"
 
 #define CONF_PLACE "/etc/weir/weir.yaml"
 
-/* The file's text, or *text NULL when `must` is false and it does not exist. */
-static int read_text(const char *path, bool must, char **text, size_t *len, struct err *e)
+/* The file's text; *found says whether there is one, which is an error only if it was named. */
+static int read_text(const char *path, bool named, struct buf *text, bool *found, struct err *e)
 {
-    FILE *f = fopen(path, "re");
-    int rc = ERR_OK;
+    int rc = os_file_slurp(path, text, e);
 
-    *text = NULL;
-    *len = 0;
-    if (f == NULL) {
-        if (!must && errno == ENOENT)
-            return ERR_OK;
-        return err_set(e, ERR_IO, "configuration %s: %s", path, strerror(errno));
-    }
-    *text = malloc(CONF_TEXT_MAX + 1);
-    if (*text == NULL)
-        rc = err_set(e, ERR_NOMEM, "configuration %s: out of memory", path);
-    else
-        *len = fread(*text, 1, CONF_TEXT_MAX + 1, f);
-    if (rc == ERR_OK && ferror(f))
-        rc = err_set(e, ERR_IO, "configuration %s: %s", path, strerror(errno));
-    (void)fclose(f);
-    if (rc != ERR_OK) {
-        free(*text);
-        *text = NULL;
-    }
-    return rc;
+    *found = rc == ERR_OK;
+    return rc == ERR_NOTFOUND && !named ? ERR_OK : rc;
 }
 
 int cmd_conf(const struct args *a, struct conf **out, struct err *e)
 {
     const char *path = args_get(a, "config");
     struct conf_setting *set = calloc(a->n_opts + 1, sizeof *set);
-    char *text = NULL;
-    size_t len = 0, n = 0;
+    struct buf text = buf_init(CONF_TEXT_MAX);
+    size_t n = 0;
+    bool found;
     int rc;
 
     *out = NULL;
@@ -51,14 +33,14 @@ int cmd_conf(const struct args *a, struct conf **out, struct err *e)
     for (size_t i = 0; i < a->n_opts; i++)
         if (a->opt[i].opt != OPT_N)
             set[n++] = (struct conf_setting){ a->opt[i].opt, a->opt[i].value };
-    rc = read_text(path != NULL ? path : CONF_PLACE, path != NULL, &text, &len, e);
+    rc = read_text(path != NULL ? path : CONF_PLACE, path != NULL, &text, &found, e);
     if (rc == ERR_OK)
         rc = conf_make(out,
-                       text == NULL   ? ""
+                       !found         ? ""
                        : path != NULL ? path
                                       : CONF_PLACE,
-                       text, len, set, n, e);
-    free(text);
+                       found ? buf_cstr(&text) : NULL, text.len, set, n, e);
+    buf_free(&text);
     free(set);
     return rc;
 }

@@ -10,26 +10,6 @@ static void must(int rc)
         abort();
 }
 
-void mutex_init(struct mutex *m)
-{
-    must(pthread_mutex_init(&m->m, NULL));
-}
-
-void mutex_destroy(struct mutex *m)
-{
-    must(pthread_mutex_destroy(&m->m));
-}
-
-void mutex_lock(struct mutex *m)
-{
-    must(pthread_mutex_lock(&m->m));
-}
-
-void mutex_unlock(struct mutex *m)
-{
-    must(pthread_mutex_unlock(&m->m));
-}
-
 void cond_init(struct cond *c)
 {
     pthread_condattr_t a;
@@ -50,7 +30,7 @@ void cond_wake(struct cond *c)
     must(pthread_cond_broadcast(&c->c));
 }
 
-void cond_wait_ms(struct cond *c, struct mutex *m, int64_t ms)
+void cond_wait_ms(struct cond *c, struct os_mutex *m, int64_t ms)
 {
     struct timespec t;
 

@@ -1,4 +1,4 @@
-/* os/thread.h - threads, mutexes and conditions with monotonic timeouts.
+/* os/thread.h - threads, and conditions beside os/mutex.h with monotonic timeouts.
  * Floor 1. Misuse (unlocking what is not locked, a thread that cannot be joined) ends the process:
  * going on would corrupt state. */
 #ifndef WEIR_OS_THREAD_H
@@ -7,10 +7,8 @@
 #include <pthread.h>
 
 #include "base/err.h"
+#include "os/mutex.h"
 
-struct mutex {
-    pthread_mutex_t m;
-};
 struct cond {
     pthread_cond_t c; /* waits by the monotonic clock */
 };
@@ -19,16 +17,11 @@ struct thread {
     bool running; /* started and not joined */
 };
 
-void mutex_init(struct mutex *m);
-void mutex_destroy(struct mutex *m);
-void mutex_lock(struct mutex *m);
-void mutex_unlock(struct mutex *m);
-
 void cond_init(struct cond *c);
 void cond_destroy(struct cond *c);
 void cond_wake(struct cond *c); /* all waiters */
 /* Wait at most ms; wakes without a reason may happen: test the condition again. */
-void cond_wait_ms(struct cond *c, struct mutex *m, int64_t ms);
+void cond_wait_ms(struct cond *c, struct os_mutex *m, int64_t ms);
 
 /* Start fn(arg); `name` (up to 15 letters) is shown by ps and top. Errors: ERR_LIMIT. */
 int thread_start(struct thread *t, const char *name, void *(*fn)(void *), void *arg,
