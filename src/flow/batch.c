@@ -4,16 +4,16 @@
 #include <string.h>
 
 /* Open addressing, linear probing. A slot holds code + 1 (0 = empty) and a piece of the hash, so
- * that most misses do not touch the address. Rows come in runs of the same few exporters and shapes,
- * so those tables are searched through a small hash of the same kind. */
+ * that most misses do not touch the address. Rows come in runs of the same few exporters and
+ * shapes, so those tables are searched through a small hash of the same kind. */
 struct slot {
     uint32_t tag, code1;
 };
 struct batch_index {
     struct slot *addr;
-    uint32_t     addr_mask;
-    struct slot  exporter[65536];
-    struct slot  shape[8192];
+    uint32_t addr_mask;
+    struct slot exporter[65536];
+    struct slot shape[8192];
 };
 
 static _Atomic uint64_t next_id = 1;
@@ -120,13 +120,24 @@ static bool grow_addr_index(struct batch_index *ix)
     return true;
 }
 
-uint32_t flow_batch_addr(struct flow_batch *b, const struct addr *a)
+#define ADDR_AHEAD \
+    32u /* addresses hashed before the first is looked up: their slots are on the way */
+
+static inline struct addr addr_of_octets(const uint8_t *p, bool v6)
+{
+    struct addr a;
+
+    if (!v6)
+        return addr_from_v4(be32(p));
+    memcpy(a.b, p, sizeof a.b);
+    return a;
+}
+
+static uint32_t addr_enter(struct flow_batch *b, const struct addr *a, uint32_t tag)
 {
     struct batch_index *ix = b->index;
-    uint32_t tag = (uint32_t)addr_hash(a), n, at;
+    uint32_t at, n;
 
-    if (addr_is_zero(a))
-        return 0;
     for (at = tag & ix->addr_mask; ix->addr[at].code1 != 0; at = (at + 1) & ix->addr_mask)
         if (ix->addr[at].tag == tag && addr_cmp(&b->addrs[ix->addr[at].code1 - 1], a) == 0)
             return ix->addr[at].code1 - 1;
@@ -145,10 +156,44 @@ uint32_t flow_batch_addr(struct flow_batch *b, const struct addr *a)
     return n;
 }
 
+uint32_t flow_batch_addr(struct flow_batch *b, const struct addr *a)
+{
+    return addr_is_zero(a) ? 0 : addr_enter(b, a, (uint32_t)addr_hash(a));
+}
+
+bool flow_batch_addrs(struct flow_batch *b, const uint8_t *p, size_t stride, bool v6, uint32_t n,
+                      uint32_t *codes)
+{
+    struct addr a[ADDR_AHEAD], last = { { 0 } };
+    uint32_t tag[ADDR_AHEAD], last_code = 0;
+
+    while (n > 0) {
+        uint32_t k = MIN(n, ADDR_AHEAD);
+        for (uint32_t i = 0; i < k; i++, p += stride) {
+            a[i] = addr_of_octets(p, v6);
+            tag[i] = (uint32_t)addr_hash(&a[i]);
+            __builtin_prefetch(&b->index->addr[tag[i] & b->index->addr_mask]);
+        }
+        for (uint32_t i = 0; i < k; i++) {
+            if (addr_cmp(&a[i], &last) != 0) {
+                last = a[i];
+                last_code = addr_is_zero(&last) ? 0 : addr_enter(b, &last, tag[i]);
+                if (last_code == UINT32_MAX)
+                    return false;
+            }
+            codes[i] = last_code;
+        }
+        codes += k;
+        n -= k;
+    }
+    return true;
+}
+
 uint32_t flow_batch_shape(struct flow_batch *b, const struct shape *s)
 {
     struct slot *t = b->index->shape;
-    uint32_t tag = (uint32_t)s->hash, at, n = atomic_load_explicit(&b->n_shapes, memory_order_relaxed);
+    uint32_t tag = (uint32_t)s->hash, at,
+             n = atomic_load_explicit(&b->n_shapes, memory_order_relaxed);
 
     for (at = tag & 8191; t[at].code1 != 0; at = (at + 1) & 8191)
         if (t[at].tag == tag && shape_equal(b->shapes[t[at].code1 - 1], s))

@@ -98,6 +98,11 @@ uint32_t flow_batch_addr(struct flow_batch *b, const struct addr *a);
 uint32_t flow_batch_shape(struct flow_batch *b, const struct shape *s);
 uint32_t flow_batch_exporter(struct flow_batch *b, const struct exporter_key *k);
 
+/* Writer: the same for n addresses that stand `stride` octets apart, 4 octets each or 16 (v6). False when
+ * the table is full. */
+bool flow_batch_addrs(struct flow_batch *b, const uint8_t *p, size_t stride, bool v6, uint32_t n,
+                      uint32_t *codes) WARN_UNUSED;
+
 /* Writer: rows n .. n+k-1 are complete (every column in the arrays, extra_off/extra_len set). `used`
  * names the columns that were written for them. */
 void flow_batch_publish(struct flow_batch *b, uint32_t k, uint64_t used);
