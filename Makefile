@@ -3,7 +3,7 @@ BUILD ?= build
 DATA ?= weir-data
 MINUTES ?= 10
 
-.PHONY: run test bench fuzz soak format lint deps build gen clean
+.PHONY: run test bench fuzz format lint deps build gen clean
 
 run: build
 	@tools/run.sh $(BUILD) $(DATA) $(SAMPLE)
@@ -24,10 +24,6 @@ bench: build
 fuzz:
 	@tools/deps.sh build test
 	@python3 tests/fuzz/run.py --minutes $(MINUTES)
-
-soak: build
-	@tools/deps.sh build test
-	@python3 tests/soak/run.py --build $(BUILD) --minutes $(MINUTES)
 
 format:
 	@git ls-files '*.c' '*.h' | grep -v '^src/gen/\|^tools/flowgen.c' | xargs clang-format -i
