@@ -1,5 +1,6 @@
-/* present/present.h - answers as table, CSV, JSON or NDJSON: one interface for command line and HTTP.
- * Floor 5. No I/O: text goes to a callback in pieces. Threads: a presenter belongs to one thread. */
+/* present/present.h - answers as table, CSV, JSON or NDJSON: one interface for command line and
+ * HTTP. Floor 5. No I/O: text goes to a callback in pieces. Threads: a presenter belongs to one
+ * thread. */
 #ifndef WEIR_PRESENT_PRESENT_H
 #define WEIR_PRESENT_PRESENT_H
 
