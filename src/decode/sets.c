@@ -62,18 +62,18 @@ int set_data(struct message *m, uint16_t id, const uint8_t *p, size_t len)
 
 /* ------------------------------------------------------------------------------ template sets */
 
-static void take_fields(struct message *m, struct rd *r, unsigned n, bool pens)
+/* Fields beyond `room` are read over, so that the template behind them is found. */
+static void take_fields(struct plan_field *to, unsigned room, struct rd *r, unsigned n, bool pens)
 {
-    struct plan_field *f = m->d->fields;
-
     for (unsigned i = 0; i < n; i++) {
-        f[i].id = rd_u16(r);
-        f[i].len = rd_u16(r);
-        f[i].pen = 0;
-        if (pens && (f[i].id & 0x8000) != 0) {
-            f[i].id &= 0x7fff;
-            f[i].pen = rd_u32(r);
+        struct plan_field f = { .id = rd_u16(r) };
+        f.len = rd_u16(r);
+        if (pens && (f.id & 0x8000) != 0) {
+            f.id &= 0x7fff;
+            f.pen = rd_u32(r);
         }
+        if (i < room)
+            to[i] = f;
     }
 }
 
@@ -137,11 +137,11 @@ static int one_template(struct message *m, struct rd *r, bool v9, enum shape_kin
     }
     if (h.id < 256 || h.n == 0 || h.n > r->left / 4)
         return ERR_OK;
+    take_fields(m->d->fields, m->d->lim.max_fields, r, h.n, !v9);
     if (h.n > m->d->lim.max_fields) {
-        *bad = DECODE_TEMPLATE_LIMIT;
+        *bad = rd_ok(r) ? DECODE_TEMPLATE_LIMIT : DECODE_TEMPLATE;
         return ERR_OK;
     }
-    take_fields(m, r, h.n, !v9);
     for (unsigned i = 0; v9 && i < h.n_scope; i++)
         m->d->fields[i].pen = SHAPE_PEN_V9_SCOPE;
     if (!rd_ok(r))

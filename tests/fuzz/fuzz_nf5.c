@@ -1,0 +1,10 @@
+/* NetFlow v5: sequences of datagrams to the decoder. */
+#include "fuzz_decode.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_datagrams(5, data, size);
+    return 0;
+}
