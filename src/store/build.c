@@ -1,0 +1,578 @@
+/* Segment writer: tables, columns, footer. */
+#include "store/build.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "codec/vec.h"
+
+const struct derive seg_derive[COL_N] = {
+    /* datagrams come in time order, so `received` is nearly free and the others hang on it */
+    [COL_END] = { DERIVE_DIFF, COL_RECEIVED, 0 },
+    [COL_START] = { DERIVE_DIFF, COL_END, 0 },
+    [COL_SRC_AS] = { DERIVE_ATTR, COL_SRC_IP, ATTR_AS },
+    [COL_DST_AS] = { DERIVE_ATTR, COL_DST_IP, ATTR_AS },
+    [COL_SRC_MASK] = { DERIVE_ATTR, COL_SRC_IP, ATTR_MASK },
+    [COL_DST_MASK] = { DERIVE_ATTR, COL_DST_IP, ATTR_MASK },
+    [COL_SRC_VLAN] = { DERIVE_ATTR, COL_SRC_IP, ATTR_VLAN },
+    [COL_DST_VLAN] = { DERIVE_ATTR, COL_DST_IP, ATTR_VLAN },
+    [COL_NEXT_IP] = { DERIVE_ATTR, COL_DST_IP, ATTR_NEXT },
+};
+
+uint32_t seg_sum(const void *p, size_t n)
+{
+    return (uint32_t)XXH3_64bits(p, n);
+}
+
+struct seg_ref build_ref(const struct buf *out, size_t at)
+{
+    if (!buf_ok(out))
+        return (struct seg_ref){ 0 };
+    return (struct seg_ref){ at, (uint32_t)(out->len - at), seg_sum(out->p + at, out->len - at) };
+}
+
+/* ------------------------------------------------------------------ tables of the batches */
+
+/* One open-addressing table of numbers + 1, big enough for all entries of all batches. */
+struct numbers {
+    uint32_t *slot, mask;
+};
+
+static bool numbers_new(struct numbers *t, size_t entries)
+{
+    size_t cap = 64;
+
+    while (cap < entries * 2)
+        cap *= 2;
+    t->mask = (uint32_t)(cap - 1);
+    t->slot = calloc(cap, sizeof *t->slot);
+    return t->slot != NULL;
+}
+
+static bool exporter_equal(const struct exporter_key *a, const struct exporter_key *b)
+{
+    return addr_cmp(&a->addr, &b->addr) == 0 && a->domain == b->domain &&
+           a->version == b->version && a->import == b->import;
+}
+
+static uint32_t exporter_number(struct build *s, struct numbers *t, const struct exporter_key *k)
+{
+    uint64_t h = (addr_hash(&k->addr) + k->domain) * 0x9e3779b97f4a7c15u + k->version + k->import;
+    uint32_t at = (uint32_t)(h >> 32) & t->mask;
+
+    for (; t->slot[at] != 0; at = (at + 1) & t->mask)
+        if (exporter_equal(s->exporters[t->slot[at] - 1], k))
+            return t->slot[at] - 1;
+    s->exporters[s->n_exporters++] = k;
+    t->slot[at] = s->n_exporters;
+    return s->n_exporters - 1;
+}
+
+static uint32_t shape_number(struct build *s, struct numbers *t, const struct shape *x)
+{
+    uint32_t at = (uint32_t)(x->hash >> 20) & t->mask;
+
+    for (; t->slot[at] != 0; at = (at + 1) & t->mask)
+        if (shape_equal(s->shapes[t->slot[at] - 1], x))
+            return t->slot[at] - 1;
+    s->shapes[s->n_shapes++] = x;
+    t->slot[at] = s->n_shapes;
+    return s->n_shapes - 1;
+}
+
+/* Numbers of exporters and shapes over all batches, maps, and the address codes. */
+static int build_tables(struct build *s, struct err *e)
+{
+    size_t addrs = 0, exporters = 0, shapes = 0, rows = 0;
+    struct numbers te = { 0 }, ts = { 0 };
+    uint32_t *m, *c;
+    int rc = ERR_NOMEM;
+
+    for (size_t i = 0; i < s->n_blocks; i++) {
+        addrs += s->block[i].n_addrs;
+        exporters += s->block[i].n_exporters;
+        shapes += s->block[i].n_shapes;
+        rows += s->block[i].n;
+    }
+    s->n_rows = (uint32_t)rows;
+    s->maps = malloc((addrs + exporters + shapes + 1) * sizeof *s->maps);
+    s->codes = malloc((rows * 2 + 1) * sizeof *s->codes);
+    s->exporters = calloc(exporters + 1, sizeof *s->exporters);
+    s->shapes = calloc(shapes + 1, sizeof *s->shapes);
+    if (s->maps == NULL || s->codes == NULL || s->exporters == NULL || s->shapes == NULL ||
+        !numbers_new(&te, exporters) || !numbers_new(&ts, shapes))
+        goto out;
+    m = s->maps;
+    c = s->codes;
+    for (size_t i = 0; i < s->n_blocks; i++) { /* addresses first: build_addrs fills them in one */
+        s->block[i].addr = m;
+        m += s->block[i].n_addrs;
+        s->block[i].src = c;
+        s->block[i].dst = c + s->block[i].n;
+        c += (size_t)s->block[i].n * 2;
+    }
+    for (size_t i = 0; i < s->n_blocks; i++) {
+        struct build_block *k = &s->block[i];
+        k->exporter = m;
+        for (uint32_t x = 0; x < k->n_exporters; x++)
+            *m++ = exporter_number(s, &te, &k->b->exporters[x]);
+        k->shape = m;
+        for (uint32_t x = 0; x < k->n_shapes; x++)
+            *m++ = shape_number(s, &ts, k->b->shapes[x]);
+    }
+    if (s->n_exporters > SEG_TABLES || s->n_shapes > SEG_TABLES)
+        rc = err_set(e, ERR_LIMIT, "%u exporters and %u shapes in one segment; at most %u fit",
+                     s->n_exporters, s->n_shapes, SEG_TABLES);
+    else
+        rc = build_addrs(s, s->maps);
+out:
+    free(te.slot);
+    free(ts.slot);
+    return rc;
+}
+
+/* A batch is ours, but its numbers index our tables: a wrong one must not write past them. */
+static int check_numbers(const struct build_block *k, struct err *e)
+{
+    static const enum col codes[] = { COL_SRC_IP, COL_DST_IP, COL_NEXT_IP, COL_BGP_NEXT_IP };
+    uint32_t top = 0, exporter = 0, shape = 0;
+
+    for (unsigned c = 0; c < ARRAY_LEN(codes); c++) {
+        const uint32_t *v = k->b->col[codes[c]];
+        for (uint32_t i = 0; i < k->n; i++)
+            top = MAX(top, v[i]);
+    }
+    for (uint32_t i = 0; i < k->n; i++) {
+        exporter = MAX(exporter, ((const uint16_t *)k->b->col[COL_EXPORTER])[i]);
+        shape = MAX(shape, ((const uint16_t *)k->b->col[COL_SHAPE])[i]);
+    }
+    if (k->n > 0 && (top >= k->n_addrs || exporter >= k->n_exporters || shape >= k->n_shapes))
+        return err_set(e, ERR_ARG,
+                       "a batch names an address, exporter or shape that it does not hold");
+    return ERR_OK;
+}
+
+static void fill_codes(struct build_block *k)
+{
+    const uint32_t *s = k->b->col[COL_SRC_IP], *d = k->b->col[COL_DST_IP];
+
+    for (uint32_t i = 0; i < k->n; i++) {
+        k->src[i] = k->addr[s[i]];
+        k->dst[i] = k->addr[d[i]];
+    }
+}
+
+/* ------------------------------------------------------------------ columns */
+
+static void load_plain(const void *src, unsigned bits, uint32_t first, uint32_t n, uint64_t *out)
+{
+    switch (bits) {
+    case 8:
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = ((const uint8_t *)src)[first + i];
+        return;
+    case 16:
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = ((const uint16_t *)src)[first + i];
+        return;
+    case 32:
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = ((const uint32_t *)src)[first + i];
+        return;
+    default:
+        memcpy(out, (const uint64_t *)src + first, n * sizeof *out);
+    }
+}
+
+static void map_values(uint64_t *v, uint32_t n, const uint32_t *map)
+{
+    for (uint32_t i = 0; i < n; i++)
+        v[i] = map[v[i]];
+}
+
+void build_load(const struct build_block *k, enum col col, uint32_t first, uint32_t n,
+                uint64_t *out)
+{
+    if (col == COL_SRC_IP || col == COL_DST_IP) {
+        load_plain(col == COL_SRC_IP ? k->src : k->dst, 32, first, n, out);
+        return;
+    }
+    load_plain(k->b->col[col], col_info[col].bits, first, n, out);
+    if (col_info[col].kind == COL_KIND_ADDR)
+        map_values(out, n, k->addr);
+    else if (col == COL_EXPORTER)
+        map_values(out, n, k->exporter);
+    else if (col == COL_SHAPE)
+        map_values(out, n, k->shape);
+}
+
+/* Attribute tables: the first value seen with each address. */
+static int build_attrs(struct build *s)
+{
+    uint8_t *have[ATTR_N] = { NULL };
+    uint64_t v[PAGE_VALUES];
+    int rc = ERR_OK;
+
+    for (unsigned c = 0; c < COL_N; c++) {
+        const struct derive *d = &seg_derive[c];
+        if (d->kind != DERIVE_ATTR)
+            continue;
+        for (size_t i = 0; i < s->n_blocks; i++) {
+            const struct build_block *k = &s->block[i];
+            const uint32_t *codes = d->parent == COL_SRC_IP ? k->src : k->dst;
+            if ((k->used >> c & 1) == 0 || k->n == 0)
+                continue;
+            if (s->attr[d->attr] == NULL) {
+                s->attr[d->attr] = calloc((size_t)s->n_addrs + 1, sizeof **s->attr);
+                have[d->attr] = calloc((size_t)s->n_addrs + 1, 1);
+            }
+            if (s->attr[d->attr] == NULL || have[d->attr] == NULL) {
+                rc = ERR_NOMEM;
+                goto out;
+            }
+            for (uint32_t first = 0; first < k->n; first += PAGE_VALUES) {
+                uint32_t n = MIN(PAGE_VALUES, k->n - first);
+                build_load(k, c, first, n, v);
+                for (uint32_t x = 0; x < n; x++) {
+                    uint32_t code = codes[first + x];
+                    if (have[d->attr][code])
+                        continue;
+                    have[d->attr][code] = 1;
+                    s->attr[d->attr][code] = (uint32_t)v[x];
+                }
+            }
+        }
+    }
+out:
+    for (unsigned a = 0; a < ATTR_N; a++)
+        free(have[a]);
+    return rc;
+}
+
+/* v becomes what is stored for it. */
+static void derive_page(const struct build *s, const struct build_block *k, enum col col,
+                        uint32_t first, uint32_t n, uint64_t *v)
+{
+    const struct derive *d = &seg_derive[col];
+    uint64_t parent[PAGE_VALUES];
+
+    if (d->kind == DERIVE_DIFF) {
+        build_load(k, d->parent, first, n, parent);
+        for (uint32_t i = 0; i < n; i++)
+            v[i] = parent[i] - v[i];
+    } else {
+        const uint32_t *t = s->attr[d->attr];
+        const uint32_t *codes = (d->parent == COL_SRC_IP ? k->src : k->dst) + first;
+        for (uint32_t i = 0; i < n; i++)
+            v[i] -= t[codes[i]];
+    }
+}
+
+SIMD_CLONES
+static void bounds(const uint64_t *v, uint32_t n, uint64_t *min, uint64_t *max)
+{
+    uint64_t lo = *min, hi = *max;
+
+    for (uint32_t i = 0; i < n; i++) {
+        lo = v[i] < lo ? v[i] : lo;
+        hi = v[i] > hi ? v[i] : hi;
+    }
+    *min = lo;
+    *max = hi;
+}
+
+/* Is the derived form of the first page at least 5 % smaller than the plain one? */
+static bool derive_pays(const struct build *s, const struct build_block *k, enum col col)
+{
+    uint64_t v[PAGE_VALUES];
+    uint32_t n = MIN(PAGE_VALUES, k->n);
+    struct buf plain = buf_init(1u << 20), derived = buf_init(1u << 20);
+    struct page_choice a = { 0 }, b = { 0 };
+    bool pays;
+
+    if (seg_derive[col].kind == DERIVE_NONE)
+        return false;
+    build_load(k, col, 0, n, v);
+    page_encode(&plain, v, n, &a);
+    derive_page(s, k, col, 0, n, v);
+    page_encode(&derived, v, n, &b);
+    pays = derived.len + derived.len / 20 < plain.len;
+    buf_free(&plain);
+    buf_free(&derived);
+    return pays;
+}
+
+struct column_entry {
+    struct seg_ref ref;
+    uint8_t form; /* 1 = derived */
+    uint64_t min, max;
+};
+
+/* Append one column of one block. A column that is zero throughout leaves ref.len 0. */
+static void put_column(struct build *s, const struct build_block *k, enum col col,
+                       struct column_entry *c)
+{
+    struct buf *out = s->out;
+    uint64_t v[PAGE_VALUES];
+    size_t at = out->len, lens = at;
+    struct page_choice choice = { 0 };
+    bool derived = derive_pays(s, k, col);
+    uint32_t pages = vec_pages(k->n);
+
+    *c = (struct column_entry){ .min = UINT64_MAX, .form = derived };
+    (void)buf_room(out, 2u * pages);
+    for (uint32_t p = 0; p < pages && buf_ok(out); p++) {
+        uint32_t first = p * PAGE_VALUES, n = MIN(PAGE_VALUES, k->n - first);
+        size_t page = out->len;
+        build_load(k, col, first, n, v);
+        bounds(v, n, &c->min, &c->max);
+        if (derived)
+            derive_page(s, k, col, first, n, v);
+        page_encode(out, v, n, &choice);
+        if (buf_ok(out))
+            le_put(out->p + lens + 2u * p, out->len - page, 2);
+    }
+    if (c->max == 0) {
+        out->len = at;
+        return;
+    }
+    if (derived && seg_derive[col].kind == DERIVE_ATTR)
+        s->attr_used[seg_derive[col].attr] = true;
+    c->ref = build_ref(out, at);
+}
+
+/* ------------------------------------------------------------------ footer */
+
+static void put_ref(struct buf *out, struct seg_ref r)
+{
+    buf_le(out, r.off, 8);
+    buf_le(out, r.len, 4);
+    buf_le(out, r.sum, 4);
+}
+
+/* One block: columns, extras, and its entry of the footer. */
+static int put_block(struct build *s, const struct build_block *k, struct buf *footer,
+                     struct seg_sizes *sizes)
+{
+    struct column_entry c[COL_N] = { 0 };
+    uint64_t present = 0;
+    size_t at;
+    int rc;
+
+    for (unsigned i = 0; i < COL_N; i++) {
+        if ((k->used >> i & 1) == 0)
+            continue;
+        put_column(s, k, i, &c[i]);
+        present |= c[i].ref.len > 0 ? 1ull << i : 0;
+        sizes->column[i] += c[i].ref.len;
+    }
+    at = s->out->len;
+    if ((rc = build_extras(s, k, s->out)) != ERR_OK)
+        return rc;
+    sizes->column[COL_N] += s->out->len - at;
+    buf_le(footer, k->n, 4);
+    buf_le(footer, present, 8);
+    put_ref(footer, s->out->len > at ? build_ref(s->out, at) : (struct seg_ref){ 0 });
+    for (unsigned i = 0; i < COL_N; i++) {
+        if ((present >> i & 1) == 0)
+            continue;
+        put_ref(footer, c[i].ref);
+        buf_le(footer, c[i].form, 1);
+        buf_le(footer, c[i].min, 8);
+        buf_le(footer, c[i].max, 8);
+    }
+    return ERR_OK;
+}
+
+static void put_tables(struct build *s)
+{
+    size_t at;
+    uint64_t *v;
+
+    build_put_addrs(s);
+    at = s->out->len;
+    for (uint32_t i = 0; i < s->n_exporters; i++) {
+        const struct exporter_key *x = s->exporters[i];
+        buf_put(s->out, x->addr.b, 16);
+        buf_le(s->out, x->domain, 4);
+        buf_le(s->out, x->version, 2);
+        buf_le(s->out, x->import, 2);
+    }
+    s->table[TABLE_EXPORTERS] = build_ref(s->out, at);
+    at = s->out->len;
+    for (uint32_t i = 0; i < s->n_shapes; i++)
+        shape_write(s->shapes[i], s->out);
+    s->table[TABLE_SHAPES] = build_ref(s->out, at);
+    v = malloc(((size_t)s->n_addrs + 1) * sizeof *v);
+    for (unsigned a = 0; v != NULL && a < ATTR_N; a++) {
+        if (!s->attr_used[a])
+            continue;
+        at = s->out->len;
+        for (uint32_t i = 0; i < s->n_addrs; i++)
+            v[i] = s->attr[a][i];
+        vec_encode(s->out, v, s->n_addrs);
+        s->table[TABLE_ATTR + a] = build_ref(s->out, at);
+    }
+    s->out->bad |= v == NULL;
+    free(v);
+}
+
+static void block_bounds(const struct build_block *k, struct seg_info *info)
+{
+    const int64_t *st = k->b->col[COL_START], *en = k->b->col[COL_END],
+                  *re = k->b->col[COL_RECEIVED];
+
+    for (uint32_t i = 0; i < k->n; i++) {
+        info->min_start_ms = MIN(info->min_start_ms, st[i]);
+        info->max_start_ms = MAX(info->max_start_ms, st[i]);
+        info->max_end_ms = MAX(info->max_end_ms, en[i]);
+        info->min_received_ms = MIN(info->min_received_ms, re[i]);
+        info->max_received_ms = MAX(info->max_received_ms, re[i]);
+    }
+}
+
+/* Options alone have receive times too: retention goes by them. */
+static void option_bounds(const struct build_block *k, struct seg_info *info)
+{
+    uint32_t n = atomic_load_explicit(&k->b->n_options, memory_order_acquire);
+
+    for (uint32_t i = 0; i < n; i++) {
+        info->min_received_ms = MIN(info->min_received_ms, k->b->options[i].received_ms);
+        info->max_received_ms = MAX(info->max_received_ms, k->b->options[i].received_ms);
+    }
+    info->n_options += n;
+}
+
+static void fill_info(const struct build *s, struct seg_info *info)
+{
+    *info = (struct seg_info){ .id = info->id,
+                               .n_rows = s->n_rows,
+                               .min_start_ms = INT64_MAX,
+                               .max_start_ms = INT64_MIN,
+                               .max_end_ms = INT64_MIN,
+                               .min_received_ms = INT64_MAX,
+                               .max_received_ms = INT64_MIN };
+    for (size_t i = 0; i < s->n_blocks; i++) {
+        info->n_blocks += s->block[i].n > 0;
+        block_bounds(&s->block[i], info);
+        option_bounds(&s->block[i], info);
+    }
+    if (s->n_rows == 0)
+        info->min_start_ms = info->max_start_ms = info->max_end_ms = 0;
+    if (s->n_rows == 0 && info->n_options == 0)
+        info->min_received_ms = info->max_received_ms = 0;
+}
+
+static void put_info(struct buf *f, const struct seg_info *i, const struct build *s)
+{
+    buf_le(f, i->id, 8);
+    buf_le(f, i->n_rows, 4);
+    buf_le(f, i->n_blocks, 4);
+    buf_le(f, i->n_options, 4);
+    buf_le(f, (uint64_t)i->min_start_ms, 8);
+    buf_le(f, (uint64_t)i->max_start_ms, 8);
+    buf_le(f, (uint64_t)i->max_end_ms, 8);
+    buf_le(f, (uint64_t)i->min_received_ms, 8);
+    buf_le(f, (uint64_t)i->max_received_ms, 8);
+    buf_le(f, 0, 4); /* replaced ids: none until compaction exists */
+    buf_le(f, s->n_addrs, 4);
+    buf_le(f, s->n_exporters, 4);
+    buf_le(f, s->n_shapes, 4);
+}
+
+static int put_all(struct build *s, struct seg_info *info, struct seg_sizes *sizes)
+{
+    struct buf *out = s->out, blocks = buf_init(1u << 28), footer = buf_init(1u << 28);
+    struct seg_ref f;
+    int rc = ERR_OK;
+
+    buf_put(out, SEG_MAGIC, 8);
+    buf_le(out, SEG_DRAFT, 4);
+    buf_le(out, 0, 4);
+    for (size_t i = 0; i < s->n_blocks && rc == ERR_OK; i++)
+        if (s->block[i].n > 0)
+            rc = put_block(s, &s->block[i], &blocks, sizes);
+    put_tables(s);
+    if (rc != ERR_OK || (rc = build_pages(s)) != ERR_OK || (rc = build_options(s)) != ERR_OK ||
+        (rc = build_marginals(s)) != ERR_OK)
+        goto done;
+    put_info(&footer, info, s);
+    for (unsigned t = 0; t < TABLE_N; t++) {
+        put_ref(&footer, s->table[t]);
+        sizes->table[t] = s->table[t].len;
+    }
+    buf_put(&footer, blocks.p, blocks.len);
+    f.off = out->len;
+    buf_put(out, footer.p, footer.len);
+    f = build_ref(out, f.off);
+    put_ref(out, f);
+    buf_le(out, out->len + 16, 8); /* length of the file */
+    buf_put(out, SEG_END, 8);
+    info->octets = out->len;
+    if (!buf_ok(out) || !buf_ok(&footer) || !buf_ok(&blocks))
+        rc = ERR_NOMEM;
+done:
+    buf_free(&blocks);
+    buf_free(&footer);
+    return rc;
+}
+
+static void build_free(struct build *s)
+{
+    for (unsigned a = 0; a < ATTR_N; a++)
+        free(s->attr[a]);
+    free(s->block);
+    free(s->maps);
+    free(s->codes);
+    free(s->addrs);
+    free(s->exporters);
+    free(s->shapes);
+    free(s->extra_form);
+}
+
+int segment_build(struct flow_batch *const *b, size_t n, uint64_t id, struct buf *out,
+                  struct seg_info *info, struct seg_sizes *sizes, struct err *e)
+{
+    struct build s = { .out = out, .n_blocks = n };
+    struct seg_sizes own;
+    int rc = ERR_OK;
+
+    if (sizes == NULL)
+        sizes = &own;
+    memset(sizes, 0, sizeof *sizes);
+    *info = (struct seg_info){ .id = id };
+    if (n == 0 || n > SEG_BLOCKS)
+        return err_set(e, n == 0 ? ERR_ARG : ERR_LIMIT, "%zu batches in one segment; 1 to %u fit",
+                       n, SEG_BLOCKS);
+    s.block = calloc(n, sizeof *s.block);
+    if (s.block == NULL)
+        rc = ERR_NOMEM;
+    for (size_t i = 0; i < n && rc == ERR_OK; i++) {
+        struct build_block *k = &s.block[i];
+        k->b = b[i];
+        k->n = flow_batch_rows(b[i]);
+        k->used = atomic_load_explicit(&b[i]->used, memory_order_acquire);
+        k->n_addrs = atomic_load_explicit(&b[i]->n_addrs, memory_order_acquire);
+        k->n_exporters = atomic_load_explicit(&b[i]->n_exporters, memory_order_acquire);
+        k->n_shapes = atomic_load_explicit(&b[i]->n_shapes, memory_order_acquire);
+        rc = check_numbers(k, e);
+    }
+    if (rc != ERR_OK || (rc = build_tables(&s, e)) != ERR_OK)
+        goto out;
+    for (size_t i = 0; i < n; i++)
+        fill_codes(&s.block[i]);
+    fill_info(&s, info);
+    s.extra_form = calloc((size_t)s.n_shapes + 1, 1);
+    rc = s.extra_form != NULL ? build_attrs(&s) : ERR_NOMEM;
+    if (rc != ERR_OK)
+        goto out;
+    build_extra_forms(&s);
+    rc = put_all(&s, info, sizes);
+out:
+    if (rc == ERR_NOMEM)
+        rc = err_set(e, ERR_NOMEM, "segment %llu: out of memory while it was built",
+                     (unsigned long long)id);
+    build_free(&s);
+    return rc;
+}

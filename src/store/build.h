@@ -1,0 +1,58 @@
+/* store/build.h - what the parts of the segment writer share.
+ * Floor 3; private to store/. Threads: one builder belongs to one thread. */
+#ifndef WEIR_STORE_BUILD_H
+#define WEIR_STORE_BUILD_H
+
+#include "store/segment.h"
+
+/* One block = one batch with rows. Maps turn numbers of the batch into those of the segment. */
+struct build_block {
+    const struct flow_batch *b;
+    uint32_t n;
+    uint64_t used;
+    const uint32_t *addr, *exporter, *shape; /* maps */
+    uint32_t n_addrs, n_exporters, n_shapes;
+    uint32_t *src, *dst; /* codes of the segment, per row */
+};
+
+struct build {
+    struct build_block *block; /* all batches first (also those without rows), in order */
+    size_t n_blocks;
+    uint32_t n_rows;
+    uint32_t *maps;  /* memory behind the maps */
+    uint32_t *codes; /* memory behind src, dst */
+    struct addr *addrs;
+    uint32_t n_addrs;
+    const struct exporter_key **exporters;
+    uint32_t n_exporters;
+    const struct shape **shapes; /* borrowed from the batches */
+    uint32_t n_shapes;
+    uint32_t *attr[ATTR_N]; /* per code; NULL = no such column in use */
+    bool attr_used[ATTR_N];
+    uint8_t *extra_form; /* per shape: enum extra_form */
+    struct buf *out;
+    struct seg_ref table[TABLE_N];
+};
+
+enum extra_form { EXTRA_NONE, EXTRA_COLUMNS, EXTRA_ROWS };
+#define EXTRA_MIN_ROWS 64u /* fewer rows of a shape in a block: row form */
+
+/* Values of a page of a column, numbers of the segment. */
+void build_load(const struct build_block *k, enum col col, uint32_t first, uint32_t n,
+                uint64_t *out);
+
+/* Union of the address tables: fills addrs, n_addrs and code_of[] (concatenated tables).
+ * Errors: ERR_NOMEM. */
+int build_addrs(struct build *s, uint32_t *code_of) WARN_UNUSED;
+void build_put_addrs(struct build *s);
+
+int build_pages(struct build *s) WARN_UNUSED; /* ERR_NOMEM */
+int build_extras(struct build *s, const struct build_block *k, struct buf *out) WARN_UNUSED;
+void build_extra_forms(struct build *s);
+int build_options(struct build *s) WARN_UNUSED;   /* ERR_NOMEM */
+int build_marginals(struct build *s) WARN_UNUSED; /* ERR_NOMEM */
+
+/* Everything written to out since `at` becomes one chunk. */
+struct seg_ref build_ref(const struct buf *out, size_t at);
+
+#endif

@@ -1,0 +1,76 @@
+/* store/read.h - what the parts of the segment reader share.
+ * Floor 3; private to store/. */
+#ifndef WEIR_STORE_READ_H
+#define WEIR_STORE_READ_H
+
+#include <stdatomic.h>
+
+#include "os/mutex.h"
+#include "store/segment.h"
+
+struct seg_column {
+    struct seg_ref ref;
+    uint8_t form; /* 1 = derived, see seg_derive */
+    uint64_t min, max;
+};
+
+struct seg_block {
+    uint32_t n;
+    uint64_t present;
+    struct seg_ref extras;
+    struct seg_column *column; /* one for each bit of `present`, ascending */
+    _Atomic uint64_t checked;  /* bit per column: checksum verified */
+    _Atomic bool extras_checked;
+};
+
+struct segment {
+    struct rowset rs;
+    struct os_map map;
+    bool owned;
+    char name[64];
+    struct seg_info info;
+    struct seg_ref table[TABLE_N];
+    struct seg_block *block;
+    struct seg_column *columns; /* memory behind block[].column */
+    uint32_t n_columns;
+    struct addr *addrs;
+    struct exporter_key *exporters;
+    struct shape **shapes;
+
+    /* loaded when first asked for, under `late` */
+    struct os_mutex late;
+    _Atomic(uint32_t *) attr[ATTR_N];
+    _Atomic bool options_loaded;
+    struct rowset_option *options;
+    struct buf option_octets;
+    _Atomic(struct marginal_row *) marginal[MARGINAL_N];
+    uint32_t n_marginal[MARGINAL_N];
+    _Atomic bool pages_checked;
+};
+
+static inline struct segment *segment_of(const struct rowset *rs)
+{
+    return (struct segment *)(uintptr_t)rs;
+}
+
+/* The octets of a chunk, checksum verified (again on each call). NULL and *e filled when damaged;
+ * `what` names it. */
+const uint8_t *segment_chunk(const struct segment *s, struct seg_ref r, const char *what,
+                             struct err *e);
+
+/* One column of one block, decoded; the operations of the rowset. */
+int segment_read(const struct rowset *rs, uint32_t block, enum col col, uint32_t first, uint32_t n,
+                 void *out, struct err *e);
+int segment_extras(const struct rowset *rs, uint32_t block, uint32_t first, uint32_t n,
+                   struct rowset_extras *out, struct err *e);
+int segment_option(const struct rowset *rs, uint32_t i, struct rowset_option *out, struct err *e);
+int segment_marginal(const struct rowset *rs, enum marginal which, const struct marginal_row **rows,
+                     uint32_t *n, struct err *e);
+int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, struct err *e);
+
+/* Attribute table `a` (n_addrs values), loaded if need be. NULL and *e filled when damaged. */
+const uint32_t *segment_attr(struct segment *s, enum seg_attr a, struct err *e);
+
+int segment_load_tables(struct segment *s, struct err *e) WARN_UNUSED;
+
+#endif

@@ -1,0 +1,77 @@
+/* store/segment.h - one sealed segment: built from batches as octets, read back as a rowset.
+ * Floor 3; private to store/. Every octet is described in FORMAT.md.
+ * Threads: building shares nothing; a segment read is immutable to its readers (what it loads late,
+ * it loads under a lock of its own). */
+#ifndef WEIR_STORE_SEGMENT_H
+#define WEIR_STORE_SEGMENT_H
+
+#include "flow/rowset.h"
+#include "os/file.h"
+
+#define SEG_MAGIC         "WEIR-SEG"
+#define SEG_END           "WEIR-END"
+#define SEG_DRAFT         1u
+#define SEG_HEAD          16u    /* octets of the header */
+#define SEG_TAIL          32u    /* octets of the trailer */
+#define SEG_BLOCKS        4095u  /* blocks a segment at most: page numbers fit 16 bits */
+#define SEG_TABLES        65535u /* exporters, shapes a segment at most */
+#define SEG_EXTRA_COLUMNS 1024u
+
+/* Tables beside the blocks, in the order of the footer. */
+enum seg_table {
+    TABLE_ADDRS,
+    TABLE_PAGES, /* code -> pages */
+    TABLE_EXPORTERS,
+    TABLE_SHAPES,
+    TABLE_OPTIONS,
+    TABLE_MARGINAL,                           /* .. + MARGINAL_N - 1 */
+    TABLE_ATTR = TABLE_MARGINAL + MARGINAL_N, /* .. + ATTR_N - 1 */
+    TABLE_N = TABLE_ATTR + 4,
+};
+
+/* What belongs to an address in nearly every record: kept once per address, rows hold the rest. */
+enum seg_attr { ATTR_AS, ATTR_MASK, ATTR_VLAN, ATTR_NEXT, ATTR_N };
+_Static_assert(TABLE_ATTR + ATTR_N == TABLE_N, "attribute tables");
+
+enum derive_kind {
+    DERIVE_NONE,
+    DERIVE_DIFF, /* stored = parent - value */
+    DERIVE_ATTR, /* stored = value - table[code in parent] */
+};
+struct derive {
+    uint8_t kind, parent, attr;
+};
+extern const struct derive seg_derive[COL_N];
+
+struct seg_ref {
+    uint64_t off;
+    uint32_t len, sum; /* sum: low half of XXH3-64; len 0 = absent */
+};
+uint32_t seg_sum(const void *p, size_t n);
+
+/* What the catalogue knows of a segment without opening it. */
+struct seg_info {
+    uint64_t id, octets;
+    uint32_t n_rows, n_blocks, n_options;
+    int64_t min_start_ms, max_start_ms, max_end_ms, min_received_ms, max_received_ms;
+};
+
+/* Append a whole segment file made of n batches to `out`. Octets per column go to
+ * column_octets[COL_N] and table_octets[TABLE_N] (may be NULL; extras count as column COL_N).
+ * Errors: ERR_NOMEM, ERR_LIMIT (more exporters, shapes or blocks than a segment holds: seal fewer
+ * batches at once), ERR_ARG (a batch names what it does not hold). */
+struct seg_sizes {
+    uint64_t column[COL_N + 1], table[TABLE_N];
+};
+int segment_build(struct flow_batch *const *b, size_t n, uint64_t id, struct buf *out,
+                  struct seg_info *info, struct seg_sizes *sizes, struct err *e) WARN_UNUSED;
+
+/* Read a segment. `name` is for messages. The map is taken over (also on failure); for memory that
+ * the caller keeps, owned = false.
+ * Errors: ERR_VERSION, ERR_CORRUPT, ERR_NOMEM. */
+int segment_open(struct rowset **out, const char *name, struct os_map map, bool owned,
+                 struct err *e) WARN_UNUSED;
+/* id, counts, bounds as the footer says. */
+void segment_info(const struct rowset *rs, struct seg_info *out);
+
+#endif
