@@ -121,7 +121,7 @@ static size_t next_octets(struct field *f, const uint8_t **p)
 
     if (n == SHAPE_LEN_VAR) {
         n = rd_u8(&peek);
-        n += n == 255 ? rd_u16(&peek) + 3u - 255u : 1;
+        n = n == 255 ? 3u + rd_u16(&peek) : n + 1;
     }
     *p = rd_take(&f->left, n);
     return n;

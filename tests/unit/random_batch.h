@@ -111,13 +111,13 @@ static inline struct flow_batch *random_batch(struct rnd *r, uint32_t n, uint32_
     struct flow_batch *b;
     const struct shape *s[64];
     uint64_t used = ~0ull >> (64 - COL_N) & ~(1ull << COL_OUT_BYTES) & ~(1ull << COL_REV_BYTES);
-    uint32_t exporters[8];
+    uint32_t exporters[8], number[64] = { 0 };
 
     if (flow_batch_new(&b) != ERR_OK)
         return NULL;
     for (unsigned i = 0; i < shapes; i++) {
         s[i] = random_shape(i, i % 4 * 3, i % 3);
-        (void)flow_batch_shape(b, s[i]);
+        number[i] = flow_batch_shape(b, s[i]); /* some are alike */
     }
     for (unsigned i = 0; i < 8; i++) {
         struct exporter_key k = { .addr = addr_from_v4(0xc0000200u + (uint32_t)(rnd_next(r) % 9)),
@@ -140,7 +140,7 @@ static inline struct flow_batch *random_batch(struct rnd *r, uint32_t n, uint32_
         set_col(b, COL_START, i, end - duration);
         set_col(b, COL_UPTIME_BASE, i, 1234567 + exporters[i % 8]);
         set_col(b, COL_EXPORTER, i, exporters[i / 24 % 8]);
-        set_col(b, COL_SHAPE, i, shape);
+        set_col(b, COL_SHAPE, i, number[shape]);
         set_col(b, COL_SRC_IP, i, random_addr(r, b));
         set_col(b, COL_DST_IP, i, random_addr(r, b));
         set_col(b, COL_NEXT_IP, i, 0);
@@ -163,7 +163,7 @@ static inline struct flow_batch *random_batch(struct rnd *r, uint32_t n, uint32_
     for (uint32_t i = 0; i < options; i++) {
         uint8_t o[40];
         memset(o, (int)(i % 7), sizeof o);
-        if (flow_batch_option(b, exporters[i % 8], i % shapes, *t, o, i % 41) != ERR_OK)
+        if (flow_batch_option(b, exporters[i % 8], number[i % shapes], *t, o, i % 41) != ERR_OK)
             break;
     }
     for (unsigned i = 0; i < shapes; i++)
