@@ -220,6 +220,17 @@ int os_file_lock(int fd, const char *path, bool exclusive, struct err *e)
     return lock_call(fd, path, exclusive ? F_WRLCK : F_RDLCK, e);
 }
 
+int os_file_lock_wait(int fd, const char *path, bool exclusive, struct err *e)
+{
+    struct flock l = { .l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET };
+    int rc;
+
+    do {
+        rc = fcntl(fd, F_OFD_SETLKW, &l);
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0 ? ERR_OK : fail(e, path, "lock");
+}
+
 int os_file_unlock(int fd, const char *path, struct err *e)
 {
     return lock_call(fd, path, F_UNLCK, e);

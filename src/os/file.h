@@ -33,7 +33,7 @@ int os_file_write(int fd, const char *path, uint64_t offset, const void *p, size
 /* Up to n octets at `offset`; *got is less only at the end of the file. Errors: ERR_IO. */
 int os_file_read(int fd, const char *path, uint64_t offset, void *p, size_t n, size_t *got,
                  struct err *e) WARN_UNUSED;
-int os_file_truncate(int fd, const char *path, uint64_t len, struct err *e) WARN_UNUSED;
+int os_file_truncate(int fd, const char *path, uint64_t len, struct err *e);
 int os_file_sync(int fd, const char *path, struct err *e) WARN_UNUSED;
 int os_dir_sync(const char *dir, struct err *e) WARN_UNUSED;
 
@@ -46,23 +46,25 @@ struct os_stat {
     uint64_t dev, ino, octets;
     int64_t changed_ns;
 };
-int os_file_stat(const char *path, struct os_stat *out, struct err *e) WARN_UNUSED;
+int os_file_stat(const char *path, struct os_stat *out, struct err *e);
 
 int os_rename(const char *from, const char *to, struct err *e) WARN_UNUSED;
-int os_unlink(const char *path, struct err *e) WARN_UNUSED; /* a missing file is ERR_NOTFOUND */
+int os_unlink(const char *path, struct err *e); /* a missing file is ERR_NOTFOUND */
 int os_mkdir(const char *path, struct err *e) WARN_UNUSED; /* 0750; an existing directory is fine */
 bool os_is_dir(const char *path);
 
 /* Call each(ctx, name) for every entry but those that begin with a dot, in no order; stops when it
  * returns anything but ERR_OK and passes that on. Errors: ERR_NOTFOUND, ERR_IO. */
 int os_dir_list(const char *path, int (*each)(void *ctx, const char *name), void *ctx,
-                struct err *e) WARN_UNUSED;
+                struct err *e);
 
 /* Lock an open file as a whole without waiting (OFD lock: belongs to the descriptor, so two opens
  * in one process exclude each other too). A shared lock needs a descriptor open for reading, an
  * exclusive one for writing. Errors: ERR_BUSY, ERR_IO. */
 int os_file_lock(int fd, const char *path, bool exclusive, struct err *e) WARN_UNUSED;
-int os_file_unlock(int fd, const char *path, struct err *e) WARN_UNUSED;
+/* The same, waiting for it. Only for locks that others hold for moments. */
+int os_file_lock_wait(int fd, const char *path, bool exclusive, struct err *e) WARN_UNUSED;
+int os_file_unlock(int fd, const char *path, struct err *e);
 /* Would an exclusive lock be refused now? */
 bool os_file_locked(int fd);
 

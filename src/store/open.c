@@ -1,0 +1,335 @@
+/* Opening a data directory: lock, manifest, what a crash left behind. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/entry.h"
+
+#define MANIFEST_MAX ((size_t)1 << 30)
+#define REWRITE_AFTER \
+    1024u /* removed segments: the manifest is then written anew when it is opened */
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+
+    return n >= k && memcmp(s + n - k, end, k) == 0;
+}
+
+/* ------------------------------------------------------------------ manifest */
+
+struct listing {
+    struct store *s;
+    struct err *e;
+    size_t segments;
+};
+
+static int count_segments(void *ctx, const char *name)
+{
+    ((struct listing *)ctx)->segments += ends_with(name, ".seg");
+    return ERR_OK;
+}
+
+/* A segment found beside a damaged manifest. One that cannot be opened is put aside, not deleted.
+ */
+static int adopt(void *ctx, const char *name)
+{
+    struct listing *l = ctx;
+    char path[STORE_PATH], aside[STORE_PATH + 16];
+    struct seg_info info;
+    struct rowset *rs = NULL;
+    struct os_map map;
+    struct err why;
+    int rc;
+
+    if (!ends_with(name, ".seg"))
+        return ERR_OK;
+    store_path(l->s, path, name);
+    rc = os_map_file(&map, path, &why);
+    if (rc == ERR_OK)
+        rc = segment_open(&rs, name, map, true, &why);
+    if (rc == ERR_NOMEM)
+        return err_set(l->e, ERR_NOMEM, "%s: out of memory", path);
+    if (rc == ERR_OK) {
+        segment_info(rs, &info);
+        rowset_unref(rs);
+        return manifest_add(&l->s->m, &info, 1, NULL);
+    }
+    if (l->s->mode != STORE_WRITE)
+        return ERR_OK;
+    (void)snprintf(aside, sizeof aside, "%s.damaged", path);
+    return os_rename(path, aside, l->e);
+}
+
+static int rebuild(struct store *s, struct err *e)
+{
+    struct listing l = { .s = s, .e = e };
+    int rc;
+
+    manifest_free(&s->m);
+    s->m.next_id = 1;
+    rc = os_dir_list(s->dir, adopt, &l, e);
+    return rc == ERR_NOMEM ? err_set(e, rc, "store %s: out of memory", s->dir) : rc;
+}
+
+/* Write the manifest anew from s->m and go on appending there. */
+static int rewrite(struct store *s, struct err *e)
+{
+    struct buf b = buf_init(MANIFEST_MAX);
+    char path[STORE_PATH];
+    int rc;
+
+    store_path(s, path, "manifest");
+    manifest_put_all(&s->m, &b);
+    rc = buf_ok(&b) ? store_write_durable(path, &b, e)
+                    : err_set(e, ERR_NOMEM, "%s: out of memory", path);
+    if (rc == ERR_OK)
+        rc = os_dir_sync(s->dir, e);
+    manifest_free(&s->m);
+    s->m.next_id = 1;
+    if (rc == ERR_OK)
+        rc = manifest_read(&s->m, b.p, b.len, e); /* numbers of imports change */
+    buf_free(&b);
+    return rc;
+}
+
+int store_load(struct store *s, struct err *e)
+{
+    struct buf b = buf_init(MANIFEST_MAX);
+    struct listing l = { .s = s, .e = e };
+    char path[STORE_PATH];
+    int rc;
+
+    store_path(s, path, "manifest");
+    manifest_free(&s->m);
+    if (s->mode == STORE_READ)
+        (void)os_file_stat(path, &s->seen, NULL);
+    rc = os_file_slurp(path, &b, e);
+    if (rc == ERR_OK)
+        rc = manifest_read(&s->m, b.p, b.len, e);
+    buf_free(&b);
+    if (rc == ERR_OK && s->mode == STORE_WRITE && s->m.removed > REWRITE_AFTER)
+        return rewrite(s, e);
+    if (rc == ERR_CORRUPT) {
+        rc = rebuild(s, e);
+        return rc == ERR_OK && s->mode == STORE_WRITE ? rewrite(s, e) : rc;
+    }
+    if (rc != ERR_NOTFOUND)
+        return rc;
+    rc = os_dir_list(s->dir, count_segments, &l, e);
+    if (rc != ERR_OK)
+        return rc;
+    if (s->mode == STORE_READ && l.segments == 0)
+        return err_set(e, ERR_NOTFOUND, "%s: not a data directory of weir (it has no manifest)",
+                       s->dir);
+    rc = rebuild(s, e);
+    return rc == ERR_OK && s->mode == STORE_WRITE ? rewrite(s, e) : rc;
+}
+
+static bool listed(const struct manifest *m, uint64_t id)
+{
+    for (size_t i = 0; i < m->n_seg; i++)
+        if (m->seg[i].info.id == id)
+            return true;
+    return false;
+}
+
+/* What a crash left: temporary files, and segments that no record lists. Their rows were never
+ * acknowledged. */
+static int clean(void *ctx, const char *name)
+{
+    struct listing *l = ctx;
+    char path[STORE_PATH];
+    unsigned long long id;
+
+    if (ends_with(name, ".tmp") ||
+        (ends_with(name, ".seg") && sscanf(name, "seg-%llu.seg", &id) == 1 &&
+         !listed(&l->s->m, id))) {
+        store_path(l->s, path, name);
+        return os_unlink(path, l->e);
+    }
+    return ERR_OK;
+}
+
+int store_fill(struct store *s)
+{
+    struct entry *old = s->entry, *x;
+    size_t n_old = s->n_entries;
+
+    x = calloc(s->m.n_seg + 64, sizeof *x);
+    if (x == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < s->m.n_seg; i++) {
+        x[i] = (struct entry){ .info = s->m.seg[i].info, .import = s->m.seg[i].import };
+        for (size_t k = 0; k < n_old && x[i].rs == NULL; k++) {
+            if (old[k].info.id != x[i].info.id || old[k].info.octets != x[i].info.octets)
+                continue;
+            x[i].rs = old[k].rs;
+            x[i].damaged = old[k].damaged;
+            old[k].rs = NULL;
+        }
+    }
+    for (size_t k = 0; k < n_old; k++)
+        rowset_unref(old[k].rs);
+    free(old);
+    s->entry = x;
+    s->n_entries = s->m.n_seg;
+    s->cap_entries = s->m.n_seg + 64;
+    return ERR_OK;
+}
+
+/* ------------------------------------------------------------------ locks */
+
+/* "PID\nSOCKET\n" */
+static void read_owner(const char *path, long *pid, char *socket_path, size_t cap)
+{
+    struct buf b = buf_init(STORE_PATH);
+    const char *text, *nl;
+    char *end;
+
+    *pid = 0;
+    if (cap > 0)
+        socket_path[0] = 0;
+    if (os_file_slurp(path, &b, NULL) == ERR_OK) {
+        text = buf_cstr(&b);
+        *pid = strtol(text, &end, 10);
+        nl = *end == '\n' ? strchr(end + 1, '\n') : NULL;
+        if (nl != NULL && (size_t)(nl - end) - 1 < cap) {
+            memcpy(socket_path, end + 1, (size_t)(nl - end) - 1);
+            socket_path[nl - end - 1] = 0;
+        }
+    }
+    buf_free(&b);
+}
+
+int store_writer(const char *dir, long *pid, char *socket_path, size_t cap, struct err *e)
+{
+    char path[STORE_PATH];
+    int fd, rc;
+    bool held;
+
+    *pid = 0;
+    if (cap > 0)
+        socket_path[0] = 0;
+    (void)snprintf(path, sizeof path, "%s/lock", dir);
+    if ((rc = os_file_open(&fd, path, OS_OPEN_READ, e)) != ERR_OK)
+        return rc;
+    held = os_file_locked(fd);
+    os_file_close(&fd);
+    if (!held)
+        return err_set(e, ERR_NOTFOUND, "%s: nobody writes there now", dir);
+    read_owner(path, pid, socket_path, cap);
+    return ERR_OK;
+}
+
+static int lock_writer(struct store *s, const char *socket_path, struct err *e)
+{
+    char path[STORE_PATH], text[STORE_PATH + 32], other[STORE_PATH];
+    long pid;
+    int rc, n;
+
+    store_path(s, path, "lock");
+    if ((rc = os_file_open(&s->lock_fd, path, OS_OPEN_CREATE, e)) != ERR_OK)
+        return rc;
+    rc = os_file_lock(s->lock_fd, path, true, e);
+    if (rc == ERR_BUSY) {
+        read_owner(path, &pid, other, sizeof other);
+        return err_set(e, ERR_BUSY,
+                       "%s: process %ld writes there%s%s; stop it, or let it do the work", s->dir,
+                       pid, other[0] != 0 ? " and answers at " : "", other);
+    }
+    if (rc != ERR_OK)
+        return rc;
+    n = snprintf(text, sizeof text, "%ld\n%s\n", os_pid(), socket_path);
+    rc = os_file_truncate(s->lock_fd, path, 0, e);
+    if (rc == ERR_OK)
+        rc = os_file_write(s->lock_fd, path, 0, text, (size_t)n, e);
+    return rc;
+}
+
+static int open_writer(struct store *s, const char *socket_path, struct err *e)
+{
+    char path[STORE_PATH];
+    struct listing l = { .s = s, .e = e };
+    int rc;
+
+    if ((rc = os_mkdir(s->dir, e)) != ERR_OK || (rc = lock_writer(s, socket_path, e)) != ERR_OK)
+        return rc;
+    store_path(s, path, "trash");
+    if ((rc = os_mkdir(path, e)) != ERR_OK)
+        return rc;
+    store_path(s, path, "readers");
+    if ((rc = os_file_open(&s->readers_fd, path, OS_OPEN_CREATE, e)) != ERR_OK)
+        return rc;
+    if ((rc = store_load(s, e)) != ERR_OK || (rc = os_dir_list(s->dir, clean, &l, e)) != ERR_OK)
+        return rc;
+    store_path(s, path, "manifest");
+    if ((rc = os_file_open(&s->manifest_fd, path, OS_OPEN_CREATE, e)) != ERR_OK ||
+        (rc = os_file_truncate(s->manifest_fd, path, s->m.good, e)) != ERR_OK)
+        return rc;
+    store_empty_trash(s);
+    return ERR_OK;
+}
+
+static int open_reader(struct store *s, struct err *e)
+{
+    char path[STORE_PATH];
+    int rc;
+
+    if (!os_is_dir(s->dir))
+        return err_set(e, ERR_NOTFOUND, "%s: no such directory", s->dir);
+    store_path(s, path, "readers");
+    rc = os_file_open(&s->readers_fd, path, OS_OPEN_READ, e);
+    if (rc == ERR_OK) /* the writer holds it for the moments in which it unlinks */
+        rc = os_file_lock_wait(s->readers_fd, path, false, e);
+    else if (rc == ERR_NOTFOUND)
+        rc = ERR_OK; /* a copy of a data directory: nobody unlinks there */
+    return rc == ERR_OK ? store_load(s, e) : rc;
+}
+
+int store_open(struct store **out, const char *dir, enum store_mode mode, const char *socket_path,
+               struct err *e)
+{
+    struct store *s = calloc(1, sizeof *s);
+    int rc;
+
+    *out = NULL;
+    if (s == NULL)
+        return err_set(e, ERR_NOMEM, "store %s: out of memory", dir);
+    s->mode = mode;
+    s->lock_fd = s->readers_fd = s->manifest_fd = -1;
+    os_mutex_init(&s->files);
+    os_mutex_init(&s->log);
+    os_mutex_init(&s->list);
+    if (strlen(dir) >= sizeof s->dir || strlen(socket_path) >= STORE_PATH - 32) {
+        rc = err_set(e, ERR_ARG, "store: path too long");
+    } else {
+        (void)snprintf(s->dir, sizeof s->dir, "%s", dir);
+        rc = mode == STORE_WRITE ? open_writer(s, socket_path, e) : open_reader(s, e);
+    }
+    if (rc == ERR_OK && (rc = store_fill(s)) != ERR_OK)
+        rc = err_set(e, rc, "store %s: out of memory", dir);
+    if (rc != ERR_OK) {
+        store_close(s);
+        return rc;
+    }
+    *out = s;
+    return ERR_OK;
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    for (size_t i = 0; i < s->n_entries; i++)
+        rowset_unref(s->entry[i].rs);
+    free(s->entry);
+    manifest_free(&s->m);
+    os_file_close(&s->manifest_fd);
+    os_file_close(&s->readers_fd);
+    os_file_close(&s->lock_fd);
+    os_mutex_free(&s->files);
+    os_mutex_free(&s->log);
+    os_mutex_free(&s->list);
+    free(s);
+}

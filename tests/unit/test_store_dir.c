@@ -1,0 +1,428 @@
+#include "unit.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "random_batch.h"
+#include "store/manifest.h"
+#include "store/store.h"
+
+static char dir[64];
+
+static int each_remove(void *ctx, const char *name)
+{
+    char path[512];
+
+    (void)snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
+    if (os_is_dir(path)) {
+        (void)os_dir_list(path, each_remove, path, NULL);
+        (void)rmdir(path);
+    } else {
+        (void)os_unlink(path, NULL);
+    }
+    return ERR_OK;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof dir, "/tmp/weir-test-XXXXXX");
+    return mkdtemp(dir) != NULL ? 0 : 1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    (void)os_dir_list(dir, each_remove, dir, NULL);
+    return rmdir(dir);
+}
+
+static struct store *open_store(enum store_mode mode)
+{
+    struct store *s;
+    struct err e;
+    int rc = store_open(&s, dir, mode, "/run/weir.sock", &e);
+
+    if (rc != ERR_OK)
+        (void)fprintf(stderr, "%s\n", e.msg);
+    assert_int_equal(rc, ERR_OK);
+    return s;
+}
+
+/* One segment of n rows received from t on. */
+static void seal_rows(struct store *s, uint32_t n, int64_t t)
+{
+    struct rnd r = { (uint64_t)n * 77 + 1 };
+    struct flow_batch *b = random_batch(&r, n, 3, &t, 2, 0);
+    struct err e;
+
+    assert_int_equal(store_seal(s, &b, 1, &e), ERR_OK);
+    flow_batch_unref(b);
+}
+
+static uint64_t count_rows(struct store *s, uint64_t *unreadable)
+{
+    struct snapshot sn;
+    struct err e;
+    uint64_t rows = 0;
+
+    assert_int_equal(store_snapshot(s, &sn, &e), ERR_OK);
+    for (size_t i = 0; i < sn.n; i++)
+        rows += sn.sets[i]->n_rows;
+    if (unreadable != NULL)
+        *unreadable = sn.rows_unreadable;
+    else
+        assert_int_equal(sn.rows_unreadable, 0);
+    snapshot_free(&sn);
+    return rows;
+}
+
+static void path_of(char *out, const char *name)
+{
+    (void)snprintf(out, 512, "%s/%s", dir, name);
+}
+
+static void sealed_rows_stay(void **state)
+{
+    struct store_stats st;
+    struct store *s = open_store(STORE_WRITE);
+
+    (void)state;
+    assert_int_equal(count_rows(s, NULL), 0);
+    assert_int_equal(store_seal(s, NULL, 0, NULL), ERR_OK);
+    seal_rows(s, 100, 1000000);
+    seal_rows(s, 200, 2000000);
+    assert_int_equal(count_rows(s, NULL), 300);
+    store_close(s);
+    s = open_store(STORE_WRITE);
+    assert_int_equal(count_rows(s, NULL), 300);
+    store_get_stats(s, &st);
+    assert_int_equal(st.segments, 2);
+    assert_int_equal(st.rows, 300);
+    assert_int_equal(st.options, 6);
+    assert_in_range(st.oldest_ms, 1000000, 1000010);
+    assert_true(st.octets > 1000);
+    store_close(s);
+}
+
+static void one_writer_and_readers(void **state)
+{
+    struct store *s = open_store(STORE_WRITE), *other, *reader;
+    char sock[100];
+    struct err e;
+    long pid;
+
+    (void)state;
+    seal_rows(s, 10, 1000);
+    assert_int_equal(store_open(&other, dir, STORE_WRITE, "", &e), ERR_BUSY);
+    assert_null(other);
+    assert_non_null(strstr(e.msg, "/run/weir.sock"));
+    assert_int_equal(store_writer(dir, &pid, sock, sizeof sock, &e), ERR_OK);
+    assert_int_equal(pid, getpid());
+    assert_string_equal(sock, "/run/weir.sock");
+    reader = open_store(STORE_READ);
+    assert_int_equal(count_rows(reader, NULL), 10);
+    seal_rows(s, 20, 2000); /* a reader sees what is sealed after it opened */
+    assert_int_equal(count_rows(reader, NULL), 30);
+    assert_int_equal(store_seal(reader, NULL, 0, &e), ERR_ARG);
+    store_close(s);
+    assert_int_equal(store_writer(dir, &pid, sock, sizeof sock, &e), ERR_NOTFOUND);
+    store_close(reader);
+    assert_int_equal(store_open(&other, "/nonexistent/dir", STORE_READ, "", &e), ERR_NOTFOUND);
+}
+
+static void old_and_large_ones_go(void **state)
+{
+    struct store *s = open_store(STORE_WRITE), *reader;
+    struct store_retention age = { .max_age_ms = 1000000 }, size = { .max_octets = 1 };
+    struct store_stats st;
+    struct snapshot sn;
+    struct err e;
+    uint32_t removed;
+    char path[512];
+    struct os_stat os;
+    uint32_t v[ROWSET_VECTOR];
+
+    (void)state;
+    seal_rows(s, 10, 1000000);
+    seal_rows(s, 20, 5000000);
+    seal_rows(s, 30, 6000000);
+    assert_int_equal(store_snapshot(s, &sn, &e), ERR_OK);
+    assert_int_equal(store_retain(s, &age, 6000000, &removed, &e), ERR_OK);
+    assert_int_equal(removed, 1);
+    assert_int_equal(count_rows(s, NULL), 50);
+    /* the snapshot taken before still reads what is gone */
+    assert_int_equal(sn.sets[0]->ops->read(sn.sets[0], 0, COL_SRC_IP, 0, 10, v, &e), ERR_OK);
+    snapshot_free(&sn);
+    path_of(path, "seg-000000000001.seg");
+    assert_int_equal(os_file_stat(path, &os, &e), ERR_NOTFOUND);
+
+    reader = open_store(STORE_READ);
+    store_get_stats(s, &st);
+    size.max_octets = st.octets - 1;
+    assert_int_equal(store_retain(s, &size, 6000000, &removed, &e), ERR_OK);
+    assert_int_equal(removed, 1);
+    path_of(path, "trash/seg-000000000002.seg"); /* a reader holds the directory */
+    assert_int_equal(os_file_stat(path, &os, &e), ERR_OK);
+    store_close(reader);
+    assert_int_equal(store_retain(s, &age, 6000000, &removed, &e), ERR_OK);
+    assert_int_equal(os_file_stat(path, &os, &e), ERR_NOTFOUND);
+    store_get_stats(s, &st);
+    assert_int_equal(st.segments_removed, 2);
+    assert_int_equal(st.rows_removed, 30);
+    store_close(s);
+    s = open_store(STORE_WRITE);
+    assert_int_equal(count_rows(s, NULL), 30);
+    store_close(s);
+}
+
+static void imports_come_whole(void **state)
+{
+    struct store *s = open_store(STORE_WRITE);
+    struct store_retention age = { .max_age_ms = 1, .import_keep_ms = 1000000 };
+    struct store_import *im;
+    uint8_t sha[32] = { 1, 2, 3 }, other[32] = { 9 };
+    struct flow_batch *b;
+    struct rnd r = { 5 };
+    int64_t t = 1000;
+    uint32_t removed;
+    struct err e;
+
+    (void)state;
+    b = random_batch(&r, 40, 0, &t, 2, 0);
+    assert_int_equal(store_import_begin(s, &im, &e), ERR_OK);
+    assert_int_equal(store_import_seal(im, &b, 1, &e), ERR_OK);
+    assert_int_equal(count_rows(s, NULL), 0);
+    store_import_abort(im);
+    assert_int_equal(store_import_begin(s, &im, &e), ERR_OK);
+    assert_int_equal(store_import_seal(im, &b, 1, &e), ERR_OK);
+    assert_int_equal(store_import_seal(im, &b, 1, &e), ERR_OK);
+    assert_false(store_import_known(s, sha));
+    assert_int_equal(store_import_commit(im, "a.pcap", sha, &e), ERR_OK);
+    assert_int_equal(count_rows(s, NULL), 80);
+    assert_true(store_import_known(s, sha));
+    assert_false(store_import_known(s, other));
+    /* rows are ancient, the import is fresh */
+    assert_int_equal(store_retain(s, &age, os_wall_ms(), &removed, &e), ERR_OK);
+    assert_int_equal(removed, 0);
+    assert_int_equal(store_retain(s, &age, os_wall_ms() + 2000000, &removed, &e), ERR_OK);
+    assert_int_equal(removed, 2);
+    assert_false(store_import_known(s, sha));
+    store_close(s);
+    s = open_store(STORE_WRITE);
+    assert_int_equal(count_rows(s, NULL), 0);
+    store_close(s);
+    flow_batch_unref(b);
+}
+
+/* Change one octet of a file, or cut it. */
+static void damage(const char *name, int64_t at, bool cut)
+{
+    char path[512];
+    struct os_stat st;
+    uint8_t c;
+    size_t got;
+    int fd;
+
+    path_of(path, name);
+    assert_int_equal(os_file_stat(path, &st, NULL), ERR_OK);
+    if (at < 0)
+        at += (int64_t)st.octets;
+    assert_int_equal(os_file_open(&fd, path, OS_OPEN_CREATE, NULL), ERR_OK);
+    if (cut) {
+        assert_int_equal(os_file_truncate(fd, path, (uint64_t)at, NULL), ERR_OK);
+    } else {
+        assert_int_equal(os_file_read(fd, path, (uint64_t)at, &c, 1, &got, NULL), ERR_OK);
+        c ^= 16;
+        assert_int_equal(os_file_write(fd, path, (uint64_t)at, &c, 1, NULL), ERR_OK);
+    }
+    os_file_close(&fd);
+}
+
+static void manifest_survives(void **state)
+{
+    struct store *s = open_store(STORE_WRITE);
+    uint64_t lost;
+    char path[512];
+    struct os_stat st;
+    struct err e;
+    int fd;
+
+    (void)state;
+    seal_rows(s, 10, 1000);
+    seal_rows(s, 20, 2000);
+    seal_rows(s, 30, 3000);
+    store_close(s);
+    damage("manifest", -5, true); /* torn last record: that seal never returned */
+    s = open_store(STORE_WRITE);
+    assert_int_equal(count_rows(s, NULL), 30);
+    seal_rows(s, 40, 4000);
+    store_close(s);
+    damage("manifest", 40, false); /* damage before the end: from the segments' footers */
+    s = open_store(STORE_READ);
+    assert_int_equal(count_rows(s, NULL), 70);
+    store_close(s);
+    s = open_store(STORE_WRITE);
+    assert_int_equal(count_rows(s, NULL), 70);
+    store_close(s);
+    path_of(path, "manifest");
+    assert_int_equal(os_unlink(path, &e), ERR_OK); /* lost: the same */
+    path_of(path, "seg-000000000099.seg.tmp");
+    assert_int_equal(os_file_open(&fd, path, OS_OPEN_CREATE, &e), ERR_OK);
+    os_file_close(&fd);
+    s = open_store(STORE_WRITE);
+    assert_int_equal(count_rows(s, NULL), 70);
+    assert_int_equal(os_file_stat(path, &st, &e), ERR_NOTFOUND);
+    store_close(s);
+    damage("seg-000000000002.seg", -40, false); /* its footer: counted as not readable */
+    s = open_store(STORE_WRITE);
+    assert_int_equal(count_rows(s, &lost), 50);
+    assert_int_equal(lost, 20);
+    store_close(s);
+    damage("manifest", 8, false);
+    assert_int_equal(store_open(&s, dir, STORE_WRITE, "", &e), ERR_VERSION);
+}
+
+static void every_cut_of_a_manifest(void **state)
+{
+    struct buf b = buf_init(1 << 20);
+    struct seg_info seg[3] = { { .id = 1, .n_rows = 5 }, { .id = 2 }, { .id = 9 } };
+    struct manifest_import im = { .at_ms = 77, .file = "x.pcap", .sha256 = { 4 } };
+    struct manifest m, again;
+    struct err e;
+    uint64_t gone = 2;
+
+    (void)state;
+    manifest_put_head(&b);
+    manifest_put_add(&b, seg, 2, NULL);
+    manifest_put_add(&b, seg + 2, 1, &im);
+    manifest_put_remove(&b, &gone, 1);
+    for (size_t n = 0; n <= b.len; n++) {
+        uint8_t *p = t_dup(b.p, n);
+        int rc = manifest_read(&m, p, n, &e);
+        assert_int_equal(rc, n < 16 ? ERR_CORRUPT : ERR_OK);
+        assert_true(rc != ERR_OK || m.n_seg <= 3);
+        manifest_free(&m);
+        free(p);
+    }
+    for (size_t i = 16; i < b.len; i++) {
+        uint8_t *p = t_dup(b.p, b.len);
+        p[i] ^= 1;
+        if (manifest_read(&m, p, b.len, &e) == ERR_OK)
+            assert_true(m.good < b.len);
+        manifest_free(&m);
+        free(p);
+    }
+    assert_int_equal(manifest_read(&m, b.p, b.len, &e), ERR_OK);
+    assert_int_equal(m.n_seg, 2);
+    assert_int_equal(m.seg[1].info.id, 9);
+    assert_int_equal(m.seg[1].import, 1);
+    assert_int_equal(m.next_id, 10);
+    buf_clear(&b);
+    manifest_put_all(&m, &b);
+    assert_int_equal(manifest_read(&again, b.p, b.len, &e), ERR_OK);
+    assert_int_equal(again.n_seg, 2);
+    assert_string_equal(again.import[again.seg[1].import - 1].file, "x.pcap");
+    manifest_free(&m);
+    manifest_free(&again);
+    buf_free(&b);
+}
+
+/* ------------------------------------------------------------------ counting while it is sealed */
+
+struct race {
+    struct store *s;
+    struct flow_batch *open[1], *fresh;
+    _Atomic bool stop;
+    _Atomic uint64_t made;
+};
+
+static int append_open(void *ctx, struct snapshot *out)
+{
+    struct race *r = ctx;
+
+    out->sets = calloc(1, sizeof(struct rowset *));
+    if (r->open[0] != NULL && rowset_of_batch(&out->sets[0], r->open[0]) == ERR_OK)
+        out->n = 1;
+    return ERR_OK;
+}
+
+static void drop_first(void *ctx)
+{
+    struct race *r = ctx;
+
+    r->open[0] = NULL;
+}
+
+static void *reader_thread(void *arg)
+{
+    struct race *r = arg;
+    uint64_t last = 0, *failed = calloc(1, sizeof *failed);
+
+    while (!atomic_load(&r->stop)) {
+        struct snapshot sn;
+        uint64_t rows = 0, made = atomic_load(&r->made);
+        if (store_snapshot_with(r->s, &sn, append_open, r, NULL) != ERR_OK) {
+            *failed += 1;
+            continue;
+        }
+        for (size_t i = 0; i < sn.n; i++)
+            rows += sn.sets[i]->n_rows;
+        *failed += rows < last || rows < made || rows % 50 != 0;
+        last = rows;
+        snapshot_free(&sn);
+    }
+    return failed;
+}
+
+static void add_batch(void *ctx)
+{
+    struct race *r = ctx;
+
+    r->open[0] = r->fresh;
+}
+
+/* Batches of 50 rows become visible open, then sealed; each count is a multiple of 50, never falls
+ * and is never behind what was there before the snapshot. */
+static void counts_are_exact_under_sealing(void **state)
+{
+    struct race r = { .s = open_store(STORE_WRITE) };
+    pthread_t t;
+    void *failed;
+    struct rnd rn = { 3 };
+    int64_t at = 1000;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(pthread_create(&t, NULL, reader_thread, &r), 0);
+    for (unsigned i = 0; i < 60; i++) {
+        struct flow_batch *b = random_batch(&rn, 50, 0, &at, 2, 0);
+        /* enter the list of open batches under the lock that snapshots take: a seal of nothing */
+        r.fresh = b;
+        assert_int_equal(store_seal_with(r.s, NULL, 0, add_batch, &r, &e), ERR_OK);
+        atomic_fetch_add(&r.made, 50);
+        assert_int_equal(store_seal_with(r.s, &b, 1, drop_first, &r, &e), ERR_OK);
+        flow_batch_unref(b);
+    }
+    atomic_store(&r.stop, true);
+    assert_int_equal(pthread_join(t, &failed), 0);
+    assert_int_equal(*(uint64_t *)failed, 0);
+    free(failed);
+    assert_int_equal(count_rows(r.s, NULL), 3000);
+    store_close(r.s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(sealed_rows_stay, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_writer_and_readers, setup, teardown),
+        cmocka_unit_test_setup_teardown(old_and_large_ones_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(imports_come_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(manifest_survives, setup, teardown),
+        cmocka_unit_test(every_cut_of_a_manifest),
+        cmocka_unit_test_setup_teardown(counts_are_exact_under_sealing, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
