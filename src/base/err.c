@@ -20,7 +20,8 @@ static const char *const names[ERR_N] = {
     [ERR_UNSUPPORTED] = "not supported",
 };
 
-static void fill(struct err *e, int code, size_t pos, size_t len, const char *fmt, va_list ap)
+static PRINTF_LIKE(5, 0) void fill(struct err *e, int code, size_t pos, size_t len, const char *fmt,
+                                   va_list ap)
 {
     e->code = code;
     e->pos = pos;

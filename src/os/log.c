@@ -16,7 +16,8 @@ void log_set_level(enum log_level least)
     atomic_store_explicit(&least_severe, (int)least, memory_order_relaxed);
 }
 
-static void write_line(enum log_level level, uint64_t kept_back, const char *fmt, va_list ap)
+static PRINTF_LIKE(3, 0) void write_line(enum log_level level, uint64_t kept_back, const char *fmt,
+                                         va_list ap)
 {
     static const char *const word[] = { "error", "warn", "info", "debug" };
     char text[1200], when[CLOCK_TEXT_MAX], more[64] = "";

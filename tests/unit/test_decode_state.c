@@ -577,10 +577,12 @@ static void sequence_is_exact(unsigned version)
                 continue;
             seq = g[i].seq;
             if (version == 5) {
+                uint8_t record[48];
                 v5_record(1, 2);
                 be_put(out.p + 2, g[i].records, 2);
+                memcpy(record, out.p + 24, sizeof record);
                 for (uint32_t k = 1; k < g[i].records; k++)
-                    buf_put(&out, out.p + 24, 48);
+                    buf_put(&out, record, sizeof record);
             } else {
                 plain_data(version, g[i].records);
             }
