@@ -1,0 +1,250 @@
+#include "collect/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os/clock.h"
+#include "os/log.h"
+
+#define SPARE_BATCHES 8u
+
+struct conf *collect_conf(struct collect *k)
+{
+    struct conf *c;
+
+    os_lock(&k->conf_lock);
+    c = conf_ref(k->conf);
+    os_unlock(&k->conf_lock);
+    return c;
+}
+
+void collect_reload(struct collect *k, struct conf *c)
+{
+    struct conf *old;
+
+    os_lock(&k->conf_lock);
+    old = k->conf;
+    k->conf = conf_ref(c);
+    os_unlock(&k->conf_lock);
+    (void)atomic_fetch_add(&k->conf_version, 1);
+    conf_unref(old);
+}
+
+void open_batch_drop(struct open_batch *o)
+{
+    rowset_unref(o->rs);
+    flow_batch_unref(o->b);
+    *o = (struct open_batch){ 0 };
+}
+
+static int parse_listeners(struct collect *k, const struct conf *c, struct err *e)
+{
+    static const uint8_t any[16];
+    const struct conf_value *v = &c->v[OPT_LISTEN];
+    bool have6 = net_have_ipv6();
+    int rc;
+
+    if (v->n_items == 0 || v->n_items > COLLECT_MAX_LISTENERS)
+        return err_set(e, ERR_ARG, "listen: %zu listeners; allowed is 1 to %u", v->n_items,
+                       COLLECT_MAX_LISTENERS);
+    for (size_t i = 0; i < v->n_items; i++) {
+        struct net_place *p = &k->listener[i];
+        if ((rc = net_place_parse(p, v->item[i], "udp://", "listen", e)) != ERR_OK)
+            return rc;
+        if (p->v6 && !have6 && memcmp(p->ip, any, 16) == 0) {
+            p->v6 = false;
+            p->ip[10] = p->ip[11] = 0xff;
+        }
+    }
+    k->n_listeners = (unsigned)v->n_items;
+    return ERR_OK;
+}
+
+static int check_allow(const struct conf *c, struct err *e)
+{
+    const struct conf_value *v = &c->v[OPT_EXPORTERS_ALLOW];
+    struct net n;
+
+    for (size_t i = 0; i < v->n_items; i++)
+        if (!net_parse(&n, v->item[i], strlen(v->item[i]), NULL))
+            return err_set(e, ERR_ARG, "exporters.allow: \"%s\" is no network; write 192.0.2.0/24",
+                           v->item[i]);
+    return ERR_OK;
+}
+
+/* All sockets of a listener in the order of the shards: the kernel numbers them as they are bound.
+ */
+static int open_sockets(struct collect *k, const struct conf *c, struct err *e)
+{
+    int rc;
+
+    for (unsigned l = 0; l < k->n_listeners; l++)
+        for (unsigned i = 0; i < k->n_shards; i++) {
+            struct shard *s = &k->shard[i];
+            rc = net_udp_open(&s->fd[l], &k->listener[l], k->n_shards > 1,
+                              conf_num(c, OPT_RECEIVE_BUFFER), &s->buffer_got[l], e);
+            if (rc == ERR_OK && i == 0 && k->n_shards > 1)
+                rc = net_steer(s->fd[l], k->n_shards, e);
+            if (rc != ERR_OK)
+                return rc;
+        }
+    return ERR_OK;
+}
+
+static int shard_make(struct collect *k, unsigned i, const struct conf *c, struct err *e)
+{
+    struct shard *s = &k->shard[i];
+    struct decoder_limits lim = {
+        .max_exporters = (uint32_t)conf_num(c, OPT_DECODER_MAX_EXPORTERS),
+        .max_untrusted = (uint32_t)conf_num(c, OPT_DECODER_MAX_UNTRUSTED),
+        .max_templates = (uint32_t)conf_num(c, OPT_DECODER_MAX_TEMPLATES),
+        .max_fields = (uint32_t)conf_num(c, OPT_DECODER_MAX_FIELDS),
+        .max_waiting_octets = (uint32_t)conf_num(c, OPT_DECODER_MAX_WAITING),
+        .max_waiting_total = (uint32_t)conf_num(c, OPT_DECODER_MAX_WAITING_TOTAL),
+        .waiting_ttl_s = (uint32_t)(conf_num(c, OPT_DECODER_WAITING_AGE) / 1000),
+        .template_ttl_s = (uint32_t)(conf_num(c, OPT_DECODER_TEMPLATE_AGE) / 1000),
+        .max_age_s = (uint32_t)(conf_num(c, OPT_DECODER_MAX_AGE) / 1000),
+        .reorder_window = (uint32_t)conf_num(c, OPT_DECODER_REORDER_WINDOW),
+    };
+    int rc;
+
+    s->ring = ring_new(conf_num(c, OPT_RING_SIZE));
+    if (s->ring == NULL)
+        return err_set(e, ERR_NOMEM, "ring.size: no memory for %s a shard",
+                       conf_text(c, OPT_RING_SIZE));
+    if (decoder_new(&s->decode, &lim) != ERR_OK)
+        return err_set(e, ERR_NOMEM, "decoder: out of memory");
+    if ((rc = net_event_open(&s->stop_event, e)) != ERR_OK)
+        return rc;
+    return net_event_open(&s->work_event, e);
+}
+
+static struct shard *shards_new(struct collect *k, unsigned n)
+{
+    struct shard *all = calloc(n, sizeof *all);
+
+    for (unsigned i = 0; all != NULL && i < n; i++) {
+        all[i].k = k;
+        all[i].number = i;
+        all[i].stop_event = all[i].work_event = -1;
+        for (size_t l = 0; l < COLLECT_MAX_LISTENERS; l++)
+            all[i].fd[l] = -1;
+        os_mutex_init(&all[i].status_lock);
+    }
+    return all;
+}
+
+int collect_new(struct collect **out, struct conf *c, struct err *e)
+{
+    struct collect *k = calloc(1, sizeof *k);
+    int rc;
+
+    *out = NULL;
+    if (k == NULL)
+        return err_set(e, ERR_NOMEM, "collect: out of memory");
+    os_mutex_init(&k->conf_lock);
+    os_mutex_init(&k->open_lock);
+    cond_init(&k->open_change);
+    k->conf = conf_ref(c);
+    k->started_ms = clock_now_ms();
+    k->n_shards = (unsigned)conf_num(c, OPT_SHARDS);
+    k->max_full = 2 * (size_t)((conf_num(c, OPT_SEAL_ROWS) + BATCH_ROWS - 1) / BATCH_ROWS) +
+                  2 * k->n_shards + SPARE_BATCHES;
+    k->room_full = k->max_full + k->n_shards + 1;
+    k->full = calloc(k->room_full, sizeof *k->full);
+    k->shard = shards_new(k, k->n_shards);
+    if (k->full == NULL || k->shard == NULL) {
+        rc = err_set(e, ERR_NOMEM, "collect: out of memory");
+        goto fail;
+    }
+    if ((rc = parse_listeners(k, c, e)) != ERR_OK || (rc = check_allow(c, e)) != ERR_OK ||
+        (rc = open_sockets(k, c, e)) != ERR_OK)
+        goto fail;
+    for (unsigned i = 0; i < k->n_shards; i++)
+        if ((rc = shard_make(k, i, c, e)) != ERR_OK)
+            goto fail;
+    *out = k;
+    return ERR_OK;
+fail:
+    collect_free(k);
+    return rc;
+}
+
+/* Threads that did start end by themselves once `stopping` is set. */
+static void join_all(struct collect *k)
+{
+    atomic_store(&k->stopping, true);
+    for (unsigned i = 0; i < k->n_shards; i++) {
+        struct shard *s = &k->shard[i];
+        net_event_set(s->stop_event);
+        thread_join(&s->receiver);
+        atomic_store(&s->receiver_done, true);
+        net_event_set(s->work_event);
+        thread_join(&s->decoder);
+        atomic_store(&s->decoder_done, true);
+    }
+    thread_join(&k->sealer);
+}
+
+int collect_start(struct collect *k, struct store *st, struct err *e)
+{
+    int rc;
+
+    k->st = st;
+    k->started = true;
+    if ((rc = thread_start(&k->sealer, "weir-seal", collect_seal_thread, k, e)) != ERR_OK)
+        goto fail;
+    for (unsigned i = 0; i < k->n_shards; i++) {
+        struct shard *s = &k->shard[i];
+        if ((rc = thread_start(&s->decoder, "weir-decode", collect_decode_thread, s, e)) !=
+                ERR_OK ||
+            (rc = thread_start(&s->receiver, "weir-receive", collect_receive_thread, s, e)) !=
+                ERR_OK)
+            goto fail;
+    }
+    return ERR_OK;
+fail:
+    join_all(k);
+    return rc;
+}
+
+int collect_stop(struct collect *k, struct err *e)
+{
+    join_all(k);
+    if (k->records_refused > 0)
+        return err_set(e, ERR_IO, "%llu records are lost: %s",
+                       (unsigned long long)k->records_refused, k->unsafe_why);
+    return ERR_OK;
+}
+
+void collect_free(struct collect *k)
+{
+    if (k == NULL)
+        return;
+    for (unsigned i = 0; k->shard != NULL && i < k->n_shards; i++) {
+        struct shard *s = &k->shard[i];
+        for (size_t l = 0; l < COLLECT_MAX_LISTENERS; l++)
+            net_close(s->fd[l]);
+        net_close(s->stop_event);
+        net_close(s->work_event);
+        open_batch_drop(&s->cur);
+        decoder_free(s->decode);
+        ring_free(s->ring);
+        conf_unref(s->conf);
+        free(s->allow);
+        free(s->status.exporter);
+        os_mutex_free(&s->status_lock);
+    }
+    free(k->shard);
+    for (size_t i = 0; i < k->n_full; i++)
+        open_batch_drop(&k->full[i]);
+    for (size_t i = 0; i < k->n_recent; i++)
+        open_batch_drop(&k->recent[i]);
+    free(k->full);
+    conf_unref(k->conf);
+    cond_destroy(&k->open_change);
+    os_mutex_free(&k->open_lock);
+    os_mutex_free(&k->conf_lock);
+    free(k);
+}

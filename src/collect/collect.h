@@ -1,0 +1,76 @@
+/* collect/collect.h - from the sockets to sealed segments: listener -> ring -> decode -> batch ->
+ * store. Floor 4.
+ *
+ * Threads: per shard one receiver and one decoder; one sealer for all. The receiver takes no lock.
+ * Batches that are not sealed yet are the open list; one snapshot holds them together with the
+ * sealed segments, so that what was decoded is visible at once and no row is seen twice or not at
+ * all. Locks, always in this order: the store's own, then the open list's. */
+#ifndef WEIR_COLLECT_COLLECT_H
+#define WEIR_COLLECT_COLLECT_H
+
+#include "conf/conf.h"
+#include "decode/decode.h"
+#include "store/store.h"
+
+#define COLLECT_MAX_SHARDS    64u
+#define COLLECT_MAX_LISTENERS 64u
+
+struct collect;
+
+/* Open the sockets and make the shards; starts nothing. `c` is referenced.
+ * Errors: ERR_ARG, ERR_BUSY, ERR_IO, ERR_NOMEM. */
+int collect_new(struct collect **out, struct conf *c, struct err *e) WARN_UNUSED;
+/* Begin. `st` is open for writing and stays valid until collect_free().
+ * Errors: ERR_LIMIT, ERR_NOMEM; then collect_free() is the only call left. */
+int collect_start(struct collect *k, struct store *st, struct err *e) WARN_UNUSED;
+/* Stop receiving, decode what has arrived, seal everything; returns when done.
+ * Errors: ERR_IO when the store refused records in the end: *e says how many are lost. */
+int collect_stop(struct collect *k, struct err *e) WARN_UNUSED;
+void collect_free(struct collect *k); /* NULL is allowed; after collect_stop() if it was started */
+
+/* Take the options of a new configuration that need no restart. Any thread. */
+void collect_reload(struct collect *k, struct conf *c);
+
+/* Everything that is known now: sealed and open. snapshot_free() it. Any thread. */
+int collect_snapshot(struct collect *k, struct snapshot *out, struct err *e) WARN_UNUSED;
+
+/* Follow what comes in. A tail belongs to one thread. */
+struct collect_tail;
+int collect_tail_open(struct collect *k, struct collect_tail **out, struct err *e) WARN_UNUSED;
+/* The rows that came since the last call (the first time: since open), as rowsets; out->n may be 0.
+ * *missed: batches that were gone before this tail came to see them, since open. */
+int collect_tail_next(struct collect_tail *t, struct snapshot *out, uint64_t *missed,
+                      struct err *e) WARN_UNUSED;
+void collect_tail_close(struct collect_tail *t); /* NULL is allowed */
+
+struct collect_listener {
+    char text[96]; /* "udp://[::]:2055" */
+    uint64_t datagrams, octets;
+    uint64_t kernel_drops;
+    uint64_t buffer_wanted, buffer_got; /* of the smallest socket */
+};
+struct collect_ring {
+    uint64_t datagrams, octets, dropped, dropped_octets, used_octets, capacity_octets;
+};
+/* How things stand; decoders publish about 5 times a second, all figures of one shard at one
+ * moment. */
+struct collect_status {
+    int64_t started_ms, now_ms;
+    uint32_t n_listeners, n_shards;
+    struct collect_listener listener[COLLECT_MAX_LISTENERS];
+    struct collect_ring ring[COLLECT_MAX_SHARDS];
+    struct decode_counters total;
+    struct decode_exporter *exporter; /* owned; collect_status_free() */
+    size_t n_exporters;
+    /* ledger of records: total.flows + total.options = sealed + open + refused */
+    uint64_t records_sealed, records_open, records_refused;
+    uint32_t batches_open, batches_max; /* full ones; at max the decoders wait */
+    uint64_t seals, seal_failures;
+    bool unsafe; /* the last seal failed; records pile up in memory */
+    char unsafe_why[512];
+    struct store_stats store;
+};
+int collect_status(struct collect *k, struct collect_status *out, struct err *e) WARN_UNUSED;
+void collect_status_free(struct collect_status *s);
+
+#endif

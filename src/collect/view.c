@@ -1,0 +1,317 @@
+/* collect/view.c - what others see of the collector: snapshots, tails, status. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collect/internal.h"
+#include "os/clock.h"
+
+/* Append a rowset; takes the reference. */
+static int append(struct snapshot *out, struct rowset *rs)
+{
+    struct rowset **more = realloc(out->sets, (out->n + 1) * sizeof *more);
+
+    if (more == NULL) {
+        rowset_unref(rs);
+        return ERR_NOMEM;
+    }
+    out->sets = more;
+    out->sets[out->n++] = rs;
+    return ERR_OK;
+}
+
+/* A new reference to the rowset of an open batch as it stands; *out NULL when it holds nothing. */
+static int rows_now(const struct open_batch *o, struct rowset **out)
+{
+    *out = NULL;
+    if (o->b == NULL || batch_records(o->b) == 0)
+        return ERR_OK;
+    if (o->rs != NULL) {
+        *out = rowset_ref(o->rs);
+        return ERR_OK;
+    }
+    return rowset_of_batch(out, o->b);
+}
+
+static int append_open(struct snapshot *out, const struct open_batch *o)
+{
+    struct rowset *rs;
+    int rc = rows_now(o, &rs);
+
+    return rc != ERR_OK || rs == NULL ? rc : append(out, rs);
+}
+
+static int add_open(void *ctx, struct snapshot *out)
+{
+    struct collect *k = ctx;
+    int rc = ERR_OK;
+
+    os_lock(&k->open_lock);
+    for (size_t i = 0; rc == ERR_OK && i < k->n_full; i++)
+        rc = append_open(out, &k->full[i]);
+    for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
+        rc = append_open(out, &k->shard[i].cur);
+    os_unlock(&k->open_lock);
+    return rc;
+}
+
+int collect_snapshot(struct collect *k, struct snapshot *out, struct err *e)
+{
+    return store_snapshot_with(k->st, out, add_open, k, e);
+}
+
+/* How far a tail has come in one batch. */
+struct seen {
+    uint64_t index;
+    uint32_t rows;
+};
+struct collect_tail {
+    struct collect *k;
+    struct seen *seen; /* of the batches that were there at the last look */
+    size_t n_seen;
+    uint64_t next_index, missed;
+};
+
+/* All batches there are: kept ones, full ones, written ones. Called with open_lock held. */
+static const struct open_batch *batch_at(const struct collect *k, size_t i)
+{
+    if (i < k->n_recent)
+        return &k->recent[i];
+    i -= k->n_recent;
+    if (i < k->n_full)
+        return &k->full[i];
+    i -= k->n_full;
+    return i < k->n_shards ? &k->shard[i].cur : NULL;
+}
+
+static uint32_t seen_rows(const struct collect_tail *t, uint64_t index)
+{
+    for (size_t i = 0; i < t->n_seen; i++)
+        if (t->seen[i].index == index)
+            return t->seen[i].rows;
+    return 0;
+}
+
+static int tail_batch(struct collect_tail *t, const struct open_batch *o, struct seen *now,
+                      struct snapshot *out)
+{
+    uint32_t before = seen_rows(t, o->index);
+    struct rowset *rs, *part;
+    int rc = rows_now(o, &rs);
+
+    *now = (struct seen){ o->index, before };
+    if (rc != ERR_OK || rs == NULL)
+        return rc;
+    now->rows = rs->n_rows;
+    if (rs->n_rows <= before || out == NULL) {
+        rowset_unref(rs);
+        return ERR_OK;
+    }
+    rc = slice_new(&part, rs, before);
+    rowset_unref(rs);
+    return rc == ERR_OK ? append(out, part) : rc;
+}
+
+/* Batches made since the last look that are gone again. Called with open_lock held. */
+static void count_missed(struct collect_tail *t)
+{
+    struct collect *k = t->k;
+    uint64_t there = 0;
+
+    for (size_t i = 0; batch_at(k, i) != NULL; i++)
+        there += batch_at(k, i)->b != NULL && batch_at(k, i)->index >= t->next_index;
+    if (k->next_index - t->next_index > there && k->n_recent == RECENT_MAX)
+        t->missed += k->next_index - t->next_index - there;
+    t->next_index = k->next_index;
+}
+
+/* Look at everything; out NULL: only remember. */
+static int tail_look(struct collect_tail *t, struct snapshot *out, struct err *e)
+{
+    struct collect *k = t->k;
+    const struct open_batch *o;
+    struct seen *now;
+    size_t n = 0;
+    int rc = ERR_OK;
+
+    os_lock(&k->open_lock);
+    now = calloc(k->n_recent + k->n_full + k->n_shards + 1, sizeof *now);
+    if (now == NULL)
+        rc = ERR_NOMEM;
+    for (size_t i = 0; rc == ERR_OK && (o = batch_at(k, i)) != NULL; i++)
+        if (o->b != NULL)
+            rc = tail_batch(t, o, &now[n++], out);
+    count_missed(t);
+    os_unlock(&k->open_lock);
+    if (rc != ERR_OK) {
+        free(now);
+        return err_set(e, rc, "tail: out of memory");
+    }
+    free(t->seen);
+    t->seen = now;
+    t->n_seen = n;
+    return ERR_OK;
+}
+
+int collect_tail_open(struct collect *k, struct collect_tail **out, struct err *e)
+{
+    struct collect_tail *t = calloc(1, sizeof *t);
+    int rc;
+
+    *out = NULL;
+    if (t == NULL)
+        return err_set(e, ERR_NOMEM, "tail: out of memory");
+    t->k = k;
+    os_lock(&k->open_lock);
+    k->n_tails++;
+    t->next_index = k->next_index;
+    os_unlock(&k->open_lock);
+    if ((rc = tail_look(t, NULL, e)) != ERR_OK) {
+        collect_tail_close(t);
+        return rc;
+    }
+    *out = t;
+    return ERR_OK;
+}
+
+int collect_tail_next(struct collect_tail *t, struct snapshot *out, uint64_t *missed, struct err *e)
+{
+    int rc;
+
+    *out = (struct snapshot){ 0 };
+    rc = tail_look(t, out, e);
+    if (rc != ERR_OK)
+        snapshot_free(out);
+    *missed = t->missed;
+    return rc;
+}
+
+void collect_tail_close(struct collect_tail *t)
+{
+    struct open_batch gone[RECENT_MAX];
+    size_t n = 0;
+
+    if (t == NULL)
+        return;
+    os_lock(&t->k->open_lock);
+    if (--t->k->n_tails == 0) {
+        n = t->k->n_recent;
+        memcpy(gone, t->k->recent, n * sizeof gone[0]);
+        t->k->n_recent = 0;
+    }
+    os_unlock(&t->k->open_lock);
+    for (size_t i = 0; i < n; i++)
+        open_batch_drop(&gone[i]);
+    free(t->seen);
+    free(t);
+}
+
+static void add_counters(struct decode_counters *to, const struct decode_counters *c)
+{
+    to->datagrams += c->datagrams;
+    to->octets += c->octets;
+    to->datagrams_accepted += c->datagrams_accepted;
+    to->sets += c->sets;
+    to->sets_decoded += c->sets_decoded;
+    to->sets_template += c->sets_template;
+    to->sets_waiting += c->sets_waiting;
+    to->flows += c->flows;
+    to->options += c->options;
+    to->templates_learned += c->templates_learned;
+    to->templates_changed += c->templates_changed;
+    to->templates_withdrawn += c->templates_withdrawn;
+    to->sets_borrowed += c->sets_borrowed;
+    to->header_count_wrong += c->header_count_wrong;
+    for (size_t i = 0; i < DECODE_REASON_N; i++) {
+        to->datagrams_refused[i] += c->datagrams_refused[i];
+        to->sets_expired[i] += c->sets_expired[i];
+        to->sets_malformed[i] += c->sets_malformed[i];
+    }
+}
+
+static void listener_status(struct collect *k, unsigned l, struct collect_listener *out)
+{
+    char text[NET_TEXT_MAX];
+
+    (void)snprintf(out->text, sizeof out->text, "udp://%s", net_place_text(&k->listener[l], text));
+    out->buffer_wanted = conf_num(k->conf, OPT_RECEIVE_BUFFER);
+    out->buffer_got = UINT64_MAX;
+    for (unsigned i = 0; i < k->n_shards; i++) {
+        const struct shard *s = &k->shard[i];
+        out->datagrams += atomic_load_explicit(&s->datagrams[l], memory_order_relaxed);
+        out->octets += atomic_load_explicit(&s->octets[l], memory_order_relaxed);
+        out->kernel_drops += atomic_load_explicit(&s->kernel_drops[l], memory_order_relaxed);
+        out->buffer_got = MIN(out->buffer_got, s->buffer_got[l]);
+    }
+}
+
+static int shard_status_into(struct shard *s, struct collect_status *out, uint64_t *records)
+{
+    struct decode_exporter *more;
+    int rc = ERR_OK;
+
+    os_lock(&s->status_lock);
+    add_counters(&out->total, &s->status.total);
+    *records += s->status.records;
+    more = realloc(out->exporter,
+                   (out->n_exporters + s->status.n_exporters + 1) * sizeof *out->exporter);
+    if (more == NULL)
+        rc = ERR_NOMEM;
+    else {
+        out->exporter = more;
+        if (s->status.n_exporters > 0)
+            memcpy(more + out->n_exporters, s->status.exporter,
+                   s->status.n_exporters * sizeof *more);
+        out->n_exporters += s->status.n_exporters;
+    }
+    os_unlock(&s->status_lock);
+    return rc;
+}
+
+int collect_status(struct collect *k, struct collect_status *out, struct err *e)
+{
+    uint64_t records = 0;
+    int rc = ERR_OK;
+
+    *out = (struct collect_status){ .started_ms = k->started_ms,
+                                    .now_ms = clock_now_ms(),
+                                    .n_listeners = k->n_listeners,
+                                    .n_shards = k->n_shards };
+    os_lock(&k->conf_lock);
+    for (unsigned l = 0; l < k->n_listeners; l++)
+        listener_status(k, l, &out->listener[l]);
+    os_unlock(&k->conf_lock);
+    for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++) {
+        struct ring_counters c;
+        ring_count(k->shard[i].ring, &c);
+        out->ring[i] = (struct collect_ring){ c.put,    c.put_octets, c.dropped, c.dropped_octets,
+                                              c.octets, c.capacity };
+        rc = shard_status_into(&k->shard[i], out, &records);
+    }
+    os_lock(&k->open_lock);
+    out->records_sealed = k->records_sealed;
+    out->records_refused = k->records_refused;
+    out->batches_open = (uint32_t)k->n_full;
+    out->batches_max = (uint32_t)k->max_full;
+    out->seals = k->seals;
+    out->seal_failures = k->seal_failures;
+    out->unsafe = k->unsafe;
+    memcpy(out->unsafe_why, k->unsafe_why, sizeof out->unsafe_why);
+    os_unlock(&k->open_lock);
+    /* what the decoders had published, less what was sealed since: never below zero */
+    records -= MIN(records, out->records_sealed + out->records_refused);
+    out->records_open = records;
+    store_get_stats(k->st, &out->store);
+    if (rc != ERR_OK) {
+        collect_status_free(out);
+        return err_set(e, rc, "status: out of memory");
+    }
+    return ERR_OK;
+}
+
+void collect_status_free(struct collect_status *s)
+{
+    free(s->exporter);
+    s->exporter = NULL;
+    s->n_exporters = 0;
+}
