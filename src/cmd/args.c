@@ -38,7 +38,7 @@ static bool find_long(const struct command *c, const char *name, size_t len, str
 {
     enum opt o = conf_find(name, len);
 
-    for (const struct cmd_option *p = c->options; p != NULL && p->name != NULL; p++)
+    for (const struct cmd_option *p = command_options(c); p != NULL && p->name != NULL; p++)
         if (strlen(p->name) == len && memcmp(p->name, name, len) == 0) {
             *out = (struct arg){ .o = p, .opt = OPT_N };
             return true;
@@ -64,7 +64,7 @@ static bool find_letter(const struct command *c, char letter, struct arg *out)
         *out = (struct arg){ .o = &opt_help, .opt = OPT_N };
         return true;
     }
-    for (const struct cmd_option *p = c->options; p != NULL && p->name != NULL; p++)
+    for (const struct cmd_option *p = command_options(c); p != NULL && p->name != NULL; p++)
         if (p->letter == letter) {
             *out = (struct arg){ .o = p, .opt = OPT_N };
             return true;
@@ -77,7 +77,7 @@ static const char *nearest_option(const struct command *c, const char *name, siz
     const char *all[OPT_N + 64];
     size_t n = 0;
 
-    for (const struct cmd_option *p = c->options; p != NULL && p->name != NULL && n < 60; p++)
+    for (const struct cmd_option *p = command_options(c); p != NULL && p->name != NULL && n < 60; p++)
         all[n++] = p->name;
     for (size_t o = 0; o < OPT_N; o++)
         if (takes(c, (enum opt)o))

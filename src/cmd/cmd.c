@@ -6,10 +6,23 @@
 #include "base/near.h"
 
 static const struct command commands[] = {
-    { "config", "check|show",
-      "check the configuration, or show every option and where it comes from", config_options,
-      CMD_CONF_ALL, cmd_config, NULL, NULL },
+    { "serve", "", "receive, store and answer until told to stop", .options = serve_options,
+      .conf = CMD_CONF_ALL, .run = cmd_serve,
+      .help = "SIGTERM stops it with everything sealed, SIGHUP reloads the configuration.\n" },
+    { "query", "[FILTER]", "ask about flows: totals, or with --by, --series, --list",
+      .more = query_options, .conf = CMD_CONF_PLACE, .run = cmd_query, .foreign = query_foreign },
+    { "tail", "[FILTER]", "follow the records as they come", .more = query_options,
+      .conf = CMD_CONF_PLACE, .run = cmd_tail, .foreign = query_foreign },
+    { "status", "", "exporters, ledgers, drops and the store", .options = status_options,
+      .conf = CMD_CONF_PLACE, .run = cmd_status },
+    { "config", "check|show", "check the configuration, or show every option and where it comes from",
+      .options = config_options, .conf = CMD_CONF_ALL, .run = cmd_config },
 };
+
+const struct cmd_option *command_options(const struct command *c)
+{
+    return c->more != NULL ? c->more() : c->options;
+}
 
 static void overview(FILE *f)
 {
@@ -53,7 +66,7 @@ static void help(const struct command *c)
     if (c->help != NULL)
         (void)printf("\n%s", c->help);
     (void)printf("\noptions:\n");
-    for (const struct cmd_option *o = c->options; o != NULL && o->name != NULL; o++)
+    for (const struct cmd_option *o = command_options(c); o != NULL && o->name != NULL; o++)
         print_option(o->name, o->letter, o->arg, o->doc);
     if (c->conf != CMD_CONF_NONE)
         print_option("config", 0, "FILE",

@@ -29,6 +29,7 @@ struct args;
 struct command {
     const char *name, *operands, *summary;
     const struct cmd_option *options; /* ends with a NULL name; NULL = none */
+    const struct cmd_option *(*more)(void); /* instead of `options`, where they are made at run time */
     uint8_t conf;                     /* enum cmd_conf */
     int (*run)(const struct args *a); /* returns an enum exit_code */
     /* Called with the command's arguments when an option is unknown: true if it explained what to
@@ -37,7 +38,7 @@ struct command {
     const char *help; /* more text for `weir help NAME`, or NULL */
 };
 
-#define ARGS_MAX 4096u
+const struct cmd_option *command_options(const struct command *c);
 
 /* A parsed command line. Texts point into argv. */
 struct arg {
@@ -80,6 +81,12 @@ int cmd_usage(const struct args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int cmd_main(int argc, char **argv);
 
 int cmd_config(const struct args *a);
-extern const struct cmd_option config_options[];
+int cmd_query(const struct args *a);
+int cmd_serve(const struct args *a);
+int cmd_status(const struct args *a);
+int cmd_tail(const struct args *a);
+extern const struct cmd_option config_options[], serve_options[], status_options[];
+const struct cmd_option *query_options(void); /* made from the query's table of parameters */
+bool query_foreign(int argc, char **argv);
 
 #endif

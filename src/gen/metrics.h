@@ -7,6 +7,41 @@
 
 enum metric {
     METRIC_UPTIME_SECONDS, /* seconds since the server started */
+    METRIC_BUILD_INFO, /* 1, with the version as label */
+    METRIC_DATAGRAMS_TOTAL, /* datagrams given to the decoders */
+    METRIC_DATAGRAM_OCTETS_TOTAL, /* octets of these datagrams */
+    METRIC_DATAGRAMS_ACCEPTED_TOTAL, /* datagrams that were export messages */
+    METRIC_DATAGRAMS_REFUSED_TOTAL, /* datagrams that were not taken */
+    METRIC_KERNEL_DROPS_TOTAL, /* datagrams that the kernel dropped because the receive buffer was full */
+    METRIC_RECEIVE_BUFFER_WANTED_BYTES, /* receive buffer asked for, per socket */
+    METRIC_RECEIVE_BUFFER_BYTES, /* receive buffer that the kernel gave, per socket */
+    METRIC_RING_DROPS_TOTAL, /* datagrams dropped because the ring was full */
+    METRIC_RING_USED_BYTES, /* memory of the ring in use */
+    METRIC_RING_SIZE_BYTES, /* memory of the ring */
+    METRIC_SETS_TOTAL, /* sets (v5: bodies) met in datagrams */
+    METRIC_SETS_DECODED_TOTAL, /* data sets decoded */
+    METRIC_SETS_TEMPLATE_TOTAL, /* template sets read */
+    METRIC_SETS_WAITING, /* data sets that wait for their template now */
+    METRIC_SETS_EXPIRED_TOTAL, /* data sets given up while waiting */
+    METRIC_SETS_MALFORMED_TOTAL, /* sets that could not be read */
+    METRIC_RECORDS_TOTAL, /* records decoded: flow or option */
+    METRIC_RECORDS_SEALED_TOTAL, /* records written to disk */
+    METRIC_RECORDS_OPEN, /* records in memory, not yet sealed */
+    METRIC_RECORDS_REFUSED_TOTAL, /* records lost because the store refused them */
+    METRIC_SEALS_TOTAL, /* segments sealed */
+    METRIC_SEAL_FAILURES_TOTAL, /* attempts to seal that failed */
+    METRIC_STORE_UNSAFE, /* 1 while records cannot be written to disk */
+    METRIC_STORE_SEGMENTS, /* segments on disk */
+    METRIC_STORE_RECORDS, /* flow records on disk */
+    METRIC_STORE_BYTES, /* size of all segments */
+    METRIC_STORE_OLDEST_TIMESTAMP_SECONDS, /* oldest record on disk, by receive time */
+    METRIC_STORE_NEWEST_TIMESTAMP_SECONDS, /* newest record on disk, by receive time */
+    METRIC_STORE_SEGMENTS_DAMAGED, /* segments that cannot be read in full */
+    METRIC_EXPORTERS, /* exporters heard */
+    METRIC_EXPORTER_DATAGRAMS_TOTAL, /* datagrams of an exporter */
+    METRIC_EXPORTER_RECORDS_TOTAL, /* flow records of an exporter */
+    METRIC_EXPORTER_LOST_TOTAL, /* lost by sequence number: datagrams (v9) or records (v5, IPFIX) */
+    METRIC_EXPORTER_LAST_HEARD_TIMESTAMP_SECONDS, /* last datagram of an exporter */
     METRIC_N
 };
 

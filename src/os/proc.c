@@ -19,6 +19,11 @@ bool proc_is_root(void)
     return geteuid() == 0;
 }
 
+bool proc_is_terminal(void)
+{
+    return isatty(STDOUT_FILENO) == 1;
+}
+
 long proc_pid(void)
 {
     return (long)getpid();

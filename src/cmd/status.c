@@ -1,0 +1,255 @@
+/* cmd/status.c - weir status: the ledgers, exporters, store and drops, to be read or as JSON. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/client.h"
+#include "http/server.h"
+#include "os/clock.h"
+#include "os/proc.h"
+#include "store/store.h"
+
+#define PATH_OCTETS  4096u
+#define STATUS_MAX   (256u << 20)
+
+const struct cmd_option status_options[] = { { "output", 'o', "FORMAT", "table or json" }, { 0 } };
+
+static bool keep(void *ctx, const char *p, size_t n)
+{
+    buf_put(ctx, p, n);
+    return buf_ok(ctx);
+}
+
+static json_int_t num(const json_t *o, const char *name)
+{
+    return json_integer_value(json_object_get(o, name));
+}
+
+static const char *text(const json_t *o, const char *name)
+{
+    const char *s = json_string_value(json_object_get(o, name));
+
+    return s != NULL ? s : "-";
+}
+
+/* 1.2 G: three digits at least, decimal units. */
+static const char *big(json_int_t v, char out[24])
+{
+    static const char unit[] = " kMGTPE";
+    double d = (double)v;
+    size_t u = 0;
+
+    for (; d >= 10000 && u + 1 < sizeof unit - 1; u++)
+        d /= 1000;
+    if (u == 0)
+        (void)snprintf(out, 24, "%" JSON_INTEGER_FORMAT, v);
+    else
+        (void)snprintf(out, 24, "%.1f %c", d, unit[u]);
+    return out;
+}
+
+static void print_reasons(const json_t *o, const char *name)
+{
+    const json_t *r = json_object_get(o, name), *v;
+    const char *key;
+
+    json_object_foreach((json_t *)(uintptr_t)r, key, v)
+        (void)printf("  %s %s %" JSON_INTEGER_FORMAT, name, key, json_integer_value(v));
+}
+
+static void print_ledgers(const json_t *o)
+{
+    const json_t *d = json_object_get(o, "datagrams"), *s = json_object_get(o, "sets"),
+                 *r = json_object_get(o, "records");
+    char b[6][24];
+
+    (void)printf("datagrams  %s received, %s accepted", big(num(d, "received"), b[0]),
+                 big(num(d, "accepted"), b[1]));
+    print_reasons(d, "refused");
+    (void)printf("\n           dropped: %" JSON_INTEGER_FORMAT " by the kernel, %" JSON_INTEGER_FORMAT
+                 " by a full ring\n",
+                 num(d, "kernel_dropped"), num(d, "ring_dropped"));
+    (void)printf("sets       %s, %s decoded, %s templates, %s waiting", big(num(s, "total"), b[0]),
+                 big(num(s, "decoded"), b[1]), big(num(s, "template"), b[2]),
+                 big(num(s, "waiting"), b[3]));
+    print_reasons(s, "expired");
+    print_reasons(s, "malformed");
+    (void)printf("\nrecords    %s flows, %s options: %s sealed, %s open, %s refused\n",
+                 big(num(r, "flows"), b[0]), big(num(r, "options"), b[1]),
+                 big(num(r, "sealed"), b[2]), big(num(r, "open"), b[3]),
+                 big(num(r, "refused"), b[4]));
+}
+
+static void print_store(const json_t *o)
+{
+    const json_t *s = json_object_get(o, "store"), *v;
+    char b[4][24];
+
+    (void)printf("store      %s records in %s segments, %s octets", big(num(s, "records"), b[0]),
+                 big(num(s, "segments"), b[1]), big(num(s, "octets"), b[2]));
+    v = json_object_get(s, "octets_per_record");
+    if (json_is_real(v))
+        (void)printf(", %.1f a record", json_real_value(v));
+    (void)printf("\n           from %s to %s", text(s, "oldest"), text(s, "newest"));
+    v = json_object_get(s, "days_kept");
+    if (json_is_real(v))
+        (void)printf("; retention.size keeps %.1f days at this rate", json_real_value(v));
+    else
+        (void)printf("; kept without a limit by size");
+    (void)printf("\n");
+    if (num(s, "segments_damaged") > 0)
+        (void)printf("           DAMAGED: %" JSON_INTEGER_FORMAT " segments cannot be read in full\n",
+                     num(s, "segments_damaged"));
+}
+
+static void print_listeners(const json_t *o, bool colour)
+{
+    const json_t *l;
+    char b[2][24];
+    size_t i;
+
+    json_array_foreach(json_object_get(o, "listeners"), i, l)
+    {
+        json_int_t want = num(l, "receive_buffer_wanted"), got = num(l, "receive_buffer");
+        (void)printf("listen     %s  %s datagrams, buffer %s octets\n", text(l, "listen"),
+                     big(num(l, "datagrams"), b[0]), big(got, b[1]));
+        if (got < want)
+            (void)printf("           %swanted %s octets; type: sysctl -w net.core.rmem_max=%"
+                         JSON_INTEGER_FORMAT "%s\n",
+                         colour ? "\033[33m" : "", big(want, b[1]), want, colour ? "\033[0m" : "");
+    }
+    json_array_foreach(json_object_get(o, "rings"), i, l)
+        (void)printf("ring %-5zu %s of %s octets in use, %" JSON_INTEGER_FORMAT " dropped\n", i,
+                     big(num(l, "used"), b[0]), big(num(l, "size"), b[1]), num(l, "dropped"));
+}
+
+static void print_exporter(const json_t *x)
+{
+    const json_t *d = json_object_get(x, "datagrams"), *s = json_object_get(x, "sets");
+    const json_t *offset = json_object_get(x, "clock_offset_ms");
+    char b[4][24];
+
+    (void)printf("  %-24s %6" JSON_INTEGER_FORMAT " %4" JSON_INTEGER_FORMAT " %-7s %9s %9s %9s %7s %5"
+                 JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT "  %s",
+                 text(x, "address"), num(x, "domain"), num(x, "version"),
+                 json_is_true(json_object_get(x, "trusted")) ? "yes" : "NO",
+                 big(num(d, "total"), b[0]), big(num(s, "total"), b[1]),
+                 big(num(json_object_get(x, "records"), "flows"), b[2]), big(num(x, "lost"), b[3]),
+                 num(x, "templates"), num(s, "waiting"), text(x, "last_heard"));
+    if (json_is_integer(offset) && llabs(json_integer_value(offset)) >= 1000)
+        (void)printf("  clock %+.1f s", (double)json_integer_value(offset) / 1000);
+    print_reasons(d, "refused");
+    print_reasons(s, "malformed");
+    print_reasons(s, "expired");
+    (void)printf("\n    first heard %s\n", text(x, "first_heard"));
+}
+
+static void print_exporters(const json_t *o)
+{
+    const json_t *a = json_object_get(o, "exporters"), *x;
+    size_t i;
+
+    if (json_array_size(a) == 0) {
+        (void)printf("exporters  none heard yet\n");
+        return;
+    }
+    (void)printf("exporters\n  %-24s %6s %4s %-7s %9s %9s %9s %7s %5s %7s  %s\n", "address", "domain",
+                 "ver", "trusted", "datagrams", "sets", "records", "lost", "templ", "waiting",
+                 "last heard");
+    json_array_foreach(a, i, x) print_exporter(x);
+}
+
+static void print_all(const json_t *o, bool colour)
+{
+    (void)printf("weir %s, process %" JSON_INTEGER_FORMAT ", since %s, now %s\n", text(o, "version"),
+                 num(o, "pid"), text(o, "started"), text(o, "now"));
+    if (json_is_true(json_object_get(o, "unsafe")))
+        (void)printf("%sUNSAFE: records cannot be written: %s%s\n", colour ? "\033[31m" : "",
+                     text(o, "unsafe_reason"), colour ? "\033[0m" : "");
+    print_ledgers(o);
+    print_store(o);
+    print_listeners(o, colour);
+    print_exporters(o);
+}
+
+static int ask(const struct args *a, const char *sock, bool json)
+{
+    struct buf body = buf_init(STATUS_MAX);
+    struct client_answer r;
+    struct err e;
+    json_t *o;
+    int code = EXIT_DONE;
+
+    if (client_get(sock, "/api/v1/status", keep, &body, &r, &e) != ERR_OK)
+        code = cmd_fail(a, &e);
+    else if (r.status != 200)
+        code = client_problem(a, &r);
+    else if (json)
+        (void)fputs(buf_cstr(&body), stdout);
+    else {
+        o = json_loadb((const char *)body.p, body.len, 0, NULL);
+        print_all(o, proc_is_terminal());
+        json_decref(o);
+    }
+    buf_free(&r.problem);
+    buf_free(&body);
+    return code;
+}
+
+/* Without a server: what the directory says. */
+static int look(const struct args *a, const char *dir, bool json)
+{
+    struct store *st;
+    struct store_stats t;
+    struct err e;
+    json_t *o;
+    char when[CLOCK_TEXT_MAX];
+
+    if (store_open(&st, dir, STORE_READ, "", &e) != ERR_OK)
+        return cmd_fail(a, &e);
+    store_get_stats(st, &t);
+    store_close(st);
+    o = json_pack("{s:n,s:{s:I,s:I,s:I,s:I,s:I}}", "pid", "store", "segments",
+                  (json_int_t)t.segments, "records", (json_int_t)t.rows, "options",
+                  (json_int_t)t.options, "octets", (json_int_t)t.octets, "segments_damaged",
+                  (json_int_t)t.segments_damaged);
+    if (t.rows > 0) {
+        json_t *s = json_object_get(o, "store");
+        (void)json_object_set_new(s, "octets_per_record", json_real((double)t.octets / (double)t.rows));
+        (void)json_object_set_new(s, "oldest", json_string(clock_text(t.oldest_ms, when)));
+        (void)json_object_set_new(s, "newest", json_string(clock_text(t.newest_ms, when)));
+    }
+    if (json)
+        (void)json_dumpf(o, stdout, JSON_INDENT(1));
+    else {
+        (void)printf("no server runs on %s\n", dir);
+        print_store(o);
+    }
+    json_decref(o);
+    return EXIT_DONE;
+}
+
+int cmd_status(const struct args *a)
+{
+    const char *format = args_get(a, "output");
+    bool json = format != NULL && strcmp(format, "json") == 0;
+    char dir[PATH_OCTETS], sock[PATH_OCTETS];
+    struct conf *c;
+    struct err e;
+    long pid;
+
+    if (a->n_operands > 0 || (format != NULL && !json && strcmp(format, "table") != 0))
+        return cmd_usage(a, "%s: expected -o table or -o json", a->n_operands > 0 ? a->operand[0] : format);
+    proc_ignore_pipe();
+    if (cmd_conf(a, &c, &e) != ERR_OK) {
+        (void)cmd_fail(a, &e);
+        return EXIT_USAGE;
+    }
+    cmd_data_dir(c, dir, sizeof dir);
+    conf_unref(c);
+    if (store_writer(dir, &pid, sock, sizeof sock, NULL) == ERR_OK && sock[0] != '\0')
+        return ask(a, sock, json);
+    return look(a, dir, json);
+}

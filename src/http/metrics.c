@@ -1,0 +1,132 @@
+/* http/metrics.c - /metrics in Prometheus' text form (exposition format 0.0.4). */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "gen/metrics.h"
+#include "http/server.h"
+
+#define EXPORTERS_SHOWN 1000u /* each is four lines; status has all of them */
+
+static void head(struct buf *b, enum metric m)
+{
+    buf_printf(b, "# HELP weir_%s %s\n# TYPE weir_%s %s\n", metric_info[m].name, metric_info[m].doc,
+               metric_info[m].name, metric_info[m].type);
+}
+
+static void value(struct buf *b, enum metric m, const char *label, const char *text, uint64_t v)
+{
+    buf_printf(b, "weir_%s", metric_info[m].name);
+    if (label != NULL)
+        buf_printf(b, "{%s=\"%s\"}", label, text);
+    buf_printf(b, " %" PRIu64 "\n", v);
+}
+
+static void one(struct buf *b, enum metric m, uint64_t v)
+{
+    head(b, m);
+    value(b, m, NULL, NULL, v);
+}
+
+static void reasons(struct buf *b, enum metric m, const uint64_t *v)
+{
+    head(b, m);
+    for (size_t i = 0; i < DECODE_REASON_N; i++)
+        value(b, m, "reason", decode_reason_name((enum decode_reason)i), v[i]);
+}
+
+static void listeners(struct buf *b, const struct collect_status *s)
+{
+    head(b, METRIC_KERNEL_DROPS_TOTAL);
+    for (uint32_t i = 0; i < s->n_listeners; i++)
+        value(b, METRIC_KERNEL_DROPS_TOTAL, "listener", s->listener[i].text,
+              s->listener[i].kernel_drops);
+    head(b, METRIC_RECEIVE_BUFFER_WANTED_BYTES);
+    for (uint32_t i = 0; i < s->n_listeners; i++)
+        value(b, METRIC_RECEIVE_BUFFER_WANTED_BYTES, "listener", s->listener[i].text,
+              s->listener[i].buffer_wanted);
+    head(b, METRIC_RECEIVE_BUFFER_BYTES);
+    for (uint32_t i = 0; i < s->n_listeners; i++)
+        value(b, METRIC_RECEIVE_BUFFER_BYTES, "listener", s->listener[i].text,
+              s->listener[i].buffer_got);
+}
+
+static void rings(struct buf *b, const struct collect_status *s)
+{
+    static const enum metric m[] = { METRIC_RING_DROPS_TOTAL, METRIC_RING_USED_BYTES,
+                                     METRIC_RING_SIZE_BYTES };
+    char shard[16];
+
+    for (size_t k = 0; k < ARRAY_LEN(m); k++) {
+        head(b, m[k]);
+        for (uint32_t i = 0; i < s->n_shards; i++) {
+            const struct collect_ring *r = &s->ring[i];
+            const uint64_t v[] = { r->dropped, r->used_octets, r->capacity_octets };
+            (void)snprintf(shard, sizeof shard, "%u", i);
+            value(b, m[k], "shard", shard, v[k]);
+        }
+    }
+}
+
+static void exporters(struct buf *b, const struct collect_status *s)
+{
+    static const enum metric m[] = { METRIC_EXPORTER_DATAGRAMS_TOTAL, METRIC_EXPORTER_RECORDS_TOTAL,
+                                     METRIC_EXPORTER_LOST_TOTAL,
+                                     METRIC_EXPORTER_LAST_HEARD_TIMESTAMP_SECONDS };
+    char addr[ADDR_TEXT_MAX];
+
+    one(b, METRIC_EXPORTERS, s->n_exporters);
+    for (size_t k = 0; k < ARRAY_LEN(m); k++) {
+        head(b, m[k]);
+        for (size_t i = 0; i < MIN(s->n_exporters, EXPORTERS_SHOWN); i++) {
+            const struct decode_exporter *x = &s->exporter[i];
+            const uint64_t v[] = { x->c.datagrams, x->c.flows, x->lost,
+                                   (uint64_t)(x->last_ms / 1000) };
+            (void)addr_format(&x->key.addr, addr);
+            buf_printf(b, "weir_%s{exporter=\"%s\",domain=\"%u\",version=\"%u\"} %" PRIu64 "\n",
+                       metric_info[m[k]].name, addr, x->key.domain, x->key.version, v[k]);
+        }
+    }
+}
+
+static void store(struct buf *b, const struct collect_status *s)
+{
+    one(b, METRIC_STORE_UNSAFE, s->unsafe);
+    one(b, METRIC_STORE_SEGMENTS, s->store.segments);
+    one(b, METRIC_STORE_RECORDS, s->store.rows);
+    one(b, METRIC_STORE_BYTES, s->store.octets);
+    one(b, METRIC_STORE_OLDEST_TIMESTAMP_SECONDS, (uint64_t)(s->store.oldest_ms / 1000));
+    one(b, METRIC_STORE_NEWEST_TIMESTAMP_SECONDS, (uint64_t)(s->store.newest_ms / 1000));
+    one(b, METRIC_STORE_SEGMENTS_DAMAGED, s->store.segments_damaged);
+}
+
+void http_metrics_text(struct buf *b, const struct collect_status *s)
+{
+    const struct decode_counters *t = &s->total;
+
+    one(b, METRIC_UPTIME_SECONDS, (uint64_t)((s->now_ms - s->started_ms) / 1000));
+    head(b, METRIC_BUILD_INFO);
+    value(b, METRIC_BUILD_INFO, "version", WEIR_VERSION, 1);
+    one(b, METRIC_DATAGRAMS_TOTAL, t->datagrams);
+    one(b, METRIC_DATAGRAM_OCTETS_TOTAL, t->octets);
+    one(b, METRIC_DATAGRAMS_ACCEPTED_TOTAL, t->datagrams_accepted);
+    reasons(b, METRIC_DATAGRAMS_REFUSED_TOTAL, t->datagrams_refused);
+    listeners(b, s);
+    rings(b, s);
+    one(b, METRIC_SETS_TOTAL, t->sets);
+    one(b, METRIC_SETS_DECODED_TOTAL, t->sets_decoded);
+    one(b, METRIC_SETS_TEMPLATE_TOTAL, t->sets_template);
+    one(b, METRIC_SETS_WAITING, t->sets_waiting);
+    reasons(b, METRIC_SETS_EXPIRED_TOTAL, t->sets_expired);
+    reasons(b, METRIC_SETS_MALFORMED_TOTAL, t->sets_malformed);
+    head(b, METRIC_RECORDS_TOTAL);
+    value(b, METRIC_RECORDS_TOTAL, "kind", "flow", t->flows);
+    value(b, METRIC_RECORDS_TOTAL, "kind", "option", t->options);
+    one(b, METRIC_RECORDS_SEALED_TOTAL, s->records_sealed);
+    one(b, METRIC_RECORDS_OPEN, s->records_open);
+    one(b, METRIC_RECORDS_REFUSED_TOTAL, s->records_refused);
+    one(b, METRIC_SEALS_TOTAL, s->seals);
+    one(b, METRIC_SEAL_FAILURES_TOTAL, s->seal_failures);
+    store(b, s);
+    exporters(b, s);
+}

@@ -1,0 +1,23 @@
+/* http/server.h - the HTTP API on a Unix socket, and /metrics and /healthz on TCP.
+ * Floor 6. libmicrohttpd with a thread per connection; a question runs in a thread of its own, so
+ * that a client that goes away cancels it. */
+#ifndef WEIR_HTTP_SERVER_H
+#define WEIR_HTTP_SERVER_H
+
+#include "collect/collect.h"
+
+struct http_server;
+
+/* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). `k` stays valid until
+ * http_server_stop(). Errors: ERR_IO, ERR_NOMEM. */
+int http_server_start(struct http_server **out, struct collect *k, struct conf *c, int unix_fd,
+                      int tcp_fd, struct err *e) WARN_UNUSED;
+void http_server_reload(struct http_server *s, struct conf *c);
+void http_server_stop(struct http_server *s); /* ends all answers; NULL is allowed */
+
+/* The status as JSON text, and as Prometheus text. */
+struct buf;
+void http_status_json(struct buf *out, const struct collect_status *s, const struct conf *c);
+void http_metrics_text(struct buf *out, const struct collect_status *s);
+
+#endif

@@ -1,0 +1,197 @@
+/* http/status.c - how things stand, as JSON. */
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "http/server.h"
+#include "os/clock.h"
+#include "os/proc.h"
+
+#define DAY_MS 86400000.0
+
+static void num(json_t *o, const char *name, uint64_t v)
+{
+    (void)json_object_set_new(o, name, json_integer((json_int_t)MIN(v, (uint64_t)INT64_MAX)));
+}
+
+static void when(json_t *o, const char *name, int64_t ms)
+{
+    char text[CLOCK_TEXT_MAX];
+
+    (void)json_object_set_new(o, name, ms != 0 ? json_string(clock_text(ms, text)) : json_null());
+}
+
+static json_t *sub(json_t *o, const char *name)
+{
+    json_t *x = json_object();
+
+    (void)json_object_set_new(o, name, x); /* o owns it; a failed allocation makes x NULL */
+    return x;
+}
+
+/* Only the reasons that occurred. */
+static void reasons(json_t *o, const char *name, const uint64_t *v)
+{
+    json_t *x = sub(o, name);
+
+    for (size_t i = 0; i < DECODE_REASON_N; i++)
+        if (v[i] > 0)
+            num(x, decode_reason_name((enum decode_reason)i), v[i]);
+}
+
+static void counters(json_t *o, const struct decode_counters *c)
+{
+    json_t *x = sub(o, "datagrams");
+
+    num(x, "total", c->datagrams);
+    num(x, "octets", c->octets);
+    num(x, "accepted", c->datagrams_accepted);
+    reasons(x, "refused", c->datagrams_refused);
+    x = sub(o, "sets");
+    num(x, "total", c->sets);
+    num(x, "decoded", c->sets_decoded);
+    num(x, "template", c->sets_template);
+    num(x, "waiting", c->sets_waiting);
+    reasons(x, "expired", c->sets_expired);
+    reasons(x, "malformed", c->sets_malformed);
+    num(x, "borrowed", c->sets_borrowed);
+    x = sub(o, "records");
+    num(x, "flows", c->flows);
+    num(x, "options", c->options);
+}
+
+static json_t *listeners(const struct collect_status *s)
+{
+    json_t *a = json_array();
+
+    for (uint32_t i = 0; i < s->n_listeners; i++) {
+        const struct collect_listener *l = &s->listener[i];
+        json_t *o = json_object();
+        (void)json_object_set_new(o, "listen", json_string(l->text));
+        num(o, "datagrams", l->datagrams);
+        num(o, "octets", l->octets);
+        num(o, "kernel_dropped", l->kernel_drops);
+        num(o, "receive_buffer_wanted", l->buffer_wanted);
+        num(o, "receive_buffer", l->buffer_got);
+        (void)json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *rings(const struct collect_status *s)
+{
+    json_t *a = json_array();
+
+    for (uint32_t i = 0; i < s->n_shards; i++) {
+        const struct collect_ring *r = &s->ring[i];
+        json_t *o = json_object();
+        num(o, "datagrams", r->datagrams);
+        num(o, "dropped", r->dropped);
+        num(o, "dropped_octets", r->dropped_octets);
+        num(o, "used", r->used_octets);
+        num(o, "size", r->capacity_octets);
+        (void)json_array_append_new(a, o);
+    }
+    return a;
+}
+
+static json_t *exporter(const struct decode_exporter *x)
+{
+    json_t *o = json_object();
+    char addr[ADDR_TEXT_MAX];
+
+    (void)addr_format(&x->key.addr, addr);
+    (void)json_object_set_new(o, "address", json_string(addr));
+    num(o, "domain", x->key.domain);
+    num(o, "version", x->key.version);
+    (void)json_object_set_new(o, "trusted", json_boolean(x->trusted));
+    when(o, "first_heard", x->first_ms);
+    when(o, "last_heard", x->last_ms);
+    counters(o, &x->c);
+    num(o, "lost", x->lost);
+    num(o, "reordered", x->reordered);
+    num(o, "duplicated", x->duplicated);
+    num(o, "restarts", x->restarts);
+    num(o, "templates", x->templates);
+    num(o, "waiting_octets", x->waiting_octets);
+    (void)json_object_set_new(o, "clock_offset_ms",
+                              x->clock_known ? json_integer(x->clock_offset_ms) : json_null());
+    return o;
+}
+
+static void store(json_t *root, const struct store_stats *t, uint64_t keep_octets)
+{
+    json_t *o = sub(root, "store");
+    int64_t span_ms = t->newest_ms - t->oldest_ms;
+
+    num(o, "segments", t->segments);
+    num(o, "records", t->rows);
+    num(o, "options", t->options);
+    num(o, "octets", t->octets);
+    (void)json_object_set_new(o, "octets_per_record",
+                              t->rows > 0 ? json_real((double)t->octets / (double)t->rows)
+                                          : json_null());
+    when(o, "oldest", t->oldest_ms);
+    when(o, "newest", t->newest_ms);
+    (void)json_object_set_new(
+        o, "days_kept",
+        keep_octets > 0 && span_ms > 0 && t->octets > 0
+            ? json_real((double)keep_octets / (double)t->octets * (double)span_ms / DAY_MS)
+            : json_null());
+    num(o, "segments_removed", t->segments_removed);
+    num(o, "segments_damaged", t->segments_damaged);
+}
+
+static void drops(json_t *root, const struct collect_status *s)
+{
+    json_t *o = json_object_get(root, "datagrams");
+    uint64_t kernel = 0, ring = 0, received = 0;
+
+    for (uint32_t i = 0; i < s->n_listeners; i++) {
+        kernel += s->listener[i].kernel_drops;
+        received += s->listener[i].datagrams;
+    }
+    for (uint32_t i = 0; i < s->n_shards; i++)
+        ring += s->ring[i].dropped;
+    num(o, "received", received);
+    num(o, "kernel_dropped", kernel);
+    num(o, "ring_dropped", ring);
+}
+
+void http_status_json(struct buf *out, const struct collect_status *s, const struct conf *c)
+{
+    json_t *root = json_object(), *a = json_array(), *r;
+    char *text;
+
+    (void)json_object_set_new(root, "version", json_string(WEIR_VERSION));
+    num(root, "pid", (uint64_t)proc_pid());
+    when(root, "now", s->now_ms);
+    when(root, "started", s->started_ms);
+    (void)json_object_set_new(root, "unsafe", json_boolean(s->unsafe));
+    if (s->unsafe)
+        (void)json_object_set_new(root, "unsafe_reason", json_string(s->unsafe_why));
+    counters(root, &s->total);
+    drops(root, s);
+    r = json_object_get(root, "records");
+    num(r, "sealed", s->records_sealed);
+    num(r, "open", s->records_open);
+    num(r, "refused", s->records_refused);
+    num(root, "batches_open", s->batches_open);
+    num(root, "batches_max", s->batches_max);
+    num(root, "seals", s->seals);
+    num(root, "seal_failures", s->seal_failures);
+    (void)json_object_set_new(root, "listeners", listeners(s));
+    (void)json_object_set_new(root, "rings", rings(s));
+    for (size_t i = 0; i < s->n_exporters; i++)
+        (void)json_array_append_new(a, exporter(&s->exporter[i]));
+    (void)json_object_set_new(root, "exporters", a);
+    store(root, &s->store, conf_num(c, OPT_RETENTION_SIZE));
+    text = json_dumps(root, JSON_INDENT(1));
+    if (text != NULL) {
+        buf_str(out, text);
+        buf_char(out, '\n');
+    } else
+        out->bad = true;
+    free(text);
+    json_decref(root);
+}
