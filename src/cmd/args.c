@@ -77,7 +77,8 @@ static const char *nearest_option(const struct command *c, const char *name, siz
     const char *all[OPT_N + 64];
     size_t n = 0;
 
-    for (const struct cmd_option *p = command_options(c); p != NULL && p->name != NULL && n < 60; p++)
+    for (const struct cmd_option *p = command_options(c); p != NULL && p->name != NULL && n < 60;
+         p++)
         all[n++] = p->name;
     for (size_t o = 0; o < OPT_N; o++)
         if (takes(c, (enum opt)o))

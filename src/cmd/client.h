@@ -7,11 +7,11 @@
 #include "cmd/cmd.h"
 
 struct client_answer {
-    int  status;           /* of HTTP; 200 = good */
-    char incomplete[512];  /* what could not be read, or "" */
-    char error[512];       /* the answer broke off for this, or "" */
-    bool sink_failed;      /* the sink refused octets (a closed pipe) */
-    struct buf problem;    /* body of an answer that is not 200; free with buf_free() */
+    int status;           /* of HTTP; 200 = good */
+    char incomplete[512]; /* what could not be read, or "" */
+    char error[512];      /* the answer broke off for this, or "" */
+    bool sink_failed;     /* the sink refused octets (a closed pipe) */
+    struct buf problem;   /* body of an answer that is not 200; free with buf_free() */
 };
 
 /* GET target; octets of a good answer go to put(ctx). Errors: ERR_IO (no server there). */

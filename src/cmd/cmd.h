@@ -29,7 +29,8 @@ struct args;
 struct command {
     const char *name, *operands, *summary;
     const struct cmd_option *options; /* ends with a NULL name; NULL = none */
-    const struct cmd_option *(*more)(void); /* instead of `options`, where they are made at run time */
+    const struct cmd_option *(*more)(
+        void);                        /* instead of `options`, where they are made at run time */
     uint8_t conf;                     /* enum cmd_conf */
     int (*run)(const struct args *a); /* returns an enum exit_code */
     /* Called with the command's arguments when an option is unknown: true if it explained what to

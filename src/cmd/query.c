@@ -1,4 +1,5 @@
-/* cmd/query.c - weir query and weir tail: the same question to a running server, or to the directory. */
+/* cmd/query.c - weir query and weir tail: the same question to a running server, or to the
+ * directory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +25,15 @@ const struct cmd_option *query_options(void)
         const struct query_param_info *p = &query_param_info[i];
         if (i == QUERY_FILTER)
             continue;
-        options[n++] = (struct cmd_option){ p->name, 0, p->flag ? NULL : p->value != NULL ? p->value : "TEXT",
+        options[n++] = (struct cmd_option){ p->name, 0,
+                                            p->flag            ? NULL
+                                            : p->value != NULL ? p->value
+                                                               : "TEXT",
                                             p->doc };
     }
     options[n++] = (struct cmd_option){ "output", 'o', "FORMAT", "table, csv, json or ndjson" };
-    options[n++] = (struct cmd_option){ "check", 0, NULL, "print the question as understood, ask nothing" };
+    options[n++] =
+        (struct cmd_option){ "check", 0, NULL, "print the question as understood, ask nothing" };
     return options;
 }
 
@@ -44,11 +49,11 @@ bool query_foreign(int argc, char **argv)
 }
 
 struct question {
-    const struct args  *a;
-    struct conf        *conf;
+    const struct args *a;
+    struct conf *conf;
     struct query_params params;
     enum present_format format;
-    char                dir[PATH_OCTETS], sock[PATH_OCTETS];
+    char dir[PATH_OCTETS], sock[PATH_OCTETS];
 };
 
 /* All operands are one filter: quoting it is good style, not needed. */
@@ -108,8 +113,10 @@ static int ask_server(struct question *q, const char *path)
     struct err e;
     char format[16];
     int rc, code = EXIT_DONE;
-    static const char *const names[] = { [PRESENT_TABLE] = "table", [PRESENT_CSV] = "csv",
-                                         [PRESENT_JSON] = "json", [PRESENT_NDJSON] = "ndjson" };
+    static const char *const names[] = { [PRESENT_TABLE] = "table",
+                                         [PRESENT_CSV] = "csv",
+                                         [PRESENT_JSON] = "json",
+                                         [PRESENT_NDJSON] = "ndjson" };
 
     (void)snprintf(format, sizeof format, "%s", names[q->format]);
     buf_str(&target, path);
@@ -159,7 +166,8 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
     if ((fflush(stdout) != 0 || ferror(stdout)) && rc == ERR_CANCEL)
         rc = ERR_OK; /* nobody reads any more */
     if (rc == ERR_OK && stats.incomplete)
-        (void)fprintf(stderr, "weir query: the answer is incomplete: %llu records could not be read: %s\n",
+        (void)fprintf(stderr,
+                      "weir query: the answer is incomplete: %llu records could not be read: %s\n",
                       (unsigned long long)stats.rows_unreadable, stats.message);
     snapshot_free(&snap);
     store_close(st);
@@ -239,8 +247,8 @@ int cmd_tail(const struct args *a)
     else if (server_holds(&q))
         code = ask_server(&q, "/api/v1/tail");
     else {
-        (void)err_set(&e, ERR_NOTFOUND, "no server runs on %s, so nothing new comes; start weir serve",
-                      q.dir);
+        (void)err_set(&e, ERR_NOTFOUND,
+                      "no server runs on %s, so nothing new comes; start weir serve", q.dir);
         code = cmd_fail(a, &e);
     }
     finish(&q);

@@ -15,13 +15,13 @@
 #define LOOK_MS     500
 
 struct server {
-    const struct args  *a;
-    struct conf        *conf;
-    struct collect     *collect;
-    struct store       *store;
+    const struct args *a;
+    struct conf *conf;
+    struct collect *collect;
+    struct store *store;
     struct http_server *http;
-    int                 unix_fd, tcp_fd;
-    char                dir[PATH_OCTETS], sock[PATH_OCTETS];
+    int unix_fd, tcp_fd;
+    char dir[PATH_OCTETS], sock[PATH_OCTETS];
 };
 
 const struct cmd_option serve_options[] = { { 0 } };
@@ -55,8 +55,8 @@ static int drop(struct server *s, struct err *e)
     return proc_drop(user, e);
 }
 
-/* The sockets first, while there are rights to bind them; the store after the rights are gone, so that
- * its files belong to the user. */
+/* The sockets first, while there are rights to bind them; the store after the rights are gone, so
+ * that its files belong to the user. */
 static int build(struct server *s, struct err *e)
 {
     long pid;
@@ -66,10 +66,11 @@ static int build(struct server *s, struct err *e)
     cmd_data_dir(s->conf, s->dir, sizeof s->dir);
     cmd_socket(s->conf, s->sock, sizeof s->sock);
     if (store_writer(s->dir, &pid, other, sizeof other, NULL) == ERR_OK)
-        return err_set(e, ERR_BUSY, "data directory %s is in use by process %ld (socket %s)", s->dir,
-                       pid, other);
-    if ((rc = os_mkdir(s->dir, e)) != ERR_OK || (rc = collect_new(&s->collect, s->conf, e)) != ERR_OK ||
-        (rc = open_http(s, e)) != ERR_OK || (rc = drop(s, e)) != ERR_OK ||
+        return err_set(e, ERR_BUSY, "data directory %s is in use by process %ld (socket %s)",
+                       s->dir, pid, other);
+    if ((rc = os_mkdir(s->dir, e)) != ERR_OK ||
+        (rc = collect_new(&s->collect, s->conf, e)) != ERR_OK || (rc = open_http(s, e)) != ERR_OK ||
+        (rc = drop(s, e)) != ERR_OK ||
         (rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK ||
         (rc = collect_start(s->collect, s->store, e)) != ERR_OK)
         return rc;
@@ -89,10 +90,11 @@ static void say_hello(struct server *s)
         const struct collect_listener *l = &st.listener[i];
         log_line(LOG_LEVEL_INFO, "listening on %s", l->text);
         if (l->buffer_got < l->buffer_wanted && i == 0)
-            log_line(LOG_LEVEL_WARN,
-                     "receive buffer: wanted %llu, got %llu; type: sysctl -w net.core.rmem_max=%llu",
-                     (unsigned long long)l->buffer_wanted, (unsigned long long)l->buffer_got,
-                     (unsigned long long)l->buffer_wanted);
+            log_line(
+                LOG_LEVEL_WARN,
+                "receive buffer: wanted %llu, got %llu; type: sysctl -w net.core.rmem_max=%llu",
+                (unsigned long long)l->buffer_wanted, (unsigned long long)l->buffer_got,
+                (unsigned long long)l->buffer_wanted);
     }
     log_line(LOG_LEVEL_INFO, "weir " WEIR_VERSION " stores in %s, answers at %s", s->dir, s->sock);
     collect_status_free(&st);

@@ -11,8 +11,8 @@
 #include "os/proc.h"
 #include "store/store.h"
 
-#define PATH_OCTETS  4096u
-#define STATUS_MAX   (256u << 20)
+#define PATH_OCTETS 4096u
+#define STATUS_MAX  (256u << 20)
 
 const struct cmd_option status_options[] = { { "output", 'o', "FORMAT", "table or json" }, { 0 } };
 
@@ -55,8 +55,8 @@ static void print_reasons(const json_t *o, const char *name)
     const json_t *r = json_object_get(o, name), *v;
     const char *key;
 
-    json_object_foreach((json_t *)(uintptr_t)r, key, v)
-        (void)printf("  %s %s %" JSON_INTEGER_FORMAT, name, key, json_integer_value(v));
+    json_object_foreach((json_t *)(uintptr_t)r, key, v)(void)
+        printf("  %s %s %" JSON_INTEGER_FORMAT, name, key, json_integer_value(v));
 }
 
 static void print_ledgers(const json_t *o)
@@ -68,8 +68,8 @@ static void print_ledgers(const json_t *o)
     (void)printf("datagrams  %s received, %s accepted", big(num(d, "received"), b[0]),
                  big(num(d, "accepted"), b[1]));
     print_reasons(d, "refused");
-    (void)printf("\n           dropped: %" JSON_INTEGER_FORMAT " by the kernel, %" JSON_INTEGER_FORMAT
-                 " by a full ring\n",
+    (void)printf("\n           dropped: %" JSON_INTEGER_FORMAT
+                 " by the kernel, %" JSON_INTEGER_FORMAT " by a full ring\n",
                  num(d, "kernel_dropped"), num(d, "ring_dropped"));
     (void)printf("sets       %s, %s decoded, %s templates, %s waiting", big(num(s, "total"), b[0]),
                  big(num(s, "decoded"), b[1]), big(num(s, "template"), b[2]),
@@ -100,7 +100,8 @@ static void print_store(const json_t *o)
         (void)printf("; kept without a limit by size");
     (void)printf("\n");
     if (num(s, "segments_damaged") > 0)
-        (void)printf("           DAMAGED: %" JSON_INTEGER_FORMAT " segments cannot be read in full\n",
+        (void)printf("           DAMAGED: %" JSON_INTEGER_FORMAT
+                     " segments cannot be read in full\n",
                      num(s, "segments_damaged"));
 }
 
@@ -116,13 +117,13 @@ static void print_listeners(const json_t *o, bool colour)
         (void)printf("listen     %s  %s datagrams, buffer %s octets\n", text(l, "listen"),
                      big(num(l, "datagrams"), b[0]), big(got, b[1]));
         if (got < want)
-            (void)printf("           %swanted %s octets; type: sysctl -w net.core.rmem_max=%"
-                         JSON_INTEGER_FORMAT "%s\n",
+            (void)printf("           %swanted %s octets; type: sysctl -w "
+                         "net.core.rmem_max=%" JSON_INTEGER_FORMAT "%s\n",
                          colour ? "\033[33m" : "", big(want, b[1]), want, colour ? "\033[0m" : "");
     }
-    json_array_foreach(json_object_get(o, "rings"), i, l)
-        (void)printf("ring %-5zu %s of %s octets in use, %" JSON_INTEGER_FORMAT " dropped\n", i,
-                     big(num(l, "used"), b[0]), big(num(l, "size"), b[1]), num(l, "dropped"));
+    json_array_foreach(json_object_get(o, "rings"), i, l)(void)
+        printf("ring %-5zu %s of %s octets in use, %" JSON_INTEGER_FORMAT " dropped\n", i,
+               big(num(l, "used"), b[0]), big(num(l, "size"), b[1]), num(l, "dropped"));
 }
 
 static void print_exporter(const json_t *x)
@@ -131,8 +132,8 @@ static void print_exporter(const json_t *x)
     const json_t *offset = json_object_get(x, "clock_offset_ms");
     char b[4][24];
 
-    (void)printf("  %-24s %6" JSON_INTEGER_FORMAT " %4" JSON_INTEGER_FORMAT " %-7s %9s %9s %9s %7s %5"
-                 JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT "  %s",
+    (void)printf("  %-24s %6" JSON_INTEGER_FORMAT " %4" JSON_INTEGER_FORMAT
+                 " %-7s %9s %9s %9s %7s %5" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT "  %s",
                  text(x, "address"), num(x, "domain"), num(x, "version"),
                  json_is_true(json_object_get(x, "trusted")) ? "yes" : "NO",
                  big(num(d, "total"), b[0]), big(num(s, "total"), b[1]),
@@ -155,16 +156,16 @@ static void print_exporters(const json_t *o)
         (void)printf("exporters  none heard yet\n");
         return;
     }
-    (void)printf("exporters\n  %-24s %6s %4s %-7s %9s %9s %9s %7s %5s %7s  %s\n", "address", "domain",
-                 "ver", "trusted", "datagrams", "sets", "records", "lost", "templ", "waiting",
-                 "last heard");
+    (void)printf("exporters\n  %-24s %6s %4s %-7s %9s %9s %9s %7s %5s %7s  %s\n", "address",
+                 "domain", "ver", "trusted", "datagrams", "sets", "records", "lost", "templ",
+                 "waiting", "last heard");
     json_array_foreach(a, i, x) print_exporter(x);
 }
 
 static void print_all(const json_t *o, bool colour)
 {
-    (void)printf("weir %s, process %" JSON_INTEGER_FORMAT ", since %s, now %s\n", text(o, "version"),
-                 num(o, "pid"), text(o, "started"), text(o, "now"));
+    (void)printf("weir %s, process %" JSON_INTEGER_FORMAT ", since %s, now %s\n",
+                 text(o, "version"), num(o, "pid"), text(o, "started"), text(o, "now"));
     if (json_is_true(json_object_get(o, "unsafe")))
         (void)printf("%sUNSAFE: records cannot be written: %s%s\n", colour ? "\033[31m" : "",
                      text(o, "unsafe_reason"), colour ? "\033[0m" : "");
@@ -217,7 +218,8 @@ static int look(const struct args *a, const char *dir, bool json)
                   (json_int_t)t.segments_damaged);
     if (t.rows > 0) {
         json_t *s = json_object_get(o, "store");
-        (void)json_object_set_new(s, "octets_per_record", json_real((double)t.octets / (double)t.rows));
+        (void)json_object_set_new(s, "octets_per_record",
+                                  json_real((double)t.octets / (double)t.rows));
         (void)json_object_set_new(s, "oldest", json_string(clock_text(t.oldest_ms, when)));
         (void)json_object_set_new(s, "newest", json_string(clock_text(t.newest_ms, when)));
     }
@@ -241,7 +243,8 @@ int cmd_status(const struct args *a)
     long pid;
 
     if (a->n_operands > 0 || (format != NULL && !json && strcmp(format, "table") != 0))
-        return cmd_usage(a, "%s: expected -o table or -o json", a->n_operands > 0 ? a->operand[0] : format);
+        return cmd_usage(a, "%s: expected -o table or -o json",
+                         a->n_operands > 0 ? a->operand[0] : format);
     proc_ignore_pipe();
     if (cmd_conf(a, &c, &e) != ERR_OK) {
         (void)cmd_fail(a, &e);
