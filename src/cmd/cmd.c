@@ -9,6 +9,8 @@ static const struct command commands[] = {
     { "config", "check|show",
       "check the configuration, or show every option and where it comes from",
       .options = config_options, .conf = CMD_CONF_ALL, .run = cmd_config },
+    { "import", "FILE...", "read captures of export datagrams into the data directory",
+      .options = import_options, .conf = CMD_CONF_PLACE, .run = cmd_import, .help = import_help },
 };
 
 const struct cmd_option *command_options(const struct command *c)

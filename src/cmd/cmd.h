@@ -81,6 +81,10 @@ int cmd_usage(const struct args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Run `weir ARGV[1] ...`; returns the exit code of the process. */
 int cmd_main(int argc, char **argv);
 
+int cmd_import(const struct args *a);
+extern const struct cmd_option import_options[];
+extern const char import_help[];
+
 int cmd_config(const struct args *a);
 int cmd_query(const struct args *a);
 int cmd_serve(const struct args *a);

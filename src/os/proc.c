@@ -29,6 +29,11 @@ long proc_pid(void)
     return (long)getpid();
 }
 
+bool proc_on_terminal(void)
+{
+    return isatty(STDERR_FILENO) == 1;
+}
+
 unsigned proc_cpus(void)
 {
     cpu_set_t set;

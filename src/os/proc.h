@@ -8,6 +8,7 @@
 bool proc_is_root(void);
 long proc_pid(void);
 bool proc_is_terminal(void); /* standard output */
+bool proc_on_terminal(void); /* standard error */
 unsigned proc_cpus(void);    /* that this process may use; at least 1 */
 
 /* A closed pipe or connection becomes an error of the write, not the end of the process. */

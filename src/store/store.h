@@ -31,7 +31,7 @@ int store_writer(const char *dir, long *pid, char *socket_path, size_t cap, stru
 int store_seal(struct store *s, struct flow_batch *const *b, size_t n, struct err *e) WARN_UNUSED;
 
 /* An import: segments become visible all at once by store_import_commit, in one manifest record with
- * the file's name and SHA-256. Commit with an import of a known sha: see `known`. */
+ * the file's name and SHA-256. Commit ends the import and frees it, whatever it returns. */
 struct store_import;
 int store_import_begin(struct store *s, struct store_import **out, struct err *e) WARN_UNUSED;
 int store_import_seal(struct store_import *im, struct flow_batch *const *b, size_t n,

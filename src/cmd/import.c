@@ -1,0 +1,288 @@
+/* cmd/import.c - weir import FILE... */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "codec/sha256.h"
+#include "collect/import.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/proc.h"
+
+#define MAX_PORTS   64u
+#define PROGRESS_MS 200
+
+const struct cmd_option import_options[] = {
+    { "port", 'p', "N", "take only datagrams sent to this UDP port (repeatable)" },
+    { "once", 0, NULL, "skip files whose content was imported before, without an error" },
+    { "force", 0, NULL, "import again what was imported before: its records then count twice" },
+    { 0 },
+};
+
+const char import_help[] =
+    "Reads pcap and pcapng captures of NetFlow v5, v9 and IPFIX datagrams, as tcpdump or Wireshark "
+    "write\n"
+    "them, into the data directory. Receive time is the time of capture. A file's records become\n"
+    "visible all at once, when it has been read to its end.\n";
+
+struct job {
+    const struct args *a;
+    const char *path;
+    struct store *store;
+    struct import_options opt;
+    uint16_t ports[MAX_PORTS];
+    bool terminal;
+    int64_t begin_ms, shown_ms;
+};
+
+static void show_progress(void *ctx, const struct import_progress *p)
+{
+    struct job *j = ctx;
+    int64_t now = clock_mono_ms(), took = MAX(now - j->begin_ms, 1);
+
+    if (now - j->shown_ms < PROGRESS_MS)
+        return;
+    j->shown_ms = now;
+    (void)fprintf(stderr, "\r%s: %3u %%, %" PRIu64 " records, %" PRIu64 " records/s ", j->path,
+                  (unsigned)(p->at * 100 / MAX(p->len, 1)), p->records,
+                  p->records * 1000 / (uint64_t)took);
+}
+
+static void clear_progress(const struct job *j)
+{
+    if (j->terminal && j->shown_ms > 0)
+        (void)fprintf(stderr, "\r\033[K");
+}
+
+/* "  refused: 3 datagrams (short header 2, version 1)"; nothing when all are zero. */
+static void show_reasons(const char *what, const char *unit, const uint64_t *count)
+{
+    const char *between = "";
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < DECODE_REASON_N; i++)
+        sum += count[i];
+    if (sum == 0)
+        return;
+    (void)printf("  %s: %" PRIu64 " %s (", what, sum, unit);
+    for (size_t i = 0; i < DECODE_REASON_N; i++) {
+        if (count[i] == 0)
+            continue;
+        (void)printf("%s%s %" PRIu64, between, decode_reason_name((enum decode_reason)i), count[i]);
+        between = ", ";
+    }
+    (void)printf(")\n");
+}
+
+static void show_packets(FILE *f, const struct import_result *r)
+{
+    const uint64_t *n = r->udp.result;
+
+    if (n[UDP_CUT] > 0)
+        (void)fprintf(f,
+                      "  not taken: %" PRIu64
+                      " packets of which the capture kept only a part; capture with tcpdump -s 0\n",
+                      n[UDP_CUT]);
+    if (n[UDP_MALFORMED] > 0)
+        (void)fprintf(f, "  not taken: %" PRIu64 " packets whose lengths do not fit\n",
+                      n[UDP_MALFORMED]);
+    if (n[UDP_LINK] > 0)
+        (void)fprintf(f,
+                      "  not taken: %" PRIu64 " packets of link type %u, which is not understood\n",
+                      n[UDP_LINK], r->unknown_link);
+    if (r->udp.expired > 0)
+        (void)fprintf(f, "  not taken: %" PRIu64 " datagrams with missing fragments\n",
+                      r->udp.expired);
+    if (r->sflow > 0)
+        (void)fprintf(f,
+                      "  not taken: %" PRIu64
+                      " sFlow datagrams; this version reads NetFlow v5, v9 and "
+                      "IPFIX\n",
+                      r->sflow);
+    if (r->old_netflow > 0)
+        (void)fprintf(f,
+                      "  not taken: %" PRIu64
+                      " NetFlow v1, v7 or v8 datagrams; this version reads v5, v9 and IPFIX\n",
+                      r->old_netflow);
+    if (r->cut)
+        (void)fprintf(f, "  incomplete: %s; everything before was imported\n", r->cut_why.msg);
+}
+
+static void show_result(const struct job *j, const struct import_result *r, int64_t took_ms)
+{
+    const struct decode_counters *c = &r->counters;
+    uint64_t records = c->flows + c->options;
+    uint64_t ms = (uint64_t)MAX(took_ms, 1);
+
+    (void)printf("%s: %" PRIu64 " datagrams, %" PRIu64 " records (%" PRIu64 " flows, %" PRIu64
+                 " options), %" PRIu64 " octets in %" PRIu64 ".%03" PRIu64 " s, %" PRIu64
+                 " records/s\n",
+                 j->path, r->datagrams, records, c->flows, c->options, r->octets, ms / 1000,
+                 ms % 1000, records * 1000 / ms);
+    show_reasons("refused", "datagrams", c->datagrams_refused);
+    show_reasons("malformed", "sets", c->sets_malformed);
+    show_reasons("given up", "sets", c->sets_expired);
+    if (c->sets_waiting > 0)
+        (void)printf("  not decoded: %" PRIu64 " sets whose template is not in the file\n",
+                     c->sets_waiting);
+    show_packets(stdout, r);
+}
+
+static void show_nothing_inside(const struct job *j, const struct import_result *r)
+{
+    const uint64_t *n = r->udp.result;
+    const char *between = " ";
+
+    (void)fprintf(stderr,
+                  "weir import: %s: no export datagrams inside (%" PRIu64 " packets, %" PRIu64
+                  " of them UDP datagrams)\n",
+                  j->path, r->packets, n[UDP_OK]);
+    show_packets(stderr, r);
+    if (r->sflow + r->old_netflow > 0 || n[UDP_CUT] == r->packets)
+        return; /* that was the reason */
+    if (r->port[0].datagrams > 0) {
+        (void)fprintf(stderr, "  UDP ports seen:");
+        for (size_t i = 0; i < IMPORT_PORTS_SHOWN && r->port[i].datagrams > 0; i++) {
+            (void)fprintf(stderr, "%s%u (%u)", between, r->port[i].port, r->port[i].datagrams);
+            between = ", ";
+        }
+        (void)fprintf(stderr, "\n");
+        if (j->opt.n_ports > 0)
+            (void)fprintf(stderr, "  without --port every port is looked at: weir import %s\n",
+                          j->path);
+        else
+            (void)fprintf(
+                stderr, "  if one of them is where an exporter sent to: weir import --port %u %s\n",
+                r->port[0].port, j->path);
+    }
+    if (j->opt.n_ports == 0)
+        (void)fprintf(
+            stderr,
+            "  if it is a capture of ordinary packets, make flows of them: run weir serve, "
+            "then\n    softflowd -r %s -n 127.0.0.1:2055 -v 9\n",
+            j->path);
+}
+
+static int busy_or(const struct args *a, struct err *e)
+{
+    char told[sizeof e->msg];
+
+    if (e->code == ERR_BUSY) {
+        (void)snprintf(told, sizeof told, "%s", e->msg);
+        (void)err_set(e, ERR_BUSY,
+                      "%.300s; stop that server, or import into another directory: --data OTHER",
+                      told);
+    }
+    return cmd_fail(a, e);
+}
+
+static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
+{
+    struct import_source src = { .name = j->path, .octets = m->p, .len = m->len };
+    struct import_result r;
+    struct os_stat st;
+    int rc = sha256(m->p, m->len, src.sha256, e);
+
+    if (rc != ERR_OK)
+        return rc;
+    if (store_import_known(j->store, src.sha256) && !args_has(j->a, "force")) {
+        if (!args_has(j->a, "once"))
+            return err_set(e, ERR_ARG,
+                           "%s: this content was imported before; nothing was done. To skip such "
+                           "files: --once. To count its records twice: --force",
+                           j->path);
+        (void)printf("%s: imported before, skipped\n", j->path);
+        return ERR_OK;
+    }
+    if (os_file_stat(j->path, &st, NULL) == ERR_OK)
+        src.changed_ms = st.changed_ns / 1000000;
+    j->begin_ms = clock_mono_ms();
+    j->shown_ms = 0;
+    rc = import_capture(j->store, &src, &j->opt, &r, e);
+    clear_progress(j);
+    if (rc != ERR_OK) {
+        struct err inner = *e;
+        return err_set(e, rc, "%s: %.400s", j->path, inner.msg);
+    }
+    if (r.committed) {
+        show_result(j, &r, clock_mono_ms() - j->begin_ms);
+        return ERR_OK;
+    }
+    show_nothing_inside(j, &r);
+    return ERR_NOTFOUND; /* said already */
+}
+
+static int import_one(struct job *j)
+{
+    struct os_map m;
+    struct err e = { 0 };
+    int rc;
+
+    if (os_is_dir(j->path))
+        rc = err_set(&e, ERR_ARG, "%s is a directory; name the capture files in it", j->path);
+    else
+        rc = os_map_file(&m, j->path, &e);
+    if (rc != ERR_OK)
+        return cmd_fail(j->a, &e);
+    rc = import_mapped(j, &m, &e);
+    os_unmap(&m);
+    (void)fflush(stdout);
+    if (rc == ERR_OK)
+        return EXIT_DONE;
+    return rc == ERR_NOTFOUND && e.code != ERR_NOTFOUND ? EXIT_FAILED : cmd_fail(j->a, &e);
+}
+
+static bool read_ports(struct job *j)
+{
+    const char *text;
+
+    for (size_t i = 0; (text = args_nth(j->a, "port", i)) != NULL; i++) {
+        char *end;
+        unsigned long v = strtoul(text, &end, 10);
+        if (i >= MAX_PORTS || text[0] < '0' || text[0] > '9' || *end != '\0' || v == 0 ||
+            v > 65535) {
+            (void)cmd_usage(j->a,
+                            i >= MAX_PORTS ? "--port: at most 64 (%s is one more)"
+                                           : "--port %s: a port is a number from 1 to 65535",
+                            text);
+            return false;
+        }
+        j->ports[i] = (uint16_t)v;
+        j->opt.n_ports = i + 1;
+    }
+    j->opt.ports = j->ports;
+    return true;
+}
+
+int cmd_import(const struct args *a)
+{
+    struct job j = { .a = a, .terminal = proc_on_terminal() };
+    char dir[4096];
+    struct conf *c;
+    struct err e = { 0 };
+    int exit_code = EXIT_DONE;
+
+    if (a->n_operands == 0)
+        return cmd_usage(a, "name the capture files: weir import FILE...");
+    if (!read_ports(&j))
+        return EXIT_USAGE;
+    if (cmd_conf(a, &c, &e) != ERR_OK)
+        return cmd_fail(a, &e);
+    cmd_data_dir(c, dir, sizeof dir);
+    conf_unref(c);
+    if (store_open(&j.store, dir, STORE_WRITE, "", &e) != ERR_OK)
+        return busy_or(a, &e);
+    if (j.terminal) {
+        j.opt.progress = show_progress;
+        j.opt.ctx = &j;
+    }
+    for (size_t i = 0; i < a->n_operands; i++) {
+        j.path = a->operand[i];
+        if (import_one(&j) != EXIT_DONE)
+            exit_code = EXIT_FAILED;
+    }
+    store_close(j.store);
+    return exit_code;
+}

@@ -1,0 +1,65 @@
+/* collect/import.h - a capture of export datagrams into the store, as fast as decoding goes.
+ * Floor 4. No files of its own: octets in, sealed segments out, all visible at once or not at all.
+ * Threads: called from one; a second one seals what this one has decoded, up to 1 M rows at a time.
+ */
+#ifndef WEIR_COLLECT_IMPORT_H
+#define WEIR_COLLECT_IMPORT_H
+
+#include "collect/udp.h"
+#include "decode/decode.h"
+#include "store/store.h"
+
+#define IMPORT_PORTS_SHOWN 5u
+
+struct import_source {
+    const char *name;      /* for the manifest */
+    const uint8_t *octets; /* the whole file; borrowed */
+    size_t len;
+    uint8_t sha256[32];
+    int64_t changed_ms; /* stands in for the time of packets that have none */
+};
+
+struct import_progress {
+    size_t at, len; /* octets of the file */
+    uint64_t records;
+};
+
+struct import_options {
+    const uint16_t
+        *ports; /* destination ports to take; n_ports 0 = any, if it looks like an export */
+    size_t n_ports;
+    void (*progress)(void *ctx,
+                     const struct import_progress *p); /* every few thousand packets; or NULL */
+    void *ctx;
+};
+
+struct import_port {
+    uint16_t port;
+    uint32_t datagrams;
+};
+
+struct import_result {
+    bool committed;
+    uint64_t packets, datagrams;                 /* in the file; given to the decoder */
+    uint64_t octets;                             /* of those datagrams */
+    uint64_t not_wanted;                         /* UDP, but of another port or no export */
+    uint64_t sflow, old_netflow;                 /* among them: sFlow v5; NetFlow v1, v7, v8 */
+    struct import_port port[IMPORT_PORTS_SHOWN]; /* of those, most first; datagrams 0 = none */
+    struct udp_stats udp;
+    uint16_t unknown_link; /* link type of packets that could not be read */
+    struct decode_counters counters;
+    bool cut; /* the file is damaged or cut off; what came before was taken */
+    struct err cut_why;
+};
+
+/* Decode all of a capture and commit it. Without one export datagram nothing is written and
+ * `committed` is false. *out is filled in any case. On an error nothing becomes visible.
+ * Errors: ERR_FORMAT (not a capture), ERR_IO, ERR_NOMEM, and what the store returns. */
+int import_capture(struct store *s, const struct import_source *src,
+                   const struct import_options *opt, struct import_result *out,
+                   struct err *e) WARN_UNUSED;
+
+/* Could this be an export datagram: version 5, 9 or 10, and a header that holds together? */
+bool import_plausible(const uint8_t *p, size_t len);
+
+#endif
