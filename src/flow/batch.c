@@ -18,13 +18,59 @@ struct batch_index {
 
 static _Atomic uint64_t next_id = 1;
 
-static void batch_destroy(struct flow_batch *b)
-{
-    uint32_t n_shapes = b->shapes != NULL ? atomic_load(&b->n_shapes) : 0;
+/* Memory of the last batches, kept for the next ones: fresh pages from the system cost as much as
+ * the decoding of the rows that fill them. Sanitizers must see every use after free, so they go
+ * without. */
+#ifdef WEIR_SANITIZED
+#define SPARES 0u
+#else
+#define SPARES 4u
+#endif
+#define SPARE_EXTRA_OCTETS (8u << 20) /* one that grew beyond is given back to the system */
+#define SPARE_OPT_OCTETS   (1u << 20)
+#define SPARE_ADDR_MASK    ((1u << 18) - 1)
 
-    flow_batch_seal(b);
-    for (uint32_t i = 0; i < n_shapes; i++)
-        shape_unref(b->shapes[i]);
+static _Atomic(struct flow_batch *) spare_batch[SPARES + 1];
+static _Atomic(struct batch_index *) spare_index[SPARES + 1];
+
+static void index_free(struct batch_index *ix)
+{
+    for (unsigned i = 0; ix != NULL && ix->addr_mask <= SPARE_ADDR_MASK && i < SPARES; i++) {
+        struct batch_index *none = NULL;
+        if (atomic_compare_exchange_strong(&spare_index[i], &none, ix))
+            return;
+    }
+    if (ix != NULL)
+        free(ix->addr);
+    free(ix);
+}
+
+static struct batch_index *index_new(void)
+{
+    struct batch_index *ix = NULL;
+
+    for (unsigned i = 0; i < SPARES && ix == NULL; i++)
+        ix = atomic_exchange(&spare_index[i], NULL);
+    if (ix != NULL) {
+        memset(ix->addr, 0, ((size_t)ix->addr_mask + 1) * sizeof *ix->addr);
+        memset(ix->exporter, 0, sizeof ix->exporter);
+        memset(ix->shape, 0, sizeof ix->shape);
+        return ix;
+    }
+    ix = calloc(1, sizeof *ix);
+    if (ix == NULL)
+        return NULL;
+    ix->addr_mask = (1u << 15) - 1;
+    ix->addr = calloc(ix->addr_mask + 1u, sizeof *ix->addr);
+    if (ix->addr == NULL) {
+        free(ix);
+        return NULL;
+    }
+    return ix;
+}
+
+static void batch_free(struct flow_batch *b)
+{
     for (unsigned c = 0; c < COL_N; c++)
         free(b->col[c]);
     free(b->addrs);
@@ -38,14 +84,56 @@ static void batch_destroy(struct flow_batch *b)
     free(b);
 }
 
-int flow_batch_new(struct flow_batch **out)
+/* Columns read as zeros where nothing was written: make it true again. */
+static void batch_wipe(struct flow_batch *b)
 {
-    struct flow_batch *b = calloc(1, sizeof *b);
-    bool ok = b != NULL;
+    uint64_t used = atomic_load(&b->used);
+    uint32_t n = atomic_load(&b->n);
 
-    *out = NULL;
-    if (!ok)
-        return ERR_NOMEM;
+    for (unsigned c = 0; c < COL_N; c++)
+        if ((used >> c & 1) != 0)
+            memset(b->col[c], 0, (size_t)n * (col_info[c].bits / 8u));
+    atomic_store(&b->n, 0);
+    atomic_store(&b->n_options, 0);
+    atomic_store(&b->n_shapes, 0);
+    atomic_store(&b->n_exporters, 0);
+    atomic_store(&b->used, 0);
+    b->extra_used = b->opt_used = 0;
+}
+
+static void batch_destroy(struct flow_batch *b)
+{
+    uint32_t n_shapes = b->shapes != NULL ? atomic_load(&b->n_shapes) : 0;
+    bool keep = b->extra_used <= SPARE_EXTRA_OCTETS && b->opt_used <= SPARE_OPT_OCTETS;
+
+    flow_batch_seal(b);
+    for (uint32_t i = 0; i < n_shapes; i++)
+        shape_unref(b->shapes[i]);
+    if (SPARES == 0 || !keep) {
+        batch_free(b);
+        return;
+    }
+    batch_wipe(b);
+    for (unsigned i = 0; i < SPARES; i++) {
+        struct flow_batch *none = NULL;
+        if (atomic_compare_exchange_strong(&spare_batch[i], &none, b))
+            return;
+    }
+    batch_free(b);
+}
+
+static struct flow_batch *batch_memory(void)
+{
+    struct flow_batch *b = NULL;
+    bool ok = true;
+
+    for (unsigned i = 0; i < SPARES && b == NULL; i++)
+        b = atomic_exchange(&spare_batch[i], NULL);
+    if (b != NULL)
+        return b;
+    b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return NULL;
     /* calloc of large pieces is lazy: pages cost memory only when rows reach them */
     for (unsigned c = 0; c < COL_N; c++) {
         b->col[c] = calloc(BATCH_ROWS, col_info[c].bits / 8u);
@@ -59,22 +147,30 @@ int flow_batch_new(struct flow_batch **out)
     b->extra_octets = calloc(1, BATCH_EXTRA_OCTETS);
     b->options = calloc(BATCH_MAX_OPTIONS, sizeof *b->options);
     b->opt_octets = calloc(1, BATCH_OPTION_OCTETS);
-    b->index = calloc(1, sizeof *b->index);
     ok &= b->addrs != NULL && b->shapes != NULL && b->exporters != NULL && b->extra_off != NULL &&
           b->extra_len != NULL && b->extra_octets != NULL && b->options != NULL &&
-          b->opt_octets != NULL && b->index != NULL;
-    if (ok) {
-        b->index->addr_mask = (1u << 15) - 1;
-        b->index->addr = calloc(b->index->addr_mask + 1u, sizeof *b->index->addr);
-        ok = b->index->addr != NULL;
-    }
-    if (!ok) {
-        batch_destroy(b);
+          b->opt_octets != NULL;
+    if (ok)
+        return b;
+    batch_free(b);
+    return NULL;
+}
+
+int flow_batch_new(struct flow_batch **out)
+{
+    struct flow_batch *b = batch_memory();
+
+    *out = NULL;
+    if (b == NULL)
+        return ERR_NOMEM;
+    b->index = index_new();
+    if (b->index == NULL) {
+        batch_free(b);
         return ERR_NOMEM;
     }
-    atomic_init(&b->refs, 1);
+    atomic_store(&b->refs, 1);
     b->id = atomic_fetch_add(&next_id, 1);
-    atomic_init(&b->n_addrs, 1); /* code 0 is :: */
+    atomic_store(&b->n_addrs, 1); /* code 0 is :: */
     *out = b;
     return ERR_OK;
 }
@@ -93,9 +189,7 @@ void flow_batch_unref(struct flow_batch *b)
 
 void flow_batch_seal(struct flow_batch *b)
 {
-    if (b->index != NULL)
-        free(b->index->addr);
-    free(b->index);
+    index_free(b->index);
     b->index = NULL;
 }
 

@@ -625,6 +625,29 @@ static void a_full_batch_is_handed_on(void **state)
     assert_int_equal(flow_batch_rows(sink.batch), 120000 - BATCH_ROWS);
 }
 
+/* The memory of a batch is used again: nothing of the rows before may show. */
+static void a_new_batch_reads_as_zeros(void **state)
+{
+    (void)state;
+    trusted = false;
+    v5_record(1000, UINT32_MAX - 999);
+    feed();
+    plain_template(9);
+    feed();
+    plain_data(9, 50);
+    feed();
+    assert_true(value(COL_MARKS, 0) != 0);
+    assert_int_equal(next_batch(&sink), ERR_OK);
+    assert_int_equal(flow_batch_rows(sink.batch), 0);
+    assert_int_equal(atomic_load(&sink.batch->n_addrs), 1);
+    assert_int_equal(atomic_load(&sink.batch->used), 0);
+    for (unsigned c = 0; c < COL_N; c++)
+        for (uint32_t row = 0; row < 51; row++)
+            assert_int_equal(batch_value(sink.batch, c, row), 0);
+    feed();
+    assert_int_equal(flow_batch_rows(sink.batch), 50);
+}
+
 static void bad_templates(void **state)
 {
     static const uint16_t nothing[][2] = { { 8, 0 }, { 12, 0 } };
@@ -669,6 +692,7 @@ int main(void)
         T(sequence_v9),
         T(sequence_ipfix),
         T(a_full_batch_is_handed_on),
+        T(a_new_batch_reads_as_zeros),
         T(bad_templates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
