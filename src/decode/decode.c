@@ -63,7 +63,7 @@ void decoder_free(struct decoder *d)
         exporter_free(d, d->list[i]);
     free(d->list);
     free(d->slot);
-    plan_free(d->v5);
+    decode_plan_free(d->v5);
     free(d);
 }
 

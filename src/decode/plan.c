@@ -323,11 +323,11 @@ int plan_new(struct plan **out, uint8_t proto, enum shape_kind kind, unsigned n_
     return ERR_OK;
 fail:
     free(c.sf);
-    plan_free(p);
+    decode_plan_free(p);
     return rc;
 }
 
-void plan_free(struct plan *p)
+void decode_plan_free(struct plan *p)
 {
     if (p == NULL)
         return;

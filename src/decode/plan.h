@@ -94,6 +94,6 @@ struct plan_field {
  * Errors: ERR_NOMEM, ERR_ARG (too many fields, or a record without octets). */
 int plan_new(struct plan **out, uint8_t proto, enum shape_kind kind, unsigned n_scope,
              const struct plan_field *f, unsigned n) WARN_UNUSED;
-void plan_free(struct plan *p); /* NULL is allowed */
+void decode_plan_free(struct plan *p); /* NULL is allowed */
 
 #endif

@@ -46,7 +46,7 @@ struct template *template_lookup(const struct exporter *x, const struct port *p,
 
 static void remove_at(struct exporter *x, struct port *p, uint32_t i)
 {
-    plan_free(p->t[i]->plan);
+    decode_plan_free(p->t[i]->plan);
     free(p->t[i]);
     p->n--;
     memmove(&p->t[i], &p->t[i + 1], (p->n - i) * sizeof(struct template *));
@@ -143,13 +143,13 @@ int template_learn(struct message *m, enum shape_kind kind, uint16_t id, unsigne
     if (rc != ERR_OK)
         return rc;
     if (t != NULL) {
-        plan_free(t->plan);
+        decode_plan_free(t->plan);
         t->plan = plan;
         t->seen_ms = m->h.received_ms;
         t->serial = m->x->serial;
         m->x->c.templates_changed++;
     } else if ((rc = insert(m, id, plan)) != ERR_OK) {
-        plan_free(plan);
+        decode_plan_free(plan);
         return rc;
     }
     return waiting_retry(m, id);

@@ -48,13 +48,16 @@ static void time_text(struct buf *out, uint64_t ms)
     int64_t z = day + 719468, era = z / 146097, doe = z - era * 146097;
     int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-    int64_t d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9, y = yoe + era * 400 + (m <= 2);
+    int64_t d = doy - (153 * mp + 2) / 5 + 1, m = mp < 10 ? mp + 3 : mp - 9,
+            y = yoe + era * 400 + (m <= 2);
 
-    buf_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)y, (int)m, (int)d, (int)(rest / 3600000),
-               (int)(rest / 60000 % 60), (int)(rest / 1000 % 60), (int)(rest % 1000));
+    buf_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)y, (int)m, (int)d,
+               (int)(rest / 3600000), (int)(rest / 60000 % 60), (int)(rest / 1000 % 60),
+               (int)(rest % 1000));
 }
 
-static void range_text(struct buf *out, const struct expr *x, const char *name, const struct field *f)
+static void range_text(struct buf *out, const struct expr *x, const char *name,
+                       const struct field *f)
 {
     bool time = f != NULL && f->type == FIELD_TIME;
     const struct num_range *r = x->range;
@@ -81,7 +84,11 @@ static void range_text(struct buf *out, const struct expr *x, const char *name, 
         if (time)
             time_text(out, MIN(r[i].hi, (uint64_t)253402300799999u));
         else
-            number_text(out, f, shown(f, f != NULL && f->max > 0 ? MIN(r[i].hi, f->type == FIELD_MPLS_LABEL ? f->max << 4 | 15 : f->max) : r[i].hi));
+            number_text(
+                out, f,
+                shown(f, f != NULL && f->max > 0
+                             ? MIN(r[i].hi, f->type == FIELD_MPLS_LABEL ? f->max << 4 | 15 : f->max)
+                             : r[i].hi));
     }
     buf_char(out, ']');
 }
@@ -126,7 +133,8 @@ static void mask_text(struct buf *out, const struct expr *x, const char *name)
     else if (v->kind == VALUE_ELEM && x->mask == 14)
         buf_printf(out, "mpls exp%u %u", v->id - 69u, (unsigned)(x->want >> 1));
     else
-        buf_printf(out, "%s & %llu = %llu", name, (unsigned long long)x->mask, (unsigned long long)x->want);
+        buf_printf(out, "%s & %llu = %llu", name, (unsigned long long)x->mask,
+                   (unsigned long long)x->want);
 }
 
 static bool is_text_op(const struct expr *x)
@@ -146,8 +154,8 @@ static void text_leaf(struct buf *out, const struct expr *x, const char *name)
                 buf_char(out, '\\');
             buf_char(out, x->pattern[i]);
         }
-        buf_printf(out, "/%s%s%s", options & PCRE2_CASELESS ? "i" : "", options & PCRE2_MULTILINE ? "m" : "",
-                   options & PCRE2_DOTALL ? "s" : "");
+        buf_printf(out, "/%s%s%s", options & PCRE2_CASELESS ? "i" : "",
+                   options & PCRE2_MULTILINE ? "m" : "", options & PCRE2_DOTALL ? "s" : "");
         return;
     }
     buf_char(out, ' ');
@@ -160,13 +168,16 @@ static void text_leaf(struct buf *out, const struct expr *x, const char *name)
 /* The S bit of a label beside its value: a stack's bottom. */
 static bool is_eos(const struct expr *x)
 {
-    return x->op == EXPR_OR && x->n_kids == 10 && x->kid[0]->op == EXPR_AND && x->kid[0]->n_kids == 2 &&
-           x->kid[0]->kid[0]->op == EXPR_MASK && x->kid[0]->kid[0]->mask == 1 && x->kid[0]->kid[0]->value.v[0].kind == VALUE_ELEM;
+    return x->op == EXPR_OR && x->n_kids == 10 && x->kid[0]->op == EXPR_AND &&
+           x->kid[0]->n_kids == 2 && x->kid[0]->kid[0]->op == EXPR_MASK &&
+           x->kid[0]->kid[0]->mask == 1 && x->kid[0]->kid[0]->value.v[0].kind == VALUE_ELEM;
 }
 
 static void joined(struct buf *out, const struct expr *x)
 {
-    static const char *const word[] = { [EXPR_AND] = " and ", [EXPR_OR] = " or ", [EXPR_XOR] = " xor " };
+    static const char *const word[] = {
+        [EXPR_AND] = " and ", [EXPR_OR] = " or ", [EXPR_XOR] = " xor "
+    };
 
     buf_char(out, '(');
     for (uint32_t i = 0; i < x->n_kids; i++) {
@@ -242,7 +253,8 @@ void query_filter_text(struct buf *out, const struct expr *x)
     f = field_name(&x->value, name, sizeof name);
     if (f != NULL && f->type == FIELD_PAYLOAD && x->op == EXPR_REGEX)
         (void)snprintf(name, sizeof name, "payload regex");
-    if (f == NULL && x->value.n == 1 && x->value.v[0].kind == VALUE_CALC && x->value.v[0].calc == CALC_IP_VERSION) {
+    if (f == NULL && x->value.n == 1 && x->value.v[0].kind == VALUE_CALC &&
+        x->value.v[0].calc == CALC_IP_VERSION) {
         buf_str(out, x->range[0].lo == 4 ? "ipv4" : "ipv6");
     } else if (is_text_op(x)) {
         text_leaf(out, x, name);
@@ -275,7 +287,10 @@ void query_having_text(struct buf *out, const struct expr *x, const struct plan 
     } else if (x->n_kids > 0) {
         buf_char(out, '(');
         for (uint32_t i = 0; i < x->n_kids; i++) {
-            buf_str(out, i == 0 ? "" : x->op == EXPR_AND ? " and " : x->op == EXPR_OR ? " or " : " xor ");
+            buf_str(out, i == 0              ? ""
+                         : x->op == EXPR_AND ? " and "
+                         : x->op == EXPR_OR  ? " or "
+                                             : " xor ");
             query_having_text(out, x->kid[i], plan);
         }
         buf_char(out, ')');
@@ -290,7 +305,8 @@ void query_check(struct buf *out, const struct plan *p)
 
     buf_str(out, "filter    ");
     query_filter_text(out, p->filter);
-    buf_printf(out, "\nview      %s", p->step_ms != 0 && p->view == VIEW_TOTALS ? "series" : views[p->view]);
+    buf_printf(out, "\nview      %s",
+               p->step_ms != 0 && p->view == VIEW_TOTALS ? "series" : views[p->view]);
     for (uint32_t i = 0; i < p->n_keys; i++)
         buf_printf(out, "%s%s", i == 0 ? " by " : ", ", p->keys[i].name);
     if (p->view != VIEW_LIST)
@@ -320,9 +336,11 @@ void query_check(struct buf *out, const struct plan *p)
         time_text(out, (uint64_t)p->to_ms);
     }
     buf_printf(out, "\nunits     %s; durations in ms; zone %s\nkeys      ",
-               p->raw ? "volumes as exported" : "volumes scaled by the sampling rate", p->tz[0] != '\0' ? p->tz : "UTC");
+               p->raw ? "volumes as exported" : "volumes scaled by the sampling rate",
+               p->tz[0] != '\0' ? p->tz : "UTC");
     key_names(out);
-    buf_str(out, "\nmeasures  bytes, bits, packets, flows, active flows, bps, pps, bpp, duration, distinct KEY, first seen, "
+    buf_str(out, "\nmeasures  bytes, bits, packets, flows, active flows, bps, pps, bpp, duration, "
+                 "distinct KEY, first seen, "
                  "last seen\n");
 }
 
@@ -331,11 +349,16 @@ void key_names(struct buf *out)
     buf_str(out, "host, host pair, matched host, src ip/24,48, src net/24");
     for (size_t i = 0; i < field_count; i++) {
         const struct field *f = &field_table[i];
-        if (f->type == FIELD_LATER || f->type == FIELD_REFUSED || f->type == FIELD_AT || f->type == FIELD_NET ||
-            f->type == FIELD_PAYLOAD_REGEX || f->type == FIELD_DSCP || f->type == FIELD_MPLS_EXP || f->type == FIELD_MPLS_EOS)
+        if (f->type == FIELD_LATER || f->type == FIELD_REFUSED || f->type == FIELD_AT ||
+            f->type == FIELD_NET || f->type == FIELD_PAYLOAD_REGEX || f->type == FIELD_DSCP ||
+            f->type == FIELD_MPLS_EXP || f->type == FIELD_MPLS_EOS)
             continue;
-        buf_printf(out, ", %s%.*s", f->axis == AXIS_SIDE || f->axis == AXIS_VLAN ? "[src|dst] " : f->axis == AXIS_IO ? "[in|out] " :
-                   f->axis == AXIS_MAC ? "in|out src|dst " : "", (int)strcspn(f->words, "|"), f->words);
+        buf_printf(out, ", %s%.*s",
+                   f->axis == AXIS_SIDE || f->axis == AXIS_VLAN ? "[src|dst] "
+                   : f->axis == AXIS_IO                         ? "[in|out] "
+                   : f->axis == AXIS_MAC                        ? "in|out src|dst "
+                                                                : "",
+                   (int)strcspn(f->words, "|"), f->words);
     }
     buf_str(out, ", day");
 }
@@ -351,13 +374,14 @@ void query_error_show(struct buf *out, const struct query_params *p, const struc
             number++;
         }
     n = strcspn(line, "\n");
-    buf_printf(out, "%s, line %zu, column %zu: %s\n  ", query_param_info[p->where].name, number, pos - (size_t)(line - s) + 1,
-               e->msg);
+    buf_printf(out, "%s, line %zu, column %zu: %s\n  ", query_param_info[p->where].name, number,
+               pos - (size_t)(line - s) + 1, e->msg);
     for (size_t i = 0; i < n; i++)
         buf_char(out, (unsigned char)line[i] < 32 ? ' ' : line[i]);
     buf_str(out, "\n  ");
     for (size_t i = 0; i < pos - (size_t)(line - s); i++)
-        if (((unsigned char)line[i] & 0xc0) != 0x80) /* one column for a character of several octets */
+        if (((unsigned char)line[i] & 0xc0) !=
+            0x80) /* one column for a character of several octets */
             buf_char(out, ' ');
     for (size_t i = 0; i < MAX(e->len, 1u) && (i == 0 || pos - (size_t)(line - s) + i < n); i++)
         buf_char(out, '^');

@@ -7,25 +7,32 @@
 #include "query/syntax.h"
 
 const struct query_param_info query_param_info[QUERY_PARAM_N] = {
-    [QUERY_FILTER] = { "filter", "q", false, "FILTER", "which records count; also the full form with | clauses" },
+    [QUERY_FILTER] = { "filter", "q", false, "FILTER",
+                       "which records count; also the full form with | clauses" },
     [QUERY_BY] = { "by", NULL, false, "KEY[,KEY...]", "rank by these keys" },
-    [QUERY_MEASURE] = { "measure", "m", false, "MEASURE[,...]", "what to sum; the first one orders" },
+    [QUERY_MEASURE] = { "measure", "m", false, "MEASURE[,...]",
+                        "what to sum; the first one orders" },
     [QUERY_TOP] = { "top", NULL, false, "N", "rows of a ranking, 0 = all (default 10)" },
     [QUERY_BOTTOM] = { "bottom", NULL, false, "N", "the smallest rows of a ranking" },
     [QUERY_ORDER] = { "order", NULL, false, "MEASURE", "measure that orders, or none" },
     [QUERY_HAVING] = { "having", NULL, false, "COND", "keep rows whose measures fit" },
-    [QUERY_SERIES] = { "series", "step", false, "STEP", "time series in steps of 1s to 1d, or auto" },
+    [QUERY_SERIES] = { "series", "step", false, "STEP",
+                       "time series in steps of 1s to 1d, or auto" },
     [QUERY_LIST] = { "list", NULL, true, NULL, "list records" },
-    [QUERY_COLUMNS] = { "columns", "cols", false, "COLUMN[,...]", "columns of the list: short or IANA names, or all" },
+    [QUERY_COLUMNS] = { "columns", "cols", false, "COLUMN[,...]",
+                        "columns of the list: short or IANA names, or all" },
     [QUERY_SORT] = { "sort", NULL, false, "COLUMN [desc]", "order of the list" },
     [QUERY_LIMIT] = { "limit", NULL, false, "N", "records of the list, 0 = all" },
     [QUERY_FROM] = { "from", NULL, false, "TIME", "begin of the time frame" },
     [QUERY_TO] = { "to", NULL, false, "TIME", "end of the time frame (not included)" },
     [QUERY_LAST] = { "last", NULL, false, "DURATION", "the time until now" },
     [QUERY_TIME] = { "time", "t", false, "FRAME", "last:1h, A..B, today, this:day" },
-    [QUERY_TZ] = { "tz", NULL, false, "ZONE", "time zone of what is written and printed (default UTC)" },
-    [QUERY_WHOLE] = { "whole", NULL, true, NULL, "count records that reach out of the frame entirely" },
-    [QUERY_RAW] = { "raw", NULL, true, NULL, "volumes as exported, not scaled by the sampling rate" },
+    [QUERY_TZ] = { "tz", NULL, false, "ZONE",
+                   "time zone of what is written and printed (default UTC)" },
+    [QUERY_WHOLE] = { "whole", NULL, true, NULL,
+                      "count records that reach out of the frame entirely" },
+    [QUERY_RAW] = { "raw", NULL, true, NULL,
+                    "volumes as exported, not scaled by the sampling rate" },
     [QUERY_NAMES] = { "names", NULL, false, "weir|ipfix", "names of columns in the output" },
     [QUERY_KIND] = { "kind", NULL, false, "flow|option", "flow records or option records" },
     [QUERY_VIEW] = { "view", NULL, false, "totals|rank|series|list", "view of the answer" },
@@ -41,14 +48,15 @@ static char *copy_text(const char *s)
 
 int query_params_set(struct query_params *p, const char *name, const char *value, struct err *e)
 {
-    static const char *const later[] = { "compare", "cmp", "sessions", "dedup", "direction", "around", "exact",
-                                         "approximate", "resolve" };
+    static const char *const later[] = { "compare", "cmp",   "sessions",    "dedup",  "direction",
+                                         "around",  "exact", "approximate", "resolve" };
     struct nearest near = { .s = name, .len = strlen(name), .best = 99 };
 
     for (size_t i = 0; i < QUERY_PARAM_N; i++) {
         const struct query_param_info *q = &query_param_info[i];
-        bool unset = q->flag && value != NULL && (strcmp(value, "0") == 0 || strcasecmp(value, "no") == 0 ||
-                                                  strcasecmp(value, "false") == 0 || strcasecmp(value, "off") == 0);
+        bool unset = q->flag && value != NULL &&
+                     (strcmp(value, "0") == 0 || strcasecmp(value, "no") == 0 ||
+                      strcasecmp(value, "false") == 0 || strcasecmp(value, "off") == 0);
         char *copy = NULL;
         nearest_try(&near, q->name);
         if (strcasecmp(name, q->name) != 0 && (q->alias == NULL || strcasecmp(name, q->alias) != 0))
@@ -84,7 +92,8 @@ static bool small_number(struct syntax *p, uint64_t max, uint64_t *out, const ch
 {
     const struct token *k = syn_tok(p);
 
-    if (k->type != TOK_WORD || number_parse(out, syn_text(p, k), k->len, -1) != NULL || *out > max) {
+    if (k->type != TOK_WORD || number_parse(out, syn_text(p, k), k->len, -1) != NULL ||
+        *out > max) {
         syn_fail(p, ERR_SYNTAX, k, "%s is expected, 0 to %llu", what, (unsigned long long)max);
         return false;
     }
@@ -104,7 +113,8 @@ static bool prefix(struct syntax *p, struct key *k)
     if (!small_number(p, 32, &four, "a prefix length"))
         return false;
     const struct token *t = syn_ahead(p, 1);
-    both = syn_tok(p)->type == TOK_COMMA && t->type == TOK_WORD && strspn(syn_text(p, t), "0123456789") >= t->len;
+    both = syn_tok(p)->type == TOK_COMMA && t->type == TOK_WORD &&
+           strspn(syn_text(p, t), "0123456789") >= t->len;
     if (both) {
         p->at++;
         if (!small_number(p, 128, &six, "a prefix length"))
@@ -133,7 +143,8 @@ static bool unknown_key(struct syntax *p)
     nearest_try(&near, "host|host pair|matched host|src|dst|hour|weekday|day|country");
     for (size_t i = 0; i < field_count; i++)
         nearest_try(&near, field_table[i].words);
-    syn_fail(p, ERR_SYNTAX, k, "no such key%s%s; host, src ip, dst port, proto, as, exporter, in if ... are keys",
+    syn_fail(p, ERR_SYNTAX, k,
+             "no such key%s%s; host, src ip, dst port, proto, as, exporter, in if ... are keys",
              near.word[0] != '\0' ? ": did you mean " : "", near.word);
     return false;
 }
@@ -156,7 +167,8 @@ bool syn_key(struct syntax *p, struct key *k)
     if (k->kind != KEY_VALUE) {
         k->a = field_table[0].v[0];
         k->b = field_table[0].v[1];
-        (void)snprintf(k->name, sizeof k->name, "%s", k->kind == KEY_PAIR ? "host pair" : "matched host");
+        (void)snprintf(k->name, sizeof k->name, "%s",
+                       k->kind == KEY_PAIR ? "host pair" : "matched host");
         return prefix(p, k);
     }
     if (calc_key(p, k, "day", CALC_DAY))
@@ -164,7 +176,8 @@ bool syn_key(struct syntax *p, struct key *k)
     if (!syn_sides(p, &s))
         return false;
     if (s.side == SIDE_CLIENT || s.side == SIDE_SERVER) {
-        syn_fail(p, ERR_UNSUPPORTED, &p->t.tok[s.from], "not yet: rankings by client and server; use src ip, dst ip, dst port");
+        syn_fail(p, ERR_UNSUPPORTED, &p->t.tok[s.from],
+                 "not yet: rankings by client and server; use src ip, dst ip, dst port");
         return false;
     }
     if ((s.side == SIDE_NONE) && (syn_is(p, "client") || syn_is(p, "server")))
@@ -178,43 +191,52 @@ bool syn_key(struct syntax *p, struct key *k)
         (void)field_name(&k->a, k->name, sizeof k->name);
         return true;
     }
-    if (f->type == FIELD_AT || f->type == FIELD_MPLS_EOS || f->type == FIELD_PAYLOAD_REGEX || f->type == FIELD_DSCP ||
-        f->type == FIELD_MPLS_EXP) {
-        syn_fail_from(p, ERR_UNSUPPORTED, from, "not yet: this as a key; tos and mpls label1 are keys");
+    if (f->type == FIELD_AT || f->type == FIELD_MPLS_EOS || f->type == FIELD_PAYLOAD_REGEX ||
+        f->type == FIELD_DSCP || f->type == FIELD_MPLS_EXP) {
+        syn_fail_from(p, ERR_UNSUPPORTED, from,
+                      "not yet: this as a key; tos and mpls label1 are keys");
         return false;
     }
     if ((n = syn_values(p, f, &s, v)) == 0)
         return false;
     if (n > 2 || s.side == SIDE_BOTH) {
-        syn_fail_from(p, ERR_SYNTAX, from, "a key is one value of each side: in src mac, out dst mac");
+        syn_fail_from(p, ERR_SYNTAX, from,
+                      "a key is one value of each side: in src mac, out dst mac");
         return false;
     }
     k->a = v[0];
     if (n == 2) {
         k->kind = KEY_EITHER;
         k->b = v[1];
-        (void)snprintf(k->name, sizeof k->name, "%.*s", (int)strcspn(f->words, "|"), f->type == FIELD_ADDR && f == field_table ? "host" : f->words);
+        (void)snprintf(k->name, sizeof k->name, "%.*s", (int)strcspn(f->words, "|"),
+                       f->type == FIELD_ADDR && f == field_table ? "host" : f->words);
     } else {
         (void)field_name(&k->a, k->name, sizeof k->name);
         if (f->type == FIELD_NET || f->type == FIELD_ICMP)
-            (void)snprintf(k->name, sizeof k->name, "%s%.*s", s.side == SIDE_SRC ? "src " : s.side == SIDE_DST ? "dst " : "",
+            (void)snprintf(k->name, sizeof k->name, "%s%.*s",
+                           s.side == SIDE_SRC   ? "src "
+                           : s.side == SIDE_DST ? "dst "
+                                                : "",
                            (int)strcspn(f->words, "|"), f->words);
     }
     if (f->type == FIELD_NET && syn_tok(p)->type != TOK_SLASH) {
         syn_fail_from(p, ERR_SYNTAX, from, "how large a network? write src ip/24 or src net/24,48");
         return false;
     }
-    return f->type == FIELD_ADDR || f->type == FIELD_NET || f->type == FIELD_EXPORTER ? prefix(p, k) : true;
+    return f->type == FIELD_ADDR || f->type == FIELD_NET || f->type == FIELD_EXPORTER ? prefix(p, k)
+                                                                                      : true;
 }
 
 /* ---- measures ---- */
 
 static const struct {
     const char *word;
-    uint8_t     kind;
+    uint8_t kind;
 } measure_words[] = {
-    { "bytes", MEASURE_BYTES }, { "bits", MEASURE_BITS }, { "packets", MEASURE_PACKETS }, { "flows", MEASURE_FLOWS },
-    { "bps", MEASURE_BPS }, { "pps", MEASURE_PPS }, { "bpp", MEASURE_BPP }, { "duration", MEASURE_DURATION_MS },
+    { "bytes", MEASURE_BYTES },     { "bits", MEASURE_BITS },
+    { "packets", MEASURE_PACKETS }, { "flows", MEASURE_FLOWS },
+    { "bps", MEASURE_BPS },         { "pps", MEASURE_PPS },
+    { "bpp", MEASURE_BPP },         { "duration", MEASURE_DURATION_MS },
 };
 
 bool syn_measure(struct syntax *p, struct measure *m)
@@ -229,11 +251,14 @@ bool syn_measure(struct syntax *p, struct measure *m)
         if (!syn_word(p, measure_words[i].word))
             continue;
         m->kind = measure_words[i].kind;
-        (void)snprintf(m->name, sizeof m->name, "%s%s", m->raw ? "raw " : "", measure_words[i].word);
+        (void)snprintf(m->name, sizeof m->name, "%s%s", m->raw ? "raw " : "",
+                       measure_words[i].word);
         if (syn_is(p, "avg"))
             p->at++;
-        if (syn_is(p, "sent") || syn_is(p, "received") || syn_is(p, "both") || syn_is(p, "peak") || syn_is(p, "p95")) {
-            syn_fail(p, ERR_UNSUPPORTED, syn_tok(p), "not yet: %.*s", (int)syn_tok(p)->len, syn_text(p, syn_tok(p)));
+        if (syn_is(p, "sent") || syn_is(p, "received") || syn_is(p, "both") || syn_is(p, "peak") ||
+            syn_is(p, "p95")) {
+            syn_fail(p, ERR_UNSUPPORTED, syn_tok(p), "not yet: %.*s", (int)syn_tok(p)->len,
+                     syn_text(p, syn_tok(p)));
             return false;
         }
         return true;
@@ -247,7 +272,8 @@ bool syn_measure(struct syntax *p, struct measure *m)
     if ((syn_is(p, "first") || syn_is(p, "last")) && syn_is_at(p, 1, "seen")) {
         m->kind = syn_is(p, "first") ? MEASURE_FIRST_SEEN : MEASURE_LAST_SEEN;
         p->at += 2;
-        (void)snprintf(m->name, sizeof m->name, "%s seen", m->kind == MEASURE_FIRST_SEEN ? "first" : "last");
+        (void)snprintf(m->name, sizeof m->name, "%s seen",
+                       m->kind == MEASURE_FIRST_SEEN ? "first" : "last");
         return true;
     }
     if (syn_word(p, "distinct")) {
@@ -258,8 +284,10 @@ bool syn_measure(struct syntax *p, struct measure *m)
         return true;
     }
     if (syn_field(p) != NULL || p->rc == ERR_OK)
-        syn_fail(p, ERR_SYNTAX, k, "no such measure%s%s; bytes bits packets flows active flows bps pps bpp duration "
-                 "first seen, last seen, distinct KEY", near.word[0] != '\0' ? ": did you mean " : "", near.word);
+        syn_fail(p, ERR_SYNTAX, k,
+                 "no such measure%s%s; bytes bits packets flows active flows bps pps bpp duration "
+                 "first seen, last seen, distinct KEY",
+                 near.word[0] != '\0' ? ": did you mean " : "", near.word);
     return false;
 }
 
@@ -268,9 +296,9 @@ bool syn_measure(struct syntax *p, struct measure *m)
 /* Everything that is found while reading; put together at the end. */
 struct draft {
     struct plan *plan;
-    bool   rank, list, series, limited, topped, measured, last_set;
-    char   order[80];
-    bool   no_order;
+    bool rank, list, series, limited, topped, measured, last_set;
+    char order[80];
+    bool no_order;
     size_t having_at; /* token index + 1 in the filter's text; 0 = none */
 };
 
@@ -320,7 +348,8 @@ static bool clause_series(struct syntax *p, struct draft *d)
     d->plan->step_ms = -1;
     if (at_end(p) || syn_word(p, "auto"))
         return true;
-    if (k->type != TOK_WORD || !query_duration(&ms, syn_text(p, k), k->len) || ms < 1000 || ms > 86400000) {
+    if (k->type != TOK_WORD || !query_duration(&ms, syn_text(p, k), k->len) || ms < 1000 ||
+        ms > 86400000) {
         syn_fail(p, ERR_SYNTAX, k, "a step of 1s to 1d is expected: 10s, 5m, 1h, auto");
         return false;
     }
@@ -340,8 +369,9 @@ static bool value_by_name(struct syntax *p, struct value_alts *out, char *name, 
     struct value ie = { .kind = VALUE_ELEM, .occurrence = 1 };
     const char *near;
 
-    if (k->type == TOK_WORD && elem_find(0, 0) == NULL && elem_parse(syn_text(p, k), k->len, &ie.pen, &ie.id) &&
-        k->len > 6 && strspn(syn_text(p, k), "0123456789/") < k->len) {
+    if (k->type == TOK_WORD && elem_find(0, 0) == NULL &&
+        elem_parse(syn_text(p, k), k->len, &ie.pen, &ie.id) && k->len > 6 &&
+        strspn(syn_text(p, k), "0123456789/") < k->len) {
         *out = (struct value_alts){ .v = { ie }, .n = 1 };
         (void)elem_name(ie.pen, ie.id, name, cap);
         p->at++;
@@ -378,12 +408,13 @@ static bool value_by_name(struct syntax *p, struct value_alts *out, char *name, 
         size_t tokens = 0;
         while (tokens < 3 && syn_ahead(p, tokens)->type == TOK_WORD) {
             size_t have = strlen(text);
-            (void)snprintf(text + have, sizeof text - have, "%s%.*s", have > 0 ? " " : "", (int)syn_ahead(p, tokens)->len,
-                           syn_text(p, syn_ahead(p, tokens)));
+            (void)snprintf(text + have, sizeof text - have, "%s%.*s", have > 0 ? " " : "",
+                           (int)syn_ahead(p, tokens)->len, syn_text(p, syn_ahead(p, tokens)));
             tokens++;
             if (*w != '\0' && strcasecmp(text, w) == 0) {
                 p->at += tokens;
-                *out = (struct value_alts){ .v = { { .kind = VALUE_COL, .col = (uint8_t)i } }, .n = 1 };
+                *out = (struct value_alts){ .v = { { .kind = VALUE_COL, .col = (uint8_t)i } },
+                                            .n = 1 };
                 (void)snprintf(name, cap, "%s", w);
                 return true;
             }
@@ -396,8 +427,10 @@ static bool value_by_name(struct syntax *p, struct value_alts *out, char *name, 
         return true;
     }
     near = elem_nearest(syn_text(p, k), k->len);
-    syn_fail(p, ERR_SYNTAX, k, "no such column%s%s; start, src ip, dst port, bytes, or an element's name%s",
-             near != NULL ? ": did you mean " : "", near != NULL ? near : "", k->type == TOK_END ? " is expected" : "");
+    syn_fail(p, ERR_SYNTAX, k,
+             "no such column%s%s; start, src ip, dst port, bytes, or an element's name%s",
+             near != NULL ? ": did you mean " : "", near != NULL ? near : "",
+             k->type == TOK_END ? " is expected" : "");
     return false;
 }
 
@@ -457,7 +490,8 @@ static bool moment(struct syntax *p, int64_t *out)
     struct err e = { 0 };
 
     if (k->type != TOK_WORD && k->type != TOK_TEXT) {
-        syn_fail(p, ERR_SYNTAX, k, "a time is expected: 2026-03-03, 2026-03-03T14:00Z, 14:00, now-2h, today");
+        syn_fail(p, ERR_SYNTAX, k,
+                 "a time is expected: 2026-03-03, 2026-03-03T14:00Z, 14:00, now-2h, today");
         return false;
     }
     (void)snprintf(text, sizeof text, "%.*s", (int)MIN(k->len, 63u), syn_text(p, k));
@@ -488,7 +522,10 @@ static bool clause_last(struct syntax *p, struct draft *d)
     int64_t ms = 0;
 
     if (syn_is(p, "hour") || syn_is(p, "day") || syn_is(p, "week") || syn_is(p, "month")) {
-        ms = syn_is(p, "hour") ? 3600000 : syn_is(p, "day") ? 86400000 : syn_is(p, "week") ? 604800000 : 2592000000;
+        ms = syn_is(p, "hour")   ? 3600000
+             : syn_is(p, "day")  ? 86400000
+             : syn_is(p, "week") ? 604800000
+                                 : 2592000000;
     } else if (k->type != TOK_WORD || !query_duration(&ms, syn_text(p, k), k->len) || ms == 0 ||
                strspn(syn_text(p, k), "0123456789") >= k->len) {
         syn_fail(p, ERR_SYNTAX, k, "a duration with its unit is expected: 15m, 1h, 7d");
@@ -527,7 +564,8 @@ static bool clause_day(struct syntax *p, struct draft *d, const char *from, cons
     int64_t a = 0, b = 0;
     struct err e = { 0 };
 
-    if (query_time(&a, from, p->tz, p->now_ms, &e) != ERR_OK || query_time(&b, to, p->tz, p->now_ms, &e) != ERR_OK) {
+    if (query_time(&a, from, p->tz, p->now_ms, &e) != ERR_OK ||
+        query_time(&b, to, p->tz, p->now_ms, &e) != ERR_OK) {
         syn_fail(p, e.code, syn_tok(p), "%s", e.msg);
         return false;
     }
@@ -591,7 +629,8 @@ static bool clause_order(struct syntax *p, struct draft *d)
 
 static bool is_time_word(const struct syntax *p)
 {
-    static const char *const words[] = { "last", "today", "yesterday", "this", "around", "from", "to" };
+    static const char *const words[] = { "last",   "today", "yesterday", "this",
+                                         "around", "from",  "to" };
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (syn_is(p, words[i]))
@@ -646,7 +685,8 @@ static bool clause(struct syntax *p, struct draft *d)
         return d->plan->whole = true;
     if (syn_word(p, "exact"))
         return true;
-    if (syn_is(p, "raw") && (syn_ahead(p, 1)->type == TOK_PIPE || syn_ahead(p, 1)->type == TOK_END)) {
+    if (syn_is(p, "raw") &&
+        (syn_ahead(p, 1)->type == TOK_PIPE || syn_ahead(p, 1)->type == TOK_END)) {
         p->at++;
         return d->plan->raw = true;
     }
@@ -657,7 +697,8 @@ static bool clause(struct syntax *p, struct draft *d)
 
 static bool clauses(struct syntax *p, struct draft *d)
 {
-    while (p->rc == ERR_OK && (syn_type(p, TOK_PIPE) || syn_type(p, TOK_SEMICOLON) || syn_is(p, "sort") || syn_is(p, "limit")))
+    while (p->rc == ERR_OK && (syn_type(p, TOK_PIPE) || syn_type(p, TOK_SEMICOLON) ||
+                               syn_is(p, "sort") || syn_is(p, "limit")))
         (void)clause(p, d);
     if (p->rc == ERR_OK && syn_tok(p)->type != TOK_END)
         syn_fail(p, ERR_SYNTAX, syn_tok(p), "\"|\" and the next clause, or the end is expected");
@@ -676,7 +717,8 @@ struct asking {
 };
 
 /* One piece of text through one clause. */
-static int option(struct asking *q, enum query_param which, bool (*read)(struct syntax *p, struct draft *d))
+static int option(struct asking *q, enum query_param which,
+                  bool (*read)(struct syntax *p, struct draft *d))
 {
     struct syntax p = { .e = q->e, .now_ms = q->now_ms, .zone = q->zone, .tz = q->d.plan->tz };
     int rc;
@@ -743,7 +785,8 @@ static bool read_time(struct syntax *p, struct draft *d)
         open_frame(d->plan);
         (void)snprintf(text, sizeof text, "%.*s", (int)MIN(dots - s, 63), s);
         if (query_time(&d->plan->from_ms, text, p->tz, p->now_ms, &e) == ERR_OK) {
-            (void)snprintf(text, sizeof text, "%.*s", (int)MIN(s + k->len - dots - 2, 63), dots + 2);
+            (void)snprintf(text, sizeof text, "%.*s", (int)MIN(s + k->len - dots - 2, 63),
+                           dots + 2);
             if (query_time(&d->plan->to_ms, text, p->tz, p->now_ms, &e) == ERR_OK) {
                 p->at++;
                 return true;
@@ -787,7 +830,8 @@ static bool read_view(struct syntax *p, struct draft *d)
         d->series = true;
     else if (!syn_word(p, "rank") && !syn_word(p, "totals"))
         syn_fail(p, syn_is(p, "sessions") ? ERR_UNSUPPORTED : ERR_SYNTAX, syn_tok(p),
-                 syn_is(p, "sessions") ? "not yet: sessions" : "totals, rank, series or list is expected");
+                 syn_is(p, "sessions") ? "not yet: sessions"
+                                       : "totals, rank, series or list is expected");
     return p->rc == ERR_OK;
 }
 
@@ -804,7 +848,8 @@ static int find_zone(struct asking *q)
         const struct token *k = &q->filter.t.tok[i], *w = k + 1;
         if (k->type == TOK_PIPE && w->type == TOK_WORD && w->len == 2 && i + 2 < q->filter.t.n &&
             strncasecmp(q->filter.t.s + w->pos, "tz", 2) == 0) {
-            (void)snprintf(text, sizeof text, "%.*s", (int)MIN(w[1].len, 63u), q->filter.t.s + w[1].pos);
+            (void)snprintf(text, sizeof text, "%.*s", (int)MIN(w[1].len, 63u),
+                           q->filter.t.s + w[1].pos);
             pos = w[1].pos;
             name = text;
             q->params->where = QUERY_FILTER;
@@ -833,11 +878,16 @@ static int read_filter(struct asking *q)
     first = syn_tok(p)->type;
     if (first != TOK_END && first != TOK_PIPE) {
         q->d.plan->filter = syn_filter(p);
-        if (q->d.plan->filter != NULL && syn_tok(p)->type != TOK_END && syn_tok(p)->type != TOK_PIPE) {
+        if (q->d.plan->filter != NULL && syn_tok(p)->type != TOK_END &&
+            syn_tok(p)->type != TOK_PIPE) {
             const struct token *k = syn_tok(p), *before = &p->t.tok[p->at - 1];
-            if (k->type == TOK_WORD && p->at >= 2 && (syn_text(p, k)[0] >= '0' && syn_text(p, k)[0] <= '9'))
-                syn_fail(p, ERR_SYNTAX, k, "and, or, \"|\" or the end is expected here; several values stand in a "
-                         "list: [%.*s %.*s]", (int)MIN(before->len, 40u), syn_text(p, before), (int)MIN(k->len, 40u), syn_text(p, k));
+            if (k->type == TOK_WORD && p->at >= 2 &&
+                (syn_text(p, k)[0] >= '0' && syn_text(p, k)[0] <= '9'))
+                syn_fail(p, ERR_SYNTAX, k,
+                         "and, or, \"|\" or the end is expected here; several values stand in a "
+                         "list: [%.*s %.*s]",
+                         (int)MIN(before->len, 40u), syn_text(p, before), (int)MIN(k->len, 40u),
+                         syn_text(p, k));
             else
                 syn_fail(p, ERR_SYNTAX, k, "and, or, \"|\" or the end is expected here");
         }
@@ -854,11 +904,16 @@ static int read_filter(struct asking *q)
 static void default_columns(struct plan *plan)
 {
     static const struct value v[] = {
-        { .kind = VALUE_COL, .col = COL_START }, { .kind = VALUE_CALC, .calc = CALC_DURATION_MS },
-        { .kind = VALUE_COL, .col = COL_PROTO }, { .kind = VALUE_COL, .col = COL_SRC_IP },
-        { .kind = VALUE_COL, .col = COL_SRC_PORT }, { .kind = VALUE_COL, .col = COL_DST_IP },
-        { .kind = VALUE_COL, .col = COL_DST_PORT }, { .kind = VALUE_COL, .col = COL_TCP_FLAGS },
-        { .kind = VALUE_CALC, .calc = CALC_PACKETS }, { .kind = VALUE_CALC, .calc = CALC_BYTES },
+        { .kind = VALUE_COL, .col = COL_START },
+        { .kind = VALUE_CALC, .calc = CALC_DURATION_MS },
+        { .kind = VALUE_COL, .col = COL_PROTO },
+        { .kind = VALUE_COL, .col = COL_SRC_IP },
+        { .kind = VALUE_COL, .col = COL_SRC_PORT },
+        { .kind = VALUE_COL, .col = COL_DST_IP },
+        { .kind = VALUE_COL, .col = COL_DST_PORT },
+        { .kind = VALUE_COL, .col = COL_TCP_FLAGS },
+        { .kind = VALUE_CALC, .calc = CALC_PACKETS },
+        { .kind = VALUE_CALC, .calc = CALC_BYTES },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -895,7 +950,8 @@ static int put_order(struct asking *q)
         i++;
     if (i == plan->n_measures) {
         q->params->where = q->params->text[QUERY_ORDER] != NULL ? QUERY_ORDER : QUERY_FILTER;
-        return err_at(q->e, ERR_SYNTAX, 0, 1, "%s is not among the measures; --measure %s first", q->d.order, q->d.order);
+        return err_at(q->e, ERR_SYNTAX, 0, 1, "%s is not among the measures; --measure %s first",
+                      q->d.order, q->d.order);
     }
     m = plan->measures[i];
     memmove(&plan->measures[1], &plan->measures[0], i * sizeof m);
@@ -912,7 +968,8 @@ static int finish(struct asking *q)
     plan->view = d->rank ? VIEW_RANK : d->list || plan->option_records ? VIEW_LIST : VIEW_TOTALS;
     if (d->list && d->rank) {
         q->params->where = q->params->text[QUERY_BY] != NULL ? QUERY_BY : QUERY_FILTER;
-        return err_at(q->e, ERR_SYNTAX, 0, 1, "a ranking and a list are two views: leave out by, or list and columns");
+        return err_at(q->e, ERR_SYNTAX, 0, 1,
+                      "a ranking and a list are two views: leave out by, or list and columns");
     }
     if (plan->view == VIEW_LIST && plan->n_cols == 0 && !plan->all_columns) {
         default_columns(plan);
@@ -926,8 +983,11 @@ static int finish(struct asking *q)
     if (!d->topped)
         plan->top = 10;
     if (plan->framed && plan->from_ms >= plan->to_ms) {
-        q->params->where = q->params->text[QUERY_TO] != NULL ? QUERY_TO : q->params->text[QUERY_TIME] != NULL ? QUERY_TIME : QUERY_FILTER;
-        return err_at(q->e, ERR_SYNTAX, 0, 1, "this frame is empty: its end is not after its begin");
+        q->params->where = q->params->text[QUERY_TO] != NULL     ? QUERY_TO
+                           : q->params->text[QUERY_TIME] != NULL ? QUERY_TIME
+                                                                 : QUERY_FILTER;
+        return err_at(q->e, ERR_SYNTAX, 0, 1,
+                      "this frame is empty: its end is not after its begin");
     }
     if (d->series && plan->step_ms < 0 && plan->framed && plan->from_ms != INT64_MIN) {
         int64_t end = MIN(plan->to_ms, q->now_ms);
@@ -957,13 +1017,16 @@ static int read_all(struct asking *q)
 {
     static const struct {
         uint8_t which;
-        bool  (*read)(struct syntax *p, struct draft *d);
+        bool (*read)(struct syntax *p, struct draft *d);
     } options[] = {
-        { QUERY_BY, clause_by }, { QUERY_MEASURE, clause_measures }, { QUERY_TOP, read_top }, { QUERY_BOTTOM, read_bottom },
-        { QUERY_ORDER, clause_order }, { QUERY_SERIES, clause_series }, { QUERY_COLUMNS, clause_columns },
-        { QUERY_SORT, clause_sort }, { QUERY_LIMIT, read_limit }, { QUERY_LAST, clause_last }, { QUERY_FROM, read_from },
-        { QUERY_TO, read_to }, { QUERY_TIME, read_time }, { QUERY_NAMES, read_names }, { QUERY_KIND, read_kind },
-        { QUERY_VIEW, read_view },
+        { QUERY_BY, clause_by },           { QUERY_MEASURE, clause_measures },
+        { QUERY_TOP, read_top },           { QUERY_BOTTOM, read_bottom },
+        { QUERY_ORDER, clause_order },     { QUERY_SERIES, clause_series },
+        { QUERY_COLUMNS, clause_columns }, { QUERY_SORT, clause_sort },
+        { QUERY_LIMIT, read_limit },       { QUERY_LAST, clause_last },
+        { QUERY_FROM, read_from },         { QUERY_TO, read_to },
+        { QUERY_TIME, read_time },         { QUERY_NAMES, read_names },
+        { QUERY_KIND, read_kind },         { QUERY_VIEW, read_view },
     };
     int rc;
 

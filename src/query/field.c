@@ -174,7 +174,8 @@ bool syn_ie(struct syntax *p, struct value *v)
 
     *v = (struct value){ .kind = VALUE_ELEM, .occurrence = 1 };
     if (!syn_type(p, TOK_OPEN)) {
-        syn_fail(p, ERR_SYNTAX, open, "the name or number of an element in brackets is expected: ie(ipTTL)");
+        syn_fail(p, ERR_SYNTAX, open,
+                 "the name or number of an element in brackets is expected: ie(ipTTL)");
         return false;
     }
     start = open->pos + 1;
@@ -193,15 +194,16 @@ bool syn_ie(struct syntax *p, struct value *v)
     if (!elem_parse(p->t.s + start, end - start, &v->pen, &v->id)) {
         const char *near = elem_nearest(p->t.s + start, end - start);
         struct token k = { .pos = start, .len = end - start };
-        syn_fail(p, ERR_SYNTAX, &k, "no such element%s%s%s; PEN/ID always works", near != NULL ? ": did you mean " : "",
-                 near != NULL ? near : "", near != NULL ? "?" : "");
+        syn_fail(p, ERR_SYNTAX, &k, "no such element%s%s%s; PEN/ID always works",
+                 near != NULL ? ": did you mean " : "", near != NULL ? near : "",
+                 near != NULL ? "?" : "");
         return false;
     }
     if (syn_tok(p)->type == TOK_LIST && syn_tok(p)->glued) {
         const struct token *k = syn_ahead(p, 1);
         p->at++;
-        if (k->type != TOK_WORD || number_parse(&n, syn_text(p, k), k->len, -1) != NULL || n < 1 || n > 255 ||
-            syn_ahead(p, 1)->type != TOK_LIST_END) {
+        if (k->type != TOK_WORD || number_parse(&n, syn_text(p, k), k->len, -1) != NULL || n < 1 ||
+            n > 255 || syn_ahead(p, 1)->type != TOK_LIST_END) {
             syn_fail(p, ERR_SYNTAX, k, "which occurrence? [2] is the second");
             return false;
         }
@@ -211,7 +213,8 @@ bool syn_ie(struct syntax *p, struct value *v)
     return true;
 }
 
-static bool wrong_side(struct syntax *p, const struct field *f, const struct sides *s, const char *fix)
+static bool wrong_side(struct syntax *p, const struct field *f, const struct sides *s,
+                       const char *fix)
 {
     char word[40];
 
@@ -233,8 +236,10 @@ static bool sides_fit(struct syntax *p, const struct field *f, const struct side
     case AXIS_SIDE:
         if (s->io == IO_NONE)
             return true;
-        return wrong_side(p, f, s, f->type == FIELD_ADDR || f->type == FIELD_NET
-                                       ? "did you mean inbound, or dst host?" : "use src or dst");
+        return wrong_side(p, f, s,
+                          f->type == FIELD_ADDR || f->type == FIELD_NET
+                              ? "did you mean inbound, or dst host?"
+                              : "use src or dst");
     case AXIS_IO:
     case AXIS_IO_ONE:
         if (s->side == SIDE_BOTH && f->axis == AXIS_IO)
@@ -249,7 +254,8 @@ static bool sides_fit(struct syntax *p, const struct field *f, const struct side
     return false;
 }
 
-size_t syn_values(struct syntax *p, const struct field *f, const struct sides *s, struct value_alts out[4])
+size_t syn_values(struct syntax *p, const struct field *f, const struct sides *s,
+                  struct value_alts out[4])
 {
     size_t n = 0;
 
@@ -264,13 +270,15 @@ size_t syn_values(struct syntax *p, const struct field *f, const struct sides *s
     if (f->axis == AXIS_MAC) { /* in src, in dst, out src, out dst */
         for (unsigned i = 0; i < 4; i++) {
             bool io = s->io == IO_NONE || (s->io == IO_IN) == (i < 2);
-            bool side = (s->side != SIDE_SRC && s->side != SIDE_DST) || (s->side == SIDE_SRC) == (i % 2 == 0);
+            bool side = (s->side != SIDE_SRC && s->side != SIDE_DST) ||
+                        (s->side == SIDE_SRC) == (i % 2 == 0);
             if (io && side)
                 out[n++] = f->v[i];
         }
         return n;
     }
-    bool first = s->side == SIDE_SRC || s->io == IO_IN, second = s->side == SIDE_DST || s->io == IO_OUT;
+    bool first = s->side == SIDE_SRC || s->io == IO_IN,
+         second = s->side == SIDE_DST || s->io == IO_OUT;
     if (f->axis == AXIS_TOS && !first && !second && s->side == SIDE_NONE && !s->either)
         first = true; /* nfdump's way: the tos of a flow is the one it came with */
     if (first || !second)
@@ -286,8 +294,9 @@ static bool same_value(const struct value_alts *a, const struct value_alts *b)
         return false;
     for (uint8_t i = 0; i < a->n; i++) {
         const struct value *x = &a->v[i], *y = &b->v[i];
-        if (x->kind != y->kind || x->col != y->col || x->calc != y->calc || x->occurrence != y->occurrence ||
-            x->pen != y->pen || x->id != y->id || x->part_off != y->part_off || x->part_len != y->part_len)
+        if (x->kind != y->kind || x->col != y->col || x->calc != y->calc ||
+            x->occurrence != y->occurrence || x->pen != y->pen || x->id != y->id ||
+            x->part_off != y->part_off || x->part_len != y->part_len)
             return false;
     }
     return true;
@@ -300,13 +309,19 @@ static const char *side_text(const struct field *f, unsigned i)
     static const char *const mac[] = { "in src ", "in dst ", "out src ", "out dst " };
 
     switch ((enum field_axis)f->axis) {
-    case AXIS_NONE: return i < 2 ? "" : "raw ";
-    case AXIS_IO: return io[i & 1];
-    case AXIS_IO_ONE: return volume[i & 3];
-    case AXIS_TOS: return i == 0 ? "" : "dst ";
-    case AXIS_MAC: return mac[i & 3];
+    case AXIS_NONE:
+        return i < 2 ? "" : "raw ";
+    case AXIS_IO:
+        return io[i & 1];
+    case AXIS_IO_ONE:
+        return volume[i & 3];
+    case AXIS_TOS:
+        return i == 0 ? "" : "dst ";
+    case AXIS_MAC:
+        return mac[i & 3];
     case AXIS_SIDE:
-    case AXIS_VLAN: return side[i & 1];
+    case AXIS_VLAN:
+        return side[i & 1];
     }
     return "";
 }
@@ -320,7 +335,8 @@ const struct field *field_name(const struct value_alts *v, char *out, size_t cap
         for (unsigned k = 0; k < 4; k++) {
             const struct field *f = &field_table[i];
             if (f->v[k].n > 0 && same_value(&f->v[k], v)) {
-                (void)snprintf(out, cap, "%s%.*s", side_text(f, k), (int)strcspn(f->words, "|"), f->words);
+                (void)snprintf(out, cap, "%s%.*s", side_text(f, k), (int)strcspn(f->words, "|"),
+                               f->words);
                 return f;
             }
         }

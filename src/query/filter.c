@@ -35,7 +35,8 @@ static struct expr *bracket(struct syntax *p, const struct sides *outer)
         if (syn_tok(p)->type == TOK_END)
             syn_fail(p, ERR_SYNTAX, open, "this bracket is not closed");
         else if (syn_tok(p)->type == TOK_PIPE)
-            syn_fail(p, ERR_SYNTAX, syn_tok(p), "clauses stand behind the filter, not inside brackets");
+            syn_fail(p, ERR_SYNTAX, syn_tok(p),
+                     "clauses stand behind the filter, not inside brackets");
         else
             syn_fail(p, ERR_SYNTAX, syn_tok(p), "and, or or \")\" is expected here");
         expr_free(x);
@@ -199,7 +200,8 @@ static struct expr *having_term(struct syntax *p)
         return NULL;
     comp = syn_tok(p)->type;
     if (comp < TOK_EQ || comp > TOK_GE) {
-        syn_fail(p, ERR_SYNTAX, syn_tok(p), "a comparison is expected behind %s: %s > 1000", m.name, m.name);
+        syn_fail(p, ERR_SYNTAX, syn_tok(p), "a comparison is expected behind %s: %s > 1000", m.name,
+                 m.name);
         return NULL;
     }
     p->at++;
@@ -223,7 +225,8 @@ static struct expr *having_term(struct syntax *p)
         else
             v = (uint64_t)ms;
     } else {
-        why = number_parse(&v, syn_text(p, k), k->len, m.kind == MEASURE_BITS || m.kind == MEASURE_BPS);
+        why = number_parse(&v, syn_text(p, k), k->len,
+                           m.kind == MEASURE_BITS || m.kind == MEASURE_BPS);
     }
     if (why != NULL) {
         syn_fail(p, ERR_SYNTAX, k, "%s", why);
@@ -249,7 +252,9 @@ static struct expr *having_term(struct syntax *p)
         x->n_ranges = 1;
         if (x->range != NULL) {
             x->range[0].lo = comp == TOK_GT ? v + 1 : comp == TOK_GE || comp == TOK_EQ ? v : 0;
-            x->range[0].hi = comp == TOK_LT ? v - 1 : comp == TOK_LE || comp == TOK_EQ ? v : UINT64_MAX;
+            x->range[0].hi = comp == TOK_LT                     ? v - 1
+                             : comp == TOK_LE || comp == TOK_EQ ? v
+                                                                : UINT64_MAX;
             if (comp == TOK_NE) {
                 x->range[0] = (struct num_range){ 0, v - (v > 0) };
                 x->range[1] = (struct num_range){ v + (v < UINT64_MAX), UINT64_MAX };

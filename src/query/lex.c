@@ -30,20 +30,20 @@ static bool is_word(char c)
 /* Operators, longer ones first. */
 static const struct {
     const char *s;
-    uint8_t     type;
+    uint8_t type;
 } operators[] = {
-    { "&&", TOK_AND }, { "||", TOK_OR },  { "^|", TOK_XOR },       { "==", TOK_EQ },
-    { "!=", TOK_NE },  { "<=", TOK_LE },  { ">=", TOK_GE },        { "!~", TOK_NO_MATCH },
-    { "&", TOK_AND },  { "|", TOK_PIPE }, { "^", TOK_XOR },        { "=", TOK_EQ },
-    { "<", TOK_LT },   { ">", TOK_GT },   { "~", TOK_MATCH },      { "!", TOK_NOT },
-    { "(", TOK_OPEN }, { ")", TOK_CLOSE }, { "[", TOK_LIST },      { "]", TOK_LIST_END },
+    { "&&", TOK_AND },  { "||", TOK_OR },       { "^|", TOK_XOR },  { "==", TOK_EQ },
+    { "!=", TOK_NE },   { "<=", TOK_LE },       { ">=", TOK_GE },   { "!~", TOK_NO_MATCH },
+    { "&", TOK_AND },   { "|", TOK_PIPE },      { "^", TOK_XOR },   { "=", TOK_EQ },
+    { "<", TOK_LT },    { ">", TOK_GT },        { "~", TOK_MATCH }, { "!", TOK_NOT },
+    { "(", TOK_OPEN },  { ")", TOK_CLOSE },     { "[", TOK_LIST },  { "]", TOK_LIST_END },
     { ",", TOK_COMMA }, { ";", TOK_SEMICOLON },
 };
 
 struct lexer {
     struct tokens *t;
-    size_t         cap, i;
-    struct err    *e;
+    size_t cap, i;
+    struct err *e;
 };
 
 static int push(struct lexer *x, enum token_type type, size_t pos, size_t len, bool glued)
@@ -58,8 +58,9 @@ static int push(struct lexer *x, enum token_type type, size_t pos, size_t len, b
         t->tok = more;
         x->cap = cap;
     }
-    t->tok[t->n++] = (struct token){ .type = (uint8_t)type, .glued = glued, .pos = (uint32_t)pos,
-                                     .len = (uint32_t)len };
+    t->tok[t->n++] = (struct token){
+        .type = (uint8_t)type, .glued = glued, .pos = (uint32_t)pos, .len = (uint32_t)len
+    };
     return ERR_OK;
 }
 
@@ -140,8 +141,9 @@ static int one(struct lexer *x)
             return push(x, (enum token_type)operators[k].type, x->i - n, n, glued);
         }
     }
-    return err_at(x->e, ERR_SYNTAX, x->i, 1, "this character has no meaning here: quote the text it "
-                                             "belongs to");
+    return err_at(x->e, ERR_SYNTAX, x->i, 1,
+                  "this character has no meaning here: quote the text it "
+                  "belongs to");
 }
 
 int tokens_make(struct tokens *out, const char *s, struct err *e)

@@ -7,36 +7,80 @@
 static const struct {
     const char *nf, *weir;
 } elements[] = {
-    { "srcip", "src ip" },     { "dstip", "dst ip" },     { "ip", "host" },          { "srcport", "src port" },
-    { "dstport", "dst port" }, { "port", "port" },        { "proto", "proto" },      { "srcas", "src as" },
-    { "dstas", "dst as" },     { "as", "as" },            { "inif", "in if" },       { "outif", "out if" },
-    { "if", "if" },            { "srcvlan", "src vlan" }, { "dstvlan", "dst vlan" }, { "vlan", "vlan" },
-    { "srcmask", "src mask" }, { "dstmask", "dst mask" }, { "mask", "mask" },        { "tos", "tos" },
-    { "srctos", "tos" },       { "dsttos", "dst tos" },   { "dir", "dir" },          { "nhip", "next ip" },
-    { "next", "next ip" },     { "nhbip", "bgpnext ip" }, { "bgpnext", "bgpnext ip" }, { "router", "exporter" },
-    { "odid", "domain" },      { "nextas", "next as" },   { "prevas", "prev as" },   { "insrcmac", "in src mac" },
-    { "outdstmac", "out dst mac" }, { "indstmac", "in dst mac" }, { "outsrcmac", "out src mac" },
-    { "srcip4", "src ip" },    { "dstip4", "dst ip" },    { "srcip6", "src ip" },    { "dstip6", "dst ip" },
-    { "srcgeo", "src country" }, { "dstgeo", "dst country" }, { "mpls1", "mpls label1" }, { "mpls2", "mpls label2" },
-    { "opid", "observation point id" }, { "xsrcip", "src xip" }, { "xdstip", "dst xip" }, { "xsrcport", "src xport" },
-    { "xdstport", "dst xport" }, { "event", "asa event" }, { "ivrf", "ingress vrf" }, { "evrf", "egress vrf" },
+    { "srcip", "src ip" },
+    { "dstip", "dst ip" },
+    { "ip", "host" },
+    { "srcport", "src port" },
+    { "dstport", "dst port" },
+    { "port", "port" },
+    { "proto", "proto" },
+    { "srcas", "src as" },
+    { "dstas", "dst as" },
+    { "as", "as" },
+    { "inif", "in if" },
+    { "outif", "out if" },
+    { "if", "if" },
+    { "srcvlan", "src vlan" },
+    { "dstvlan", "dst vlan" },
+    { "vlan", "vlan" },
+    { "srcmask", "src mask" },
+    { "dstmask", "dst mask" },
+    { "mask", "mask" },
+    { "tos", "tos" },
+    { "srctos", "tos" },
+    { "dsttos", "dst tos" },
+    { "dir", "dir" },
+    { "nhip", "next ip" },
+    { "next", "next ip" },
+    { "nhbip", "bgpnext ip" },
+    { "bgpnext", "bgpnext ip" },
+    { "router", "exporter" },
+    { "odid", "domain" },
+    { "nextas", "next as" },
+    { "prevas", "prev as" },
+    { "insrcmac", "in src mac" },
+    { "outdstmac", "out dst mac" },
+    { "indstmac", "in dst mac" },
+    { "outsrcmac", "out src mac" },
+    { "srcip4", "src ip" },
+    { "dstip4", "dst ip" },
+    { "srcip6", "src ip" },
+    { "dstip6", "dst ip" },
+    { "srcgeo", "src country" },
+    { "dstgeo", "dst country" },
+    { "mpls1", "mpls label1" },
+    { "mpls2", "mpls label2" },
+    { "opid", "observation point id" },
+    { "xsrcip", "src xip" },
+    { "xdstip", "dst xip" },
+    { "xsrcport", "src xport" },
+    { "xdstport", "dst xport" },
+    { "event", "asa event" },
+    { "ivrf", "ingress vrf" },
+    { "evrf", "egress vrf" },
     { "record", "src ip,dst ip,src port,dst port,proto" },
 };
 static const struct {
     const char *nf, *weir;
 } orders[] = {
-    { "tstart", "start" }, { "tend", "end" }, { "ibyte", "bytes" }, { "obyte", "out bytes" }, { "ipkg", "packets" },
-    { "opkg", "out packets" }, { "ipps", "pps" }, { "ibps", "bps" }, { "ibpp", "bpp" },
+    { "tstart", "start" },    { "tend", "end" },     { "ibyte", "bytes" },
+    { "obyte", "out bytes" }, { "ipkg", "packets" }, { "opkg", "out packets" },
+    { "ipps", "pps" },        { "ibps", "bps" },     { "ibpp", "bpp" },
 };
 static const struct {
     const char *nf, *weir;
 } formats[] = {
-    { "ts", "start" }, { "te", "end" }, { "td", "duration" }, { "pr", "proto" }, { "sa", "src ip" }, { "da", "dst ip" },
-    { "sp", "src port" }, { "dp", "dst port" }, { "byt", "bytes" }, { "ibyt", "bytes" }, { "obyt", "out bytes" },
-    { "pkt", "packets" }, { "ipkt", "packets" }, { "opkt", "out packets" }, { "flg", "flags" }, { "tos", "tos" },
-    { "bps", "bps" }, { "pps", "pps" }, { "bpp", "bpp" }, { "in", "in if" }, { "out", "out if" }, { "sas", "src as" },
-    { "das", "dst as" }, { "nh", "next ip" }, { "nhb", "bgpnext ip" }, { "ra", "exporter" }, { "svln", "src vlan" },
-    { "dvln", "dst vlan" }, { "smk", "src mask" }, { "dmk", "dst mask" }, { "fl", "flows" }, { "dir", "dir" },
+    { "ts", "start" },       { "te", "end" },           { "td", "duration" },
+    { "pr", "proto" },       { "sa", "src ip" },        { "da", "dst ip" },
+    { "sp", "src port" },    { "dp", "dst port" },      { "byt", "bytes" },
+    { "ibyt", "bytes" },     { "obyt", "out bytes" },   { "pkt", "packets" },
+    { "ipkt", "packets" },   { "opkt", "out packets" }, { "flg", "flags" },
+    { "tos", "tos" },        { "bps", "bps" },          { "pps", "pps" },
+    { "bpp", "bpp" },        { "in", "in if" },         { "out", "out if" },
+    { "sas", "src as" },     { "das", "dst as" },       { "nh", "next ip" },
+    { "nhb", "bgpnext ip" }, { "ra", "exporter" },      { "svln", "src vlan" },
+    { "dvln", "dst vlan" },  { "smk", "src mask" },     { "dmk", "dst mask" },
+    { "fl", "flows" },       { "dir", "dir" },
 };
 
 static const char *element(const char *s, size_t len)
@@ -59,7 +103,10 @@ static const char *order(const char *s, size_t len, char *hold, size_t cap)
 /* One shell word. */
 static void word(struct buf *out, const char *s)
 {
-    bool plain = *s != '\0' && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:,=+-") == strlen(s);
+    bool plain =
+        *s != '\0' &&
+        strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:,=+-") ==
+            strlen(s);
 
     buf_char(out, ' ');
     if (plain) {
@@ -89,11 +136,12 @@ static void stat(struct buf *out, const char *s)
     const char *key = element(s, len), *rest = s + len, *slash;
     char by[160], measures[160] = "", hold[32];
 
-    (void)snprintf(by, sizeof by, "%.*s%s", key != NULL ? (int)strlen(key) : (int)MIN(len, 40u), key != NULL ? key : s,
-                   strncmp(rest, ":p", 2) == 0 ? ",proto" : "");
+    (void)snprintf(by, sizeof by, "%.*s%s", key != NULL ? (int)strlen(key) : (int)MIN(len, 40u),
+                   key != NULL ? key : s, strncmp(rest, ":p", 2) == 0 ? ",proto" : "");
     for (slash = strchr(rest, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         size_t n = strcspn(slash + 1, "/"), have = strlen(measures);
-        (void)snprintf(measures + have, sizeof measures - have, "%s%s", have > 0 ? "," : "", order(slash + 1, n, hold, sizeof hold));
+        (void)snprintf(measures + have, sizeof measures - have, "%s%s", have > 0 ? "," : "",
+                       order(slash + 1, n, hold, sizeof hold));
     }
     option(out, "by", by);
     option(out, "measure", measures[0] != '\0' ? measures : "flows");
@@ -107,7 +155,8 @@ static void aggregate(struct buf *out, const char *s)
     while (*s != '\0') {
         size_t len = strcspn(s, ","), name = strcspn(s, ",/");
         const char *key = element(s, name);
-        buf_printf(&by, "%s%.*s%.*s", by.len > 0 ? "," : "", key != NULL ? (int)strlen(key) : (int)name, key != NULL ? key : s,
+        buf_printf(&by, "%s%.*s%.*s", by.len > 0 ? "," : "",
+                   key != NULL ? (int)strlen(key) : (int)name, key != NULL ? key : s,
                    (int)(len - name), s + name);
         s += len + (s[len] == ',');
     }
@@ -123,7 +172,8 @@ static void window(struct buf *out, const char *s)
 
     for (unsigned i = 0; i < 2; i++) {
         const char *from = i == 0 ? s : dash + 1;
-        (void)snprintf(t, sizeof t, "%.*s", i == 0 && dash != NULL ? (int)MIN(dash - s, 60) : 60, from);
+        (void)snprintf(t, sizeof t, "%.*s", i == 0 && dash != NULL ? (int)MIN(dash - s, 60) : 60,
+                       from);
         for (char *c = t; *c != '\0'; c++)
             *c = *c == '/' ? '-' : *c == '.' ? 'T' : *c;
         if (strlen(t) == 19 && strcmp(t + 16, ":00") == 0)
@@ -168,22 +218,58 @@ struct seen {
 static bool take(struct buf *out, struct seen *k, char c, const char *value)
 {
     switch (c) {
-    case 's': stat(out, value); k->ranked = true; break;
-    case 'A': aggregate(out, value); k->aggregated = true; break;
-    case 'a': aggregate(out, "srcip,dstip,srcport,dstport,proto"); k->aggregated = true; break;
-    case 'b': case 'B': buf_str(out, " --sessions"); break;
-    case 'n': k->n = value; break;
-    case 'c': k->c = value; break;
-    case 'O': k->order = value; break;
-    case 't': window(out, value); break;
-    case 'r': option(out, "data", value); break;
-    case 'R': option(out, "data", value); break;
-    case 'X': buf_str(out, " --explain"); break;
-    case 'Z': buf_str(out, " --check"); break;
-    case 'E': k->tool = "weir exporters"; break;
-    case 'I': k->tool = "weir status"; break;
-    case 'q': case 'N': case '6': break;
-    default: return false;
+    case 's':
+        stat(out, value);
+        k->ranked = true;
+        break;
+    case 'A':
+        aggregate(out, value);
+        k->aggregated = true;
+        break;
+    case 'a':
+        aggregate(out, "srcip,dstip,srcport,dstport,proto");
+        k->aggregated = true;
+        break;
+    case 'b':
+    case 'B':
+        buf_str(out, " --sessions");
+        break;
+    case 'n':
+        k->n = value;
+        break;
+    case 'c':
+        k->c = value;
+        break;
+    case 'O':
+        k->order = value;
+        break;
+    case 't':
+        window(out, value);
+        break;
+    case 'r':
+        option(out, "data", value);
+        break;
+    case 'R':
+        option(out, "data", value);
+        break;
+    case 'X':
+        buf_str(out, " --explain");
+        break;
+    case 'Z':
+        buf_str(out, " --check");
+        break;
+    case 'E':
+        k->tool = "weir exporters";
+        break;
+    case 'I':
+        k->tool = "weir status";
+        break;
+    case 'q':
+    case 'N':
+    case '6':
+        break;
+    default:
+        return false;
     }
     return true;
 }
@@ -210,8 +296,9 @@ bool query_from_nfdump(struct buf *out, int argc, char *const *argv)
         if (strchr("sAnctOrRo", a[1]) != NULL)
             value = a[2] != '\0' ? a + 2 : i + 1 < argc ? argv[++i] : "";
         if (a[1] == 'o') {
-            bool theirs = strncmp(value, "fmt:", 4) == 0 || strcmp(value, "raw") == 0 || strcmp(value, "line") == 0 ||
-                          strcmp(value, "long") == 0 || strcmp(value, "extended") == 0 || strcmp(value, "pipe") == 0;
+            bool theirs = strncmp(value, "fmt:", 4) == 0 || strcmp(value, "raw") == 0 ||
+                          strcmp(value, "line") == 0 || strcmp(value, "long") == 0 ||
+                          strcmp(value, "extended") == 0 || strcmp(value, "pipe") == 0;
             k.any = k.any || theirs;
             if (theirs || k.any)
                 format(&cmd, value);

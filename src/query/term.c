@@ -10,12 +10,13 @@
 
 #define MAX_NETS_OF_RANGE 256u
 
-/* Numbers that a term asks for, before they meet a value: sorted and disjoint once set_done() ran. */
+/* Numbers that a term asks for, before they meet a value: sorted and disjoint once set_done() ran.
+ */
 struct set {
     struct num_range *r; /* owned */
     uint32_t n, n_not;
     struct num_range *r_not; /* exceptions, owned */
-    bool negate; /* != */
+    bool negate;             /* != */
     bool bad;
 };
 
@@ -151,7 +152,8 @@ static struct expr *range_leaf(struct syntax *p, const struct value_alts *v, con
         return oom(p);
     if (s->n == 0)
         return constant(p, false);
-    if ((x = expr_new(EXPR_RANGE)) == NULL || (x->range = malloc(s->n * sizeof *x->range)) == NULL) {
+    if ((x = expr_new(EXPR_RANGE)) == NULL ||
+        (x->range = malloc(s->n * sizeof *x->range)) == NULL) {
         expr_free(x);
         return oom(p);
     }
@@ -173,10 +175,14 @@ static struct expr *range1(struct syntax *p, const struct value_alts *v, uint64_
  * exporter did not say (a biflow begins at who opened). */
 static struct expr *answer(struct syntax *p)
 {
-    static const struct value_alts sport = { .v = { { .kind = VALUE_COL, .col = COL_SRC_PORT } }, .n = 1 };
-    static const struct value_alts dport = { .v = { { .kind = VALUE_COL, .col = COL_DST_PORT } }, .n = 1 };
-    static const struct value_alts proto = { .v = { { .kind = VALUE_COL, .col = COL_PROTO } }, .n = 1 };
-    static const struct value_alts marks = { .v = { { .kind = VALUE_COL, .col = COL_MARKS } }, .n = 1 };
+    static const struct value_alts sport = { .v = { { .kind = VALUE_COL, .col = COL_SRC_PORT } },
+                                             .n = 1 };
+    static const struct value_alts dport = { .v = { { .kind = VALUE_COL, .col = COL_DST_PORT } },
+                                             .n = 1 };
+    static const struct value_alts proto = { .v = { { .kind = VALUE_COL, .col = COL_PROTO } },
+                                             .n = 1 };
+    static const struct value_alts marks = { .v = { { .kind = VALUE_COL, .col = COL_MARKS } },
+                                             .n = 1 };
     struct num_range with_ports[] = { { 6, 6 }, { 17, 17 }, { 33, 33 }, { 132, 132 } };
     struct set s = { .r = with_ports, .n = 4 };
     struct expr *x = pair(p, EXPR_AND, range1(p, &sport, 1, 1023), range1(p, &dport, 1024, 65535));
@@ -205,19 +211,22 @@ struct leaf_maker {
     const void *what;
 };
 
-static struct expr *leaf(struct syntax *p, const struct field *f, const struct value_alts *v, const struct leaf_maker *m)
+static struct expr *leaf(struct syntax *p, const struct field *f, const struct value_alts *v,
+                         const struct leaf_maker *m)
 {
     struct expr *x = m->make(p, v, m->what);
 
     if (x == NULL || f == NULL)
         return x;
-    if (f->axis == AXIS_SIDE && (f->type == FIELD_ADDR || f->type == FIELD_NET) && v->v[0].kind == VALUE_COL &&
-        x->op == EXPR_NET)
+    if (f->axis == AXIS_SIDE && (f->type == FIELD_ADDR || f->type == FIELD_NET) &&
+        v->v[0].kind == VALUE_COL && x->op == EXPR_NET)
         x->side = v->v[0].col == COL_SRC_IP ? 's' : v->v[0].col == COL_DST_IP ? 'd' : '\0';
     if (f->type == FIELD_FLAGS || f->type == FIELD_ICMP) {
         bool flags = f->type == FIELD_FLAGS;
-        struct value_alts of = { .v = { { .kind = flags ? VALUE_COL : VALUE_CALC, .col = flags ? COL_PROTO : 0,
-                                          .calc = flags ? 0 : CALC_IS_ICMP } }, .n = 1 };
+        struct value_alts of = { .v = { { .kind = flags ? VALUE_COL : VALUE_CALC,
+                                          .col = flags ? COL_PROTO : 0,
+                                          .calc = flags ? 0 : CALC_IS_ICMP } },
+                                 .n = 1 };
         x = pair(p, EXPR_AND, range1(p, &of, flags ? 6 : 1, flags ? 6 : 1), x);
         if (x != NULL)
             x->form = flags ? FORM_FLAGS : FORM_ICMP;
@@ -225,9 +234,11 @@ static struct expr *leaf(struct syntax *p, const struct field *f, const struct v
     return x;
 }
 
-static struct expr *role(struct syntax *p, const struct field *f, bool client, const struct leaf_maker *m)
+static struct expr *role(struct syntax *p, const struct field *f, bool client,
+                         const struct leaf_maker *m)
 {
-    const struct value_alts *opened = client ? &f->v[0] : &f->v[1], *answered = client ? &f->v[1] : &f->v[0];
+    const struct value_alts *opened = client ? &f->v[0] : &f->v[1],
+                            *answered = client ? &f->v[1] : &f->v[0];
     struct expr *swapped = pair(p, EXPR_AND, answer(p), leaf(p, f, answered, m));
     struct expr *plain = pair(p, EXPR_AND, not_of(p, answer(p)), leaf(p, f, opened, m));
     struct expr *x = pair(p, EXPR_OR, swapped, plain);
@@ -237,8 +248,8 @@ static struct expr *role(struct syntax *p, const struct field *f, bool client, c
     return x;
 }
 
-static struct expr *sided(struct syntax *p, const struct field *f, const struct sides *s, bool negate,
-                          const struct leaf_maker *m)
+static struct expr *sided(struct syntax *p, const struct field *f, const struct sides *s,
+                          bool negate, const struct leaf_maker *m)
 {
     struct value_alts v[4];
     size_t n = syn_values(p, f, s, v);
@@ -271,8 +282,9 @@ static uint8_t comparison(struct syntax *p)
 {
     static const struct {
         const char *word;
-        uint8_t     type;
-    } words[] = { { "eq", TOK_EQ }, { "ne", TOK_NE }, { "lt", TOK_LT }, { "le", TOK_LE }, { "gt", TOK_GT }, { "ge", TOK_GE } };
+        uint8_t type;
+    } words[] = { { "eq", TOK_EQ }, { "ne", TOK_NE }, { "lt", TOK_LT },
+                  { "le", TOK_LE }, { "gt", TOK_GT }, { "ge", TOK_GE } };
     uint8_t type = syn_tok(p)->type;
 
     if (type >= TOK_EQ && type <= TOK_NO_MATCH) {
@@ -286,8 +298,8 @@ static uint8_t comparison(struct syntax *p)
 }
 
 /* One number of a field: digits with units, or a word of the field. A word may name a span. */
-static bool number_of(struct syntax *p, const struct field *f, const struct token *k, const char *s, size_t len,
-                      uint64_t *lo, uint64_t *hi)
+static bool number_of(struct syntax *p, const struct field *f, const struct token *k, const char *s,
+                      size_t len, uint64_t *lo, uint64_t *hi)
 {
     const struct word_number *w = NULL;
     const char *why, *what = f->words;
@@ -304,15 +316,27 @@ static bool number_of(struct syntax *p, const struct field *f, const struct toke
     else if (f->type == FIELD_WEEKDAY)
         w = word_find(words_weekday, 7, s, len < 3 ? len : 3);
     else if (f->type == FIELD_DIR)
-        w = word_find((const struct word_number[]){ { "ingress", 0, 0 }, { "egress", 1, 1 } }, 2, s, len);
+        w = word_find((const struct word_number[]){ { "ingress", 0, 0 }, { "egress", 1, 1 } }, 2, s,
+                      len);
     else if (f->type == FIELD_ASA_EVENT)
-        w = word_find((const struct word_number[]){ { "ignore", 0, 0 }, { "create", 1, 1 }, { "term", 2, 2 },
-                      { "delete", 2, 2 }, { "deny", 3, 3 }, { "alert", 4, 4 }, { "update", 5, 5 } }, 7, s, len);
+        w = word_find((const struct word_number[]){ { "ignore", 0, 0 },
+                                                    { "create", 1, 1 },
+                                                    { "term", 2, 2 },
+                                                    { "delete", 2, 2 },
+                                                    { "deny", 3, 3 },
+                                                    { "alert", 4, 4 },
+                                                    { "update", 5, 5 } },
+                      7, s, len);
     else if (f->type == FIELD_ASA_DENIED)
-        w = word_find((const struct word_number[]){ { "ingress", 1001, 1001 }, { "egress", 1002, 1002 },
-                      { "interface", 1003, 1003 }, { "nosyn", 1004, 1004 } }, 4, s, len);
+        w = word_find((const struct word_number[]){ { "ingress", 1001, 1001 },
+                                                    { "egress", 1002, 1002 },
+                                                    { "interface", 1003, 1003 },
+                                                    { "nosyn", 1004, 1004 } },
+                      4, s, len);
     else if (f->type == FIELD_NAT_EVENT)
-        w = word_find((const struct word_number[]){ { "add", 1, 1 }, { "create", 1, 1 }, { "delete", 2, 2 } }, 3, s, len);
+        w = word_find(
+            (const struct word_number[]){ { "add", 1, 1 }, { "create", 1, 1 }, { "delete", 2, 2 } },
+            3, s, len);
     if (w != NULL) {
         *lo = w->lo;
         *hi = w->hi;
@@ -345,12 +369,14 @@ static bool number_of(struct syntax *p, const struct field *f, const struct toke
             nearest_try(&near, words_dscp[i].word);
     why = number_parse(lo, s, len, f->type == FIELD_VOLUME ? 0 : f->type == FIELD_BITS ? 1 : -1);
     if (why != NULL && f->type == FIELD_PORT && len > 0 && s[0] >= 'a' && s[0] <= 'z')
-        syn_fail(p, ERR_UNSUPPORTED, &at, "not yet: names of services; write the number of the port");
+        syn_fail(p, ERR_UNSUPPORTED, &at,
+                 "not yet: names of services; write the number of the port");
     else if (why != NULL)
-        syn_fail(p, ERR_SYNTAX, &at, "%s%s%s%s", why, near.word[0] != '\0' ? "; did you mean " : "", near.word,
-                 near.word[0] != '\0' ? "?" : "");
+        syn_fail(p, ERR_SYNTAX, &at, "%s%s%s%s", why, near.word[0] != '\0' ? "; did you mean " : "",
+                 near.word, near.word[0] != '\0' ? "?" : "");
     else if (*lo > f->max)
-        syn_fail(p, ERR_SYNTAX, &at, "%.*s is 0 to %llu", (int)strcspn(what, "|"), what, (unsigned long long)f->max);
+        syn_fail(p, ERR_SYNTAX, &at, "%.*s is 0 to %llu", (int)strcspn(what, "|"), what,
+                 (unsigned long long)f->max);
     *hi = *lo;
     return p->rc == ERR_OK;
 }
@@ -367,7 +393,8 @@ static bool item(struct syntax *p, const struct field *f, struct set *set, bool 
         return false;
     }
     if (k->type != TOK_WORD && k->type != TOK_TEXT) {
-        syn_fail(p, ERR_SYNTAX, k, "a value is expected here%s", k->type == TOK_END ? ", the text ends" : "");
+        syn_fail(p, ERR_SYNTAX, k, "a value is expected here%s",
+                 k->type == TOK_END ? ", the text ends" : "");
         return false;
     }
     for (uint32_t i = 0; dots == NULL && i + 1 < k->len; i++)
@@ -396,7 +423,8 @@ static bool item(struct syntax *p, const struct field *f, struct set *set, bool 
     return true;
 }
 
-/* What may stand behind "in" besides a list is refused by name. True = a list begins (stepped over). */
+/* What may stand behind "in" besides a list is refused by name. True = a list begins (stepped
+ * over). */
 static bool list_begins(struct syntax *p)
 {
     const struct token *k = syn_tok(p);
@@ -437,13 +465,19 @@ static void compare(struct set *set, uint8_t comp, uint64_t lo, uint64_t hi)
         if (lo > 0)
             set_add(set, 0, lo - 1, false);
         break;
-    case TOK_LE: set_add(set, 0, hi, false); break;
+    case TOK_LE:
+        set_add(set, 0, hi, false);
+        break;
     case TOK_GT:
         if (hi < UINT64_MAX)
             set_add(set, hi + 1, UINT64_MAX, false);
         break;
-    case TOK_GE: set_add(set, lo, UINT64_MAX, false); break;
-    default: set_add(set, lo, hi, false); break;
+    case TOK_GE:
+        set_add(set, lo, UINT64_MAX, false);
+        break;
+    default:
+        set_add(set, lo, hi, false);
+        break;
     }
 }
 
@@ -565,7 +599,9 @@ static struct expr *mpls_eos(struct syntax *p, const struct field *f)
             set.n = i;
     }
     for (uint16_t i = 0; x != NULL && i < 10; i++) {
-        struct value_alts v = { .v = { { .kind = VALUE_ELEM, .id = (uint16_t)(70 + i), .occurrence = 1 } }, .n = 1 };
+        struct value_alts v = {
+            .v = { { .kind = VALUE_ELEM, .id = (uint16_t)(70 + i), .occurrence = 1 } }, .n = 1
+        };
         struct expr *bottom = expr_new(EXPR_MASK);
         if (bottom != NULL) {
             bottom->value = v;
@@ -652,8 +688,8 @@ static struct expr *make_net(struct syntax *p, const struct value_alts *v, const
 }
 
 /* A..B of addresses as the fewest networks. */
-static bool net_range(struct syntax *p, struct nets *s, const struct token *k, struct addr lo, const struct addr *hi,
-                      bool out)
+static bool net_range(struct syntax *p, struct nets *s, const struct token *k, struct addr lo,
+                      const struct addr *hi, bool out)
 {
     for (unsigned n = 0; n < MAX_NETS_OF_RANGE; n++) {
         unsigned len = 128;
@@ -706,13 +742,15 @@ static bool net_value(struct syntax *p, struct nets *s, bool out)
     uint8_t len;
 
     if (k->type != TOK_WORD && k->type != TOK_TEXT) {
-        syn_fail(p, ERR_SYNTAX, k, "an address or network is expected here%s", k->type == TOK_END ? ", the text ends" : "");
+        syn_fail(p, ERR_SYNTAX, k, "an address or network is expected here%s",
+                 k->type == TOK_END ? ", the text ends" : "");
         return false;
     }
     for (uint32_t i = 0; dots == NULL && i + 1 < k->len; i++)
         if (t[i] == '.' && t[i + 1] == '.')
             dots = t + i;
-    if (dots != NULL && addr_parse(&a, t, (size_t)(dots - t)) && addr_parse(&b, dots + 2, k->len - (size_t)(dots - t) - 2)) {
+    if (dots != NULL && addr_parse(&a, t, (size_t)(dots - t)) &&
+        addr_parse(&b, dots + 2, k->len - (size_t)(dots - t) - 2)) {
         if (addr_cmp(&a, &b) > 0) {
             syn_fail(p, ERR_SYNTAX, k, "this range is empty: the smaller end comes first");
             return false;
@@ -726,7 +764,8 @@ static bool net_value(struct syntax *p, struct nets *s, bool out)
             n.len = (uint8_t)(96 + len);
             n.a = addr_mask(&n.a, n.len);
             p->at++;
-        } else if (n.len == 128 && syn_is(p, "mask") && netmask(syn_ahead(p, 1), syn_text(p, syn_ahead(p, 1)), &len)) {
+        } else if (n.len == 128 && syn_is(p, "mask") &&
+                   netmask(syn_ahead(p, 1), syn_text(p, syn_ahead(p, 1)), &len)) {
             n.len = (uint8_t)(96 + len);
             n.a = addr_mask(&n.a, n.len);
             p->at += 2;
@@ -734,10 +773,12 @@ static bool net_value(struct syntax *p, struct nets *s, bool out)
         nets_add(s, n, out);
         return true;
     }
-    if (strspn(t, "0123456789.:/abcdefABCDEF") >= k->len && strpbrk(t, ".:/") != NULL && strpbrk(t, ".:/") < t + k->len)
+    if (strspn(t, "0123456789.:/abcdefABCDEF") >= k->len && strpbrk(t, ".:/") != NULL &&
+        strpbrk(t, ".:/") < t + k->len)
         syn_fail(p, ERR_SYNTAX, k, "not an address or network: 10.1.2.3, 10.1/16, 2001:db8::/32");
     else
-        syn_fail(p, ERR_UNSUPPORTED, k, "not yet: names of hosts and exporters; an address or network is expected");
+        syn_fail(p, ERR_UNSUPPORTED, k,
+                 "not yet: names of hosts and exporters; an address or network is expected");
     return false;
 }
 
@@ -825,7 +866,8 @@ static struct expr *flags_term(struct syntax *p, const struct field *f, const st
 
     k = syn_tok(p);
     t = syn_text(p, k);
-    if (!m.any && (k->type == TOK_LIST || syn_is(p, "in") || (k->type == TOK_WORD && t[0] >= '0' && t[0] <= '9'))) {
+    if (!m.any && (k->type == TOK_LIST || syn_is(p, "in") ||
+                   (k->type == TOK_WORD && t[0] >= '0' && t[0] <= '9'))) {
         p->at = from;
         return number_term(p, f, s);
     }
@@ -841,7 +883,9 @@ static struct expr *flags_term(struct syntax *p, const struct field *f, const st
                (comp == TOK_END || comp == TOK_EQ || comp == TOK_NE)) {
         m.mask = comp == TOK_END ? m.want : 0xff;
     } else {
-        syn_fail(p, ERR_SYNTAX, k, "flags are letters of FSRPAUEC (X = FSRPAU), as in S, SA, S/SA, any RF, or a number");
+        syn_fail(
+            p, ERR_SYNTAX, k,
+            "flags are letters of FSRPAUEC (X = FSRPAU), as in S, SA, S/SA, any RF, or a number");
         return NULL;
     }
     p->at++;
@@ -857,8 +901,10 @@ static bool mac_parse(const char *s, size_t len, uint64_t *out)
     *out = 0;
     for (size_t i = 0; i < len; i++) {
         char c = s[i];
-        unsigned d = c >= '0' && c <= '9' ? (unsigned)(c - '0') : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-                   : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10) : 16;
+        unsigned d = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+                     : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+                     : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
+                                            : 16;
         if (d > 15 && c != ':' && c != '-' && c != '.')
             return false;
         if (d > 15)
@@ -920,7 +966,8 @@ static char *text_of(struct syntax *p, const struct token *k, size_t *len)
         return NULL;
     }
     for (uint32_t i = 0; i < k->len; i++) {
-        if (k->type == TOK_TEXT && s[i] == '\\' && i + 1 < k->len && strchr("\\\"'", s[i + 1]) != NULL)
+        if (k->type == TOK_TEXT && s[i] == '\\' && i + 1 < k->len &&
+            strchr("\\\"'", s[i + 1]) != NULL)
             i++;
         out[(*len)++] = s[i];
     }
@@ -958,7 +1005,8 @@ static struct expr *make_text(struct syntax *p, const struct value_alts *v, cons
     }
     if (t->op == EXPR_REGEX) {
         x->mask = (t->options & PCRE2_CASELESS) != 0;
-        x->regex = pcre2_compile((PCRE2_SPTR)t->s, t->len, t->options | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+        x->regex = pcre2_compile((PCRE2_SPTR)t->s, t->len, t->options | PCRE2_NEVER_BACKSLASH_C,
+                                 &code, &at, NULL);
         if (x->regex == NULL) {
             (void)pcre2_get_error_message(code, why, sizeof why);
             struct token k = { .pos = t->k->pos + (uint32_t)MIN(at, t->k->len), .len = 1 };
@@ -988,15 +1036,20 @@ static bool regex_flags(struct syntax *p, uint32_t *options)
 }
 
 /* op: what a plain comparison means for this text */
-static struct expr *text_term(struct syntax *p, const struct field *f, const struct sides *s, enum expr_op op)
+static struct expr *text_term(struct syntax *p, const struct field *f, const struct sides *s,
+                              enum expr_op op)
 {
     uint8_t comp = comparison(p);
-    struct text t = { .op = comp == TOK_MATCH || comp == TOK_NO_MATCH ? EXPR_REGEX : op, .k = syn_tok(p) };
+    struct text t = { .op = comp == TOK_MATCH || comp == TOK_NO_MATCH ? EXPR_REGEX : op,
+                      .k = syn_tok(p) };
     struct leaf_maker m = { make_text, &t };
     struct expr *x = NULL;
 
-    if (t.op == EXPR_REGEX ? t.k->type != TOK_REGEX && t.k->type != TOK_TEXT : t.k->type != TOK_TEXT && t.k->type != TOK_WORD) {
-        syn_fail(p, ERR_SYNTAX, t.k, t.op == EXPR_REGEX ? "a pattern is expected: /text/ or /text/i" : "a text in quotes is expected");
+    if (t.op == EXPR_REGEX ? t.k->type != TOK_REGEX && t.k->type != TOK_TEXT
+                           : t.k->type != TOK_TEXT && t.k->type != TOK_WORD) {
+        syn_fail(p, ERR_SYNTAX, t.k,
+                 t.op == EXPR_REGEX ? "a pattern is expected: /text/ or /text/i"
+                                    : "a text in quotes is expected");
         return NULL;
     }
     p->at++;
@@ -1024,7 +1077,8 @@ static struct expr *ie_term(struct syntax *p)
     type = syn_tok(p)->type;
     if (el != NULL && el->type == ELEM_STRING)
         return text_term(p, &f, &s, EXPR_TEXT);
-    if (type == TOK_MATCH || type == TOK_NO_MATCH || syn_ahead(p, type >= TOK_EQ && type <= TOK_GE)->type == TOK_TEXT)
+    if (type == TOK_MATCH || type == TOK_NO_MATCH ||
+        syn_ahead(p, type >= TOK_EQ && type <= TOK_GE)->type == TOK_TEXT)
         return text_term(p, &f, &s, EXPR_TEXT);
     if (el != NULL && (el->type == ELEM_IPV4_ADDRESS || el->type == ELEM_IPV6_ADDRESS))
         return addr_term(p, &f, &s);
@@ -1075,7 +1129,9 @@ static struct expr *exists_term(struct syntax *p, bool absent)
     if (syn_sides(p, &s))
         f = syn_field(p);
     if (f == NULL) {
-        syn_fail(p, ERR_SYNTAX, syn_tok(p), "a field is expected behind %s: vlan, next ip, ie(ipTTL)", absent ? "absent" : "exists");
+        syn_fail(p, ERR_SYNTAX, syn_tok(p),
+                 "a field is expected behind %s: vlan, next ip, ie(ipTTL)",
+                 absent ? "absent" : "exists");
         return NULL;
     }
     if (f->type == FIELD_IE) {
@@ -1090,8 +1146,8 @@ static struct expr *exists_term(struct syntax *p, bool absent)
     return sided(p, f, &s, absent, &m);
 }
 
-/* "port in pblock": the port lies between start and end of the block. The columns of two values cannot be
- * compared in one leaf, so it is refused by name. */
+/* "port in pblock": the port lies between start and end of the block. The columns of two values
+ * cannot be compared in one leaf, so it is refused by name. */
 static bool pblock(struct syntax *p)
 {
     if (!syn_is(p, "in") || !syn_is_at(p, 1, "pblock"))
@@ -1104,21 +1160,50 @@ static bool pblock(struct syntax *p)
 static struct expr *field_term(struct syntax *p, const struct field *f, const struct sides *s)
 {
     switch ((enum field_type)f->type) {
-    case FIELD_ADDR: case FIELD_NET: case FIELD_EXPORTER: return addr_term(p, f, s);
-    case FIELD_FLAGS: return flags_term(p, f, s);
-    case FIELD_MAC: return mac_term(p, f, s);
-    case FIELD_MPLS_EXP: return mpls_exp(p, f);
-    case FIELD_MPLS_EOS: return mpls_eos(p, f);
-    case FIELD_PAYLOAD: return text_term(p, f, s, EXPR_OCTETS);
-    case FIELD_PAYLOAD_REGEX: return text_term(p, f, s, EXPR_REGEX);
-    case FIELD_IE: return ie_term(p);
-    case FIELD_AT: return at_term(p, f);
-    case FIELD_PORT: return pblock(p) ? NULL : number_term(p, f, s);
-    case FIELD_NUM: case FIELD_PROTO: case FIELD_VOLUME: case FIELD_BITS: case FIELD_DURATION: case FIELD_TOS:
-    case FIELD_DSCP: case FIELD_MPLS_LABEL: case FIELD_ICMP: case FIELD_DIR: case FIELD_FWD: case FIELD_ASA_EVENT:
-    case FIELD_ASA_DENIED: case FIELD_NAT_EVENT: case FIELD_TIME: case FIELD_HOUR: case FIELD_WEEKDAY:
-    case FIELD_VERSION: return number_term(p, f, s);
-    case FIELD_LATER: case FIELD_REFUSED: break;
+    case FIELD_ADDR:
+    case FIELD_NET:
+    case FIELD_EXPORTER:
+        return addr_term(p, f, s);
+    case FIELD_FLAGS:
+        return flags_term(p, f, s);
+    case FIELD_MAC:
+        return mac_term(p, f, s);
+    case FIELD_MPLS_EXP:
+        return mpls_exp(p, f);
+    case FIELD_MPLS_EOS:
+        return mpls_eos(p, f);
+    case FIELD_PAYLOAD:
+        return text_term(p, f, s, EXPR_OCTETS);
+    case FIELD_PAYLOAD_REGEX:
+        return text_term(p, f, s, EXPR_REGEX);
+    case FIELD_IE:
+        return ie_term(p);
+    case FIELD_AT:
+        return at_term(p, f);
+    case FIELD_PORT:
+        return pblock(p) ? NULL : number_term(p, f, s);
+    case FIELD_NUM:
+    case FIELD_PROTO:
+    case FIELD_VOLUME:
+    case FIELD_BITS:
+    case FIELD_DURATION:
+    case FIELD_TOS:
+    case FIELD_DSCP:
+    case FIELD_MPLS_LABEL:
+    case FIELD_ICMP:
+    case FIELD_DIR:
+    case FIELD_FWD:
+    case FIELD_ASA_EVENT:
+    case FIELD_ASA_DENIED:
+    case FIELD_NAT_EVENT:
+    case FIELD_TIME:
+    case FIELD_HOUR:
+    case FIELD_WEEKDAY:
+    case FIELD_VERSION:
+        return number_term(p, f, s);
+    case FIELD_LATER:
+    case FIELD_REFUSED:
+        break;
     }
     return NULL;
 }
@@ -1129,9 +1214,9 @@ bool syn_sides(struct syntax *p, struct sides *s)
 {
     static const struct {
         const char *word;
-        uint8_t     side;
-    } sides[] = { { "src", SIDE_SRC }, { "dst", SIDE_DST }, { "client", SIDE_CLIENT }, { "server", SIDE_SERVER },
-                  { "both", SIDE_BOTH }, { "either", SIDE_NONE } };
+        uint8_t side;
+    } sides[] = { { "src", SIDE_SRC },       { "dst", SIDE_DST },   { "client", SIDE_CLIENT },
+                  { "server", SIDE_SERVER }, { "both", SIDE_BOTH }, { "either", SIDE_NONE } };
 
     *s = (struct sides){ .from = p->at };
     for (;;) {
@@ -1156,13 +1241,15 @@ bool syn_sides(struct syntax *p, struct sides *s)
         if (i == ARRAY_LEN(sides))
             return true;
         if (s->side != SIDE_NONE || s->either) {
-            syn_fail(p, ERR_SYNTAX, syn_tok(p), "one side is enough: \"src or dst\", \"src and dst\" or both name two");
+            syn_fail(p, ERR_SYNTAX, syn_tok(p),
+                     "one side is enough: \"src or dst\", \"src and dst\" or both name two");
             return false;
         }
         p->at++;
         s->side = sides[i].side;
         s->either = sides[i].side == SIDE_NONE;
-        bool other = (s->side == SIDE_SRC && syn_is_at(p, 1, "dst")) || (s->side == SIDE_DST && syn_is_at(p, 1, "src"));
+        bool other = (s->side == SIDE_SRC && syn_is_at(p, 1, "dst")) ||
+                     (s->side == SIDE_DST && syn_is_at(p, 1, "src"));
         if (other && (syn_is(p, "or") || syn_tok(p)->type == TOK_OR)) {
             *s = (struct sides){ .from = s->from, .either = true, .io = s->io, .raw = s->raw };
             p->at += 2;
@@ -1182,8 +1269,8 @@ static const struct field *field_by_type(enum field_type type)
 }
 
 /* ADDRESS:PORT or [V6]:PORT as one side's address and port. */
-static struct expr *endpoint(struct syntax *p, const struct token *k, const char *ip, size_t ip_len, const char *port,
-                             size_t port_len, const struct sides *s)
+static struct expr *endpoint(struct syntax *p, const struct token *k, const char *ip, size_t ip_len,
+                             const char *port, size_t port_len, const struct sides *s)
 {
     struct nets nets = { 0 };
     struct net n = { .len = 128 };
@@ -1196,7 +1283,8 @@ static struct expr *endpoint(struct syntax *p, const struct token *k, const char
     for (size_t i = 0; fp == NULL; i++)
         if (strcmp(field_table[i].words, "port") == 0)
             fp = &field_table[i];
-    if (!addr_parse(&n.a, ip, ip_len) || number_parse(&number, port, port_len, -1) != NULL || number > 65535) {
+    if (!addr_parse(&n.a, ip, ip_len) || number_parse(&number, port, port_len, -1) != NULL ||
+        number > 65535) {
         syn_fail(p, ERR_SYNTAX, k, "ADDRESS:PORT is expected: 10.1.2.3:443 or [2001:db8::1]:443");
         return NULL;
     }
@@ -1208,7 +1296,8 @@ static struct expr *endpoint(struct syntax *p, const struct token *k, const char
             one.side = s->side;
         else if ((s->side == SIDE_SRC && i == 1) || (s->side == SIDE_DST && i == 0))
             continue;
-        struct expr *here = pair(p, EXPR_AND, sided(p, fa, &one, false, &ma), sided(p, fp, &one, false, &mp));
+        struct expr *here =
+            pair(p, EXPR_AND, sided(p, fa, &one, false, &ma), sided(p, fp, &one, false, &mp));
         x = x == NULL ? here : pair(p, s->side == SIDE_BOTH ? EXPR_AND : EXPR_OR, x, here);
         if (one.side != SIDE_SRC)
             break;
@@ -1233,21 +1322,27 @@ static struct expr *bare_address(struct syntax *p, const struct sides *s)
     if (k->type != TOK_WORD || k->len > 90)
         return NULL;
     if (net_parse(&n, t, k->len, NULL) || strspn(t, "0123456789./") >= k->len)
-        return memchr(t, '.', k->len) != NULL || memchr(t, ':', k->len) != NULL || memchr(t, '/', k->len) != NULL
-                   ? addr_term(p, field_by_type(FIELD_ADDR), s) : NULL;
+        return memchr(t, '.', k->len) != NULL || memchr(t, ':', k->len) != NULL ||
+                       memchr(t, '/', k->len) != NULL
+                   ? addr_term(p, field_by_type(FIELD_ADDR), s)
+                   : NULL;
     for (colon = t + k->len - 1; colon > t && *colon != ':'; colon--)
         ;
     if (colon > t && memchr(t, '.', k->len) != NULL && strspn(t, "0123456789.:") >= k->len) {
         p->at++;
-        return endpoint(p, k, t, (size_t)(colon - t), colon + 1, k->len - (size_t)(colon - t) - 1, s);
+        return endpoint(p, k, t, (size_t)(colon - t), colon + 1, k->len - (size_t)(colon - t) - 1,
+                        s);
     }
     return NULL;
 }
 
 static struct expr *bare(struct syntax *p, const struct sides *s)
 {
-    static const struct value_alts proto = { .v = { { .kind = VALUE_COL, .col = COL_PROTO } }, .n = 1 };
-    static const struct value_alts version = { .v = { { .kind = VALUE_CALC, .calc = CALC_IP_VERSION } }, .n = 1 };
+    static const struct value_alts proto = { .v = { { .kind = VALUE_COL, .col = COL_PROTO } },
+                                             .n = 1 };
+    static const struct value_alts version = {
+        .v = { { .kind = VALUE_CALC, .calc = CALC_IP_VERSION } }, .n = 1
+    };
     const struct token *k = syn_tok(p);
     const char *t = syn_text(p, k);
     const struct word_number *w;
@@ -1256,10 +1351,17 @@ static struct expr *bare(struct syntax *p, const struct sides *s)
 
     if (x != NULL || p->rc != ERR_OK || k->type != TOK_WORD)
         return x;
-    if (k->len > 2 && strncasecmp(t, "as", 2) == 0 && number_parse(&as, t + 2, k->len - 2, -1) == NULL &&
+    if (k->len > 2 && strncasecmp(t, "as", 2) == 0 &&
+        number_parse(&as, t + 2, k->len - 2, -1) == NULL &&
         strspn(t + 2, "0123456789") >= k->len - 2 && as <= UINT32_MAX) {
-        static const struct field f = { .words = "as", .type = FIELD_NUM, .axis = AXIS_SIDE, .max = UINT32_MAX,
-            .v = { { .v = { { .kind = VALUE_COL, .col = COL_SRC_AS } }, .n = 1 }, { .v = { { .kind = VALUE_COL, .col = COL_DST_AS } }, .n = 1 } } };
+        static const struct field f = {
+            .words = "as",
+            .type = FIELD_NUM,
+            .axis = AXIS_SIDE,
+            .max = UINT32_MAX,
+            .v = { { .v = { { .kind = VALUE_COL, .col = COL_SRC_AS } }, .n = 1 },
+                   { .v = { { .kind = VALUE_COL, .col = COL_DST_AS } }, .n = 1 } }
+        };
         struct num_range r = { as, as };
         struct set set = { .r = &r, .n = 1 };
         struct leaf_maker m = { make_range, &set };
@@ -1286,15 +1388,20 @@ static struct expr *unknown(struct syntax *p)
     if (p->rc != ERR_OK)
         return NULL;
     if (k->type == TOK_END)
-        syn_fail(p, ERR_SYNTAX, k, "the text ends, but a term is expected: host 10.1.2.3, port 443, bytes > 1M");
+        syn_fail(p, ERR_SYNTAX, k,
+                 "the text ends, but a term is expected: host 10.1.2.3, port 443, bytes > 1M");
     else if (k->type != TOK_WORD)
         syn_fail(p, ERR_SYNTAX, k, "a term is expected here: host 10.1.2.3, port 443, bytes > 1M");
     else {
         nearest_term(&near);
-        if (near.word[0] != '\0')
+        if (p->at >= 2 && k->len > 0 && strspn(syn_text(p, k), "0123456789") >= k->len)
+            syn_fail(p, ERR_SYNTAX, k,
+                     "a number alone is no term; several values stand in a list: port in [22 23]");
+        else if (near.word[0] != '\0')
             syn_fail(p, ERR_SYNTAX, k, "no such word; did you mean %s?", near.word);
         else
-            syn_fail(p, ERR_SYNTAX, k, "no such word; a term is expected: host 10.1.2.3, port 443, bytes > 1M");
+            syn_fail(p, ERR_SYNTAX, k,
+                     "no such word; a term is expected: host 10.1.2.3, port 443, bytes > 1M");
     }
     return NULL;
 }
@@ -1323,7 +1430,11 @@ struct expr *syn_term(struct syntax *p, const struct sides *outer)
         return NULL;
     }
     if (!own && outer != NULL)
-        s = (struct sides){ .side = outer->side, .either = outer->either, .io = outer->io, .raw = s.raw, .from = outer->from };
+        s = (struct sides){ .side = outer->side,
+                            .either = outer->either,
+                            .io = outer->io,
+                            .raw = s.raw,
+                            .from = outer->from };
     f = syn_field(p);
     if (p->rc != ERR_OK)
         return NULL;
@@ -1331,7 +1442,8 @@ struct expr *syn_term(struct syntax *p, const struct sides *outer)
         x = bare(p, &s);
         return x != NULL ? x : unknown(p);
     }
-    if (s.io == IO_IN && (f->type == FIELD_ADDR || f->type == FIELD_PORT) && syn_tok(p)->type == TOK_LIST)
+    if (s.io == IO_IN && (f->type == FIELD_ADDR || f->type == FIELD_PORT) &&
+        syn_tok(p)->type == TOK_LIST)
         s.io = IO_NONE; /* nfdump's "src in ip [...]" */
     return field_term(p, f, &s);
 }

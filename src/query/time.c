@@ -5,7 +5,8 @@
 
 #define DAY_MS 86400000ll
 
-/* Days since 1970 of a date in the Gregorian calendar; years from March, so that the leap day is last. */
+/* Days since 1970 of a date in the Gregorian calendar; years from March, so that the leap day is
+ * last. */
 static int64_t days_of(int64_t y, int64_t m, int64_t d)
 {
     int64_t year = m > 2 ? y : y - 1, era = year / 400, in_era = year - era * 400;
@@ -73,7 +74,9 @@ static bool offset_of(struct scan *c, int64_t *offset_ms, bool *given)
         return true;
     if (next_is(c, 'Z') || next_is(c, 'z'))
         return *c->s == '\0';
-    sign = *c->s == '-' ? -1 : *c->s == '+' || *c->s == ' ' ? 1 : 0; /* + is a space in a sloppy URL */
+    sign = *c->s == '-'                   ? -1
+           : *c->s == '+' || *c->s == ' ' ? 1
+                                          : 0; /* + is a space in a sloppy URL */
     if (sign == 0)
         return false;
     c->s++;
@@ -123,7 +126,7 @@ static bool relative(const char *s, const struct zone *z, int64_t now_ms, int64_
 {
     static const struct {
         const char *word;
-        int         day; /* 2 = this very moment */
+        int day; /* 2 = this very moment */
     } anchors[] = { { "now", 2 }, { "today", 0 }, { "yesterday", -1 }, { "tomorrow", 1 } };
     int64_t base = now_ms, by;
     size_t n = 0;
@@ -152,7 +155,8 @@ int query_time(int64_t *out_ms, const char *s, const char *tz, int64_t now_ms, s
     *out_ms = 0;
     if (rc != ERR_OK)
         return rc;
-    if (s[0] == '@' && strlen(s) > 1 && strlen(s) < 12 && strspn(s + 1, "0123456789") == strlen(s) - 1) {
+    if (s[0] == '@' && strlen(s) > 1 && strlen(s) < 12 &&
+        strspn(s + 1, "0123456789") == strlen(s) - 1) {
         for (c.s++; *c.s != '\0'; c.s++)
             *out_ms = *out_ms * 10 + (*c.s - '0');
         *out_ms *= 1000;

@@ -4,47 +4,60 @@
 
 #include "query/syntax.h"
 
-#define ONE(word, n) { word, n, n }
+#define ONE(word, n) \
+    {                \
+        word, n, n   \
+    }
 
 /* The names in use of IANA's protocol registry; what has none is written as a number. */
 const struct word_number words_proto[] = {
-    ONE("tcp", 6), ONE("udp", 17), ONE("icmp", 1), ONE("icmp6", 58), ONE("igmp", 2), ONE("ggp", 3),
-    ONE("ipip", 4), ONE("st", 5), ONE("cbt", 7), ONE("egp", 8), ONE("igp", 9), ONE("nvp-ii", 11),
-    ONE("pup", 12), ONE("chaos", 16), ONE("hmp", 20), ONE("prm", 21), ONE("xns-idp", 22), ONE("rdp", 27),
-    ONE("irtp", 28), ONE("iso-tp4", 29), ONE("netblt", 30), ONE("dccp", 33), ONE("idpr", 35), ONE("xtp", 36),
-    ONE("ddp", 37), ONE("il", 40), ONE("sdrp", 42), ONE("idrp", 45), ONE("rsvp", 46), ONE("gre", 47),
-    ONE("dsr", 48), ONE("esp", 50), ONE("ah", 51), ONE("i-nlsp", 52), ONE("swipe", 53), ONE("narp", 54),
-    ONE("mobile", 55), ONE("tlsp", 56), ONE("skip", 57), ONE("vmtp", 81), ONE("eigrp", 88), ONE("ospf", 89),
-    ONE("mtp", 92), ONE("etherip", 97), ONE("encap", 98), ONE("pim", 103), ONE("ipcomp", 108), ONE("vrrp", 112),
-    ONE("pgm", 113), ONE("l2tp", 115), ONE("isis", 124), ONE("crtp", 126), ONE("sctp", 132), ONE("fc", 133),
-    ONE("udplite", 136), ONE("mpls-in-ip", 137), ONE("manet", 138), ONE("shim6", 139), ONE("wesp", 140),
-    ONE("rohc", 142), ONE("ipv6-icmp", 58), ONE("icmpv6", 58), ONE("ospfigp", 89), ONE("hopopt", 0),
-    ONE("ipv6-route", 43), ONE("ipv6-frag", 44), ONE("ipv6-nonxt", 59), ONE("ipv6-opts", 60), ONE("bna", 49),
+    ONE("tcp", 6),         ONE("udp", 17),       ONE("icmp", 1),        ONE("icmp6", 58),
+    ONE("igmp", 2),        ONE("ggp", 3),        ONE("ipip", 4),        ONE("st", 5),
+    ONE("cbt", 7),         ONE("egp", 8),        ONE("igp", 9),         ONE("nvp-ii", 11),
+    ONE("pup", 12),        ONE("chaos", 16),     ONE("hmp", 20),        ONE("prm", 21),
+    ONE("xns-idp", 22),    ONE("rdp", 27),       ONE("irtp", 28),       ONE("iso-tp4", 29),
+    ONE("netblt", 30),     ONE("dccp", 33),      ONE("idpr", 35),       ONE("xtp", 36),
+    ONE("ddp", 37),        ONE("il", 40),        ONE("sdrp", 42),       ONE("idrp", 45),
+    ONE("rsvp", 46),       ONE("gre", 47),       ONE("dsr", 48),        ONE("esp", 50),
+    ONE("ah", 51),         ONE("i-nlsp", 52),    ONE("swipe", 53),      ONE("narp", 54),
+    ONE("mobile", 55),     ONE("tlsp", 56),      ONE("skip", 57),       ONE("vmtp", 81),
+    ONE("eigrp", 88),      ONE("ospf", 89),      ONE("mtp", 92),        ONE("etherip", 97),
+    ONE("encap", 98),      ONE("pim", 103),      ONE("ipcomp", 108),    ONE("vrrp", 112),
+    ONE("pgm", 113),       ONE("l2tp", 115),     ONE("isis", 124),      ONE("crtp", 126),
+    ONE("sctp", 132),      ONE("fc", 133),       ONE("udplite", 136),   ONE("mpls-in-ip", 137),
+    ONE("manet", 138),     ONE("shim6", 139),    ONE("wesp", 140),      ONE("rohc", 142),
+    ONE("ipv6-icmp", 58),  ONE("icmpv6", 58),    ONE("ospfigp", 89),    ONE("hopopt", 0),
+    ONE("ipv6-route", 43), ONE("ipv6-frag", 44), ONE("ipv6-nonxt", 59), ONE("ipv6-opts", 60),
+    ONE("bna", 49),
 };
 const size_t words_proto_n = ARRAY_LEN(words_proto);
 
 /* RFC 2474, 2597, 3246, 5865, 8622. */
 const struct word_number words_dscp[] = {
-    ONE("cs0", 0), ONE("be", 0), ONE("default", 0), ONE("le", 1), ONE("cs1", 8), ONE("af11", 10),
-    ONE("af12", 12), ONE("af13", 14), ONE("cs2", 16), ONE("af21", 18), ONE("af22", 20), ONE("af23", 22),
-    ONE("cs3", 24), ONE("af31", 26), ONE("af32", 28), ONE("af33", 30), ONE("cs4", 32), ONE("af41", 34),
-    ONE("af42", 36), ONE("af43", 38), ONE("cs5", 40), ONE("va", 44), ONE("voice-admit", 44), ONE("ef", 46),
-    ONE("cs6", 48), ONE("cs7", 56),
+    ONE("cs0", 0),   ONE("be", 0),    ONE("default", 0),      ONE("le", 1),    ONE("cs1", 8),
+    ONE("af11", 10), ONE("af12", 12), ONE("af13", 14),        ONE("cs2", 16),  ONE("af21", 18),
+    ONE("af22", 20), ONE("af23", 22), ONE("cs3", 24),         ONE("af31", 26), ONE("af32", 28),
+    ONE("af33", 30), ONE("cs4", 32),  ONE("af41", 34),        ONE("af42", 36), ONE("af43", 38),
+    ONE("cs5", 40),  ONE("va", 44),   ONE("voice-admit", 44), ONE("ef", 46),   ONE("cs6", 48),
+    ONE("cs7", 56),
 };
 const size_t words_dscp_n = ARRAY_LEN(words_dscp);
 
 /* RFC 7270 section 4.12; the short words are nfdump's, each one code. */
 const struct word_number words_fwd[] = {
-    { "unknown", 0, 63 }, { "forwarded", 64, 127 }, { "dropped", 128, 191 }, { "consumed", 192, 255 },
-    ONE("forw", 64), ONE("frag", 65), ONE("nofrag", 66), ONE("drop", 128),
+    { "unknown", 0, 63 },     { "forwarded", 64, 127 }, { "dropped", 128, 191 },
+    { "consumed", 192, 255 }, ONE("forw", 64),          ONE("frag", 65),
+    ONE("nofrag", 66),        ONE("drop", 128),
 };
 const size_t words_fwd_n = ARRAY_LEN(words_fwd);
 
 const struct word_number words_weekday[] = {
-    ONE("mon", 1), ONE("tue", 2), ONE("wed", 3), ONE("thu", 4), ONE("fri", 5), ONE("sat", 6), ONE("sun", 7),
+    ONE("mon", 1), ONE("tue", 2), ONE("wed", 3), ONE("thu", 4),
+    ONE("fri", 5), ONE("sat", 6), ONE("sun", 7),
 };
 
-const struct word_number *word_find(const struct word_number *w, size_t n, const char *s, size_t len)
+const struct word_number *word_find(const struct word_number *w, size_t n, const char *s,
+                                    size_t len)
 {
     for (size_t i = 0; i < n; i++)
         if (strlen(w[i].word) == len && strncasecmp(w[i].word, s, len) == 0)
@@ -97,7 +110,8 @@ void nearest_term(struct nearest *n)
 {
     n->best = 99;
     n->word[0] = '\0';
-    nearest_try(n, "src|dst|client|server|either|both|not|any|none|exists|absent|inet|inet6|ipv4|ipv6");
+    nearest_try(
+        n, "src|dst|client|server|either|both|not|any|none|exists|absent|inet|inet6|ipv4|ipv6");
     for (size_t i = 0; i < field_count; i++)
         if (field_table[i].type != FIELD_LATER && field_table[i].type != FIELD_REFUSED)
             nearest_try(n, field_table[i].words);
@@ -202,9 +216,9 @@ bool query_duration(int64_t *out_ms, const char *s, size_t len)
 {
     static const struct {
         const char *unit;
-        int64_t     ms;
-    } units[] = { { "ms", 1 },       { "s", 1000 },      { "sec", 1000 },     { "min", 60000 },
-                  { "m", 60000 },    { "h", 3600000 },   { "d", 86400000 },   { "w", 604800000 } };
+        int64_t ms;
+    } units[] = { { "ms", 1 },    { "s", 1000 },    { "sec", 1000 },   { "min", 60000 },
+                  { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 } };
     unsigned __int128 sum = 0;
     size_t i = 0;
 

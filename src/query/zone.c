@@ -1,6 +1,6 @@
 /* Time zones: TZif files (RFC 8536), read whole and looked up by binary search. */
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/rd.h"
 #include "os/file.h"
@@ -10,7 +10,7 @@
 #define ZONE_MAX_TIMES  4096u
 
 struct zone {
-    uint32_t n;      /* moments at which the offset changes, ascending */
+    uint32_t n; /* moments at which the offset changes, ascending */
     int64_t *at_s;
     int32_t *offset; /* n + 1: offset[0] holds before the first, offset[i + 1] from at_s[i] on */
 };
@@ -141,7 +141,8 @@ int zone_open(struct zone **out, const char *name, struct err *e)
     int rc;
 
     *out = NULL;
-    if (name[0] == '\0' || strcmp(name, "UTC") == 0 || strcmp(name, "Z") == 0 || fixed(name, &offset)) {
+    if (name[0] == '\0' || strcmp(name, "UTC") == 0 || strcmp(name, "Z") == 0 ||
+        fixed(name, &offset)) {
         if ((rc = zone_alloc(out, 0)) != ERR_OK)
             goto fail;
         (*out)->offset[0] = offset;
@@ -187,7 +188,8 @@ int32_t zone_offset_s(const struct zone *z, int64_t utc_ms)
 
 int64_t zone_to_utc_ms(const struct zone *z, int64_t local_ms)
 {
-    int64_t before = zone_offset_s(z, local_ms - 86400000), after = zone_offset_s(z, local_ms + 86400000);
+    int64_t before = zone_offset_s(z, local_ms - 86400000),
+            after = zone_offset_s(z, local_ms + 86400000);
     int64_t early = local_ms - before * 1000;
 
     return zone_offset_s(z, early) == before ? early : local_ms - after * 1000;
