@@ -93,7 +93,7 @@ uint32_t table_find(const struct table *t, const uint64_t *key, uint64_t hash)
 
 int table_enter(struct table *t, const uint64_t *key, uint64_t hash, uint32_t *out, bool *is_new)
 {
-    uint64_t at;
+    uint64_t at = 0;
     int rc;
 
     *out = probe(t, key, hash, &at);
