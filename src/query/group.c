@@ -515,6 +515,28 @@ static int one_row(struct group *g, struct part *r, uint64_t rev_bytes, uint64_t
     return rc == ERR_OK && group ? put_keys(g, r) : rc;
 }
 
+/* Totals where every record counts whole: sums over the vector, no shares. `c` as in group_vector.
+ */
+static void sum_whole(struct group *g, const uint64_t *const *c)
+{
+    const struct scan *s = g->s;
+    uint64_t *t = g->total;
+
+    for (uint32_t j = 0; j < s->n_sel; j++) {
+        uint32_t i = s->sel[j];
+        uint64_t rate = MAX(c[4][i], 1), b = c[0][i] + c[2][i], k = c[1][i] + c[3][i];
+        t[ACC_BYTES] += b * rate;
+        t[ACC_PACKETS] += k * rate;
+        t[ACC_RAW_BYTES] += b;
+        t[ACC_RAW_PACKETS] += k;
+        t[ACC_DURATION] += (int64_t)c[6][i] > (int64_t)c[5][i] ? c[6][i] - c[5][i] : 0;
+        t[ACC_FIRST] = MAX(t[ACC_FIRST], ~c[5][i]);
+        t[ACC_LAST] = MAX(t[ACC_LAST], c[6][i] + 1);
+    }
+    t[ACC_FLOWS] += s->n_sel;
+    t[ACC_ACTIVE] += s->n_sel;
+}
+
 int group_vector(struct scan *s, void *group)
 {
     static const uint8_t need[] = { COL_BYTES, COL_PACKETS, COL_REV_BYTES, COL_REV_PACKETS,
@@ -522,6 +544,7 @@ int group_vector(struct scan *s, void *group)
     struct group *g = group;
     const uint64_t *c[ARRAY_LEN(need)];
     uint64_t any = 0;
+    bool whole;
     int rc;
 
     for (size_t i = 0; i < ARRAY_LEN(need); i++)
@@ -532,7 +555,13 @@ int group_vector(struct scan *s, void *group)
     for (uint32_t k = 0; k < ARRAY_LEN(g->key) && g->key[k].k != NULL; k++)
         if ((rc = load_key(g, &g->key[k], any != 0)) != ERR_OK)
             return rc;
-    for (uint32_t j = 0; j < s->n_sel; j++) {
+    whole = g->want_total && (!s->p->framed || s->p->whole) && !g->key[g->n_keys].k;
+    if (whole)
+        sum_whole(g, c);
+    if (whole && g->n_keys == 0 && !g->binning)
+        return ERR_OK;
+    g->want_total = g->want_total && !whole;
+    for (uint32_t j = 0; j < s->n_sel && rc == ERR_OK; j++) {
         uint32_t i = s->sel[j];
         struct part r = { .bytes = c[0][i],
                           .packets = c[1][i],
@@ -541,10 +570,10 @@ int group_vector(struct scan *s, void *group)
                           .end = (int64_t)c[6][i],
                           .j = j };
         bool left_out = g->port_key && (c[7][i] == 1 || c[7][i] == 58);
-        if ((rc = one_row(g, &r, c[2][i], c[3][i], left_out)) != ERR_OK)
-            return rc;
+        rc = one_row(g, &r, c[2][i], c[3][i], left_out);
     }
-    return flush(g);
+    g->want_total = g->want_total || whole;
+    return rc == ERR_OK ? flush(g) : rc;
 }
 
 /* ------------------------------------------------------------------ measures */
