@@ -664,9 +664,10 @@ static void nets_done(struct nets *s)
         only_out = only_out && s->n[i].out;
         wide = wide || (s->n[i].n.len < 96 && net_has(&s->n[i].n, &mapped.a));
     }
-    if (only_out)
+    if (only_out) { /* only exceptions: all others */
         nets_add(s, (struct net){ .len = 0 }, false);
-    else if (wide)
+        nets_add(s, mapped, false);
+    } else if (wide)
         nets_add(s, mapped, true);
     if (s->count > 0)
         qsort(s->n, s->count, sizeof *s->n, net_order);
