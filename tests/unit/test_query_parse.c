@@ -656,8 +656,10 @@ static void moments(void **state)
 
 static void nfdump_options(void **state)
 {
-    char *const stat[] = { "-s", "srcip/bytes", "-n", "10", "proto tcp" };
-    char *const ours[] = { "proto tcp", "--top", "5", "-o", "json" };
+    char s[] = "-s", by[] = "srcip/bytes", n[] = "-n", ten[] = "10", tcp[] = "proto tcp";
+    char top[] = "--top", o[] = "-o", json[] = "json";
+    char *const stat[] = { s, by, n, ten, tcp };
+    char *const ours[] = { tcp, top, ten, o, json };
     struct buf out = buf_init(65536);
 
     (void)state;
