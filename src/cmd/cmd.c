@@ -6,6 +6,15 @@
 #include "base/near.h"
 
 static const struct command commands[] = {
+    { "serve", "", "receive, store and answer until told to stop", .options = serve_options,
+      .conf = CMD_CONF_ALL, .run = cmd_serve,
+      .help = "SIGTERM stops it with everything sealed, SIGHUP reloads the configuration.\n" },
+    { "query", "[FILTER]", "ask about flows: totals, or with --by, --series, --list",
+      .more = query_options, .conf = CMD_CONF_PLACE, .run = cmd_query, .foreign = query_foreign },
+    { "tail", "[FILTER]", "follow the records as they come", .more = query_options,
+      .conf = CMD_CONF_PLACE, .run = cmd_tail, .foreign = query_foreign },
+    { "status", "", "exporters, ledgers, drops and the store", .options = status_options,
+      .conf = CMD_CONF_PLACE, .run = cmd_status },
     { "config", "check|show",
       "check the configuration, or show every option and where it comes from",
       .options = config_options, .conf = CMD_CONF_ALL, .run = cmd_config },

@@ -300,6 +300,7 @@ void *collect_decode_thread(void *arg)
             sleep_for_work(s);
         }
         answer_cut(s);
+        now = clock_mono_ms();
         if (now >= next_status) {
             publish(s);
             /* many exporters make a long list: spend a fiftieth of the time on it at most */

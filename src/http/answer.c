@@ -98,9 +98,10 @@ static int follow_end(struct answer_sink *s, const struct answer_end *e)
     return ERR_OK;
 }
 
-static int run_follow(struct answer *a, struct answer_sink *to, struct err *e)
+static int run_follow(struct answer *a, struct present *p, struct err *e)
 {
-    struct follow_sink f = { .sink = { follow_begin, follow_row, follow_end }, .to = to };
+    struct follow_sink f = { .sink = { follow_begin, follow_row, follow_end },
+                             .to = present_sink(p) };
     struct collect_tail *t;
     struct snapshot snap;
     uint64_t missed = 0;
@@ -110,6 +111,8 @@ static int run_follow(struct answer *a, struct answer_sink *to, struct err *e)
         rc = collect_tail_next(t, &snap, &missed, e);
         if (rc == ERR_OK && (snap.n > 0 || !f.begun))
             rc = query_run(a->plan, &snap, &f.sink, &a->ctl, &a->stats, e);
+        if (rc == ERR_OK)
+            rc = present_flush(p, true);
         snapshot_free(&snap);
         clock_sleep_ms(FOLLOW_MS);
     }
@@ -143,7 +146,7 @@ static void *run(void *arg)
     int rc = present_new(&p, a->format, a->plan->tz, put, a, &e);
 
     if (rc == ERR_OK)
-        rc = a->follow ? run_follow(a, present_sink(p), &e) : run_once(a, present_sink(p), &e);
+        rc = a->follow ? run_follow(a, p, &e) : run_once(a, present_sink(p), &e);
     present_free(p);
     os_lock(&a->lock);
     a->rc = rc;

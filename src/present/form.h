@@ -38,9 +38,6 @@ struct present {
     uint32_t width[ANSWER_MAX_COLUMNS + 1u];
 };
 
-/* Hand on what is in p->out when it is much, or when `all`. */
-int present_flush(struct present *p, bool all) WARN_UNUSED;
-
 int table_begin(struct answer_sink *s, const struct answer_head *h);
 int table_row(struct answer_sink *s, const struct answer_row *r);
 int table_end(struct answer_sink *s, const struct answer_end *end);

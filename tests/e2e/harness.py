@@ -1,0 +1,86 @@
+"""Start a server in a folder of its own, send it datagrams, ask it. Ends only what it started."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+
+def v5(seq, count, base_ip=0x0A000000, engine=0, at=None):
+    """A NetFlow v5 datagram of `count` records, each 100 octets in 2 packets."""
+    now = time.time() if at is None else at
+    out = struct.pack("!HHIIIIBBH", 5, count, 3600_000, int(now), int(now % 1 * 1e9), seq, 0, engine, 0)
+    for i in range(count):
+        n = seq + i
+        out += struct.pack("!IIIHHIIIIHHBBBBHHBBH", base_ip + n % 65536, 0xC0A80001 + n % 251, 0, 1, 2, 2, 100,
+                           3590_000, 3595_000, 1024 + n % 60000, 443, 0, 0x1B, 6, 0, 0, 0, 24, 24, 0)
+    return out
+
+
+class Server:
+    def __init__(self, weir, *options, folder=None):
+        self.weir = weir
+        self.hold = None if folder else tempfile.TemporaryDirectory(prefix="weir-e2e-")
+        self.dir = pathlib.Path(folder or self.hold.name)
+        self.data = self.dir / "data"
+        self.log = open(self.dir / "log", "ab+")
+        probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        probe.bind(("127.0.0.1", 0))
+        self.port = probe.getsockname()[1]
+        probe.close()
+        self.p = subprocess.Popen([weir, "serve", "--data", self.data, "--listen", f"udp://127.0.0.1:{self.port}",
+                                   "--http.listen", "127.0.0.1:0", "--ring.size", "16M", *options],
+                                  stderr=self.log, stdin=subprocess.DEVNULL)
+        self.wait(lambda: "answers at" in self.text(), "the server to start")
+
+    def text(self):
+        return (self.dir / "log").read_text(errors="replace")
+
+    def wait(self, true, what, seconds=20):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if true():
+                return
+            if self.p.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"waited for {what}\n{self.text()}")
+
+    def run(self, *words, code=0):
+        r = subprocess.run([self.weir, words[0], "--data", self.data, *words[1:]], capture_output=True, text=True,
+                           timeout=60)
+        assert r.returncode == code, f"weir {words}: exit {r.returncode}\n{r.stdout}\n{r.stderr}\n{self.text()}"
+        return r
+
+    def status(self):
+        return json.loads(self.run("status", "-o", "json").stdout)
+
+    def totals(self, *words):
+        return json.loads(self.run("query", "-o", "json", *words).stdout)["totals"]
+
+    def send(self, datagrams):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for d in datagrams:
+            s.sendto(d, ("127.0.0.1", self.port))
+        s.close()
+
+    def stop(self):
+        """SIGTERM; the exit code."""
+        if self.p.poll() is None:
+            self.p.send_signal(signal.SIGTERM)
+        return self.p.wait(timeout=60)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *why):
+        if self.p.poll() is None:
+            self.p.kill()
+            self.p.wait()
+        self.log.close()
+        if self.hold:
+            self.hold.cleanup()
