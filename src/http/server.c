@@ -159,7 +159,8 @@ static int plan_for(struct http_request *q, struct plan **p, struct err *e)
 
     *p = NULL;
     if (follow && (q->format == PRESENT_TABLE || q->format == PRESENT_JSON))
-        q->format = q->format == PRESENT_TABLE ? PRESENT_CSV : PRESENT_NDJSON; /* they want an end */
+        q->format =
+            q->format == PRESENT_TABLE ? PRESENT_CSV : PRESENT_NDJSON; /* they want an end */
     if (follow && (rc = query_params_set(&q->params, "list", "1", e)) != ERR_OK)
         return rc;
     rc = query_plan(p, &q->params, clock_now_ms(), e);

@@ -21,9 +21,9 @@ typedef int (*present_write)(void *ctx, const void *data, size_t len);
 int present_new(struct present **out, enum present_format f, const char *tz, present_write write,
                 void *ctx, struct err *e) WARN_UNUSED;
 struct answer_sink *present_sink(struct present *p);
-/* Hand on what was written so far, for followers: all of it, or (not `all`) only when it is much. The
- * rows that a table holds back for its widths stay held. */
-int  present_flush(struct present *p, bool all) WARN_UNUSED;
+/* Hand on what was written so far, for followers: all of it, or (not `all`) only when it is much.
+ * The rows that a table holds back for its widths stay held. */
+int present_flush(struct present *p, bool all) WARN_UNUSED;
 void present_free(struct present *p); /* NULL is allowed */
 
 #endif
