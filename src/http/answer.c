@@ -228,7 +228,7 @@ long answer_read(struct answer *a, char *out, size_t max)
     memcpy(out, a->held, n);
     a->n_held -= n;
     memmove(a->held, a->held + n, a->n_held);
-    cut = a->gone;
+    cut = a->gone && !a->follow; /* a tail has no end to miss */
     cond_wake(&a->change);
     os_unlock(&a->lock);
     return cut ? -1 : (long)n;
