@@ -14,6 +14,8 @@
 
 #define TEXT_MAX     (64u << 20)
 #define BLOCK_OCTETS (64u << 10)
+#define STOP_LOOKS   100
+#define STOP_LOOK_MS 10
 #define TCP_IDLE_S   30u
 
 struct door {
@@ -197,6 +199,8 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
         return problem(c, rc == ERR_NOTFOUND ? 400 : status_of(rc), &q->params, &e);
     rc = answer_start(&call->answer, &at, p, (enum present_format)q->format,
                       q->resource == HTTP_TAIL, &e);
+    if (rc == ERR_OK)
+        (void)atomic_fetch_add(&s->answers, 1);
     if (rc == ERR_OK && q->resource != HTTP_TAIL)
         rc = answer_wait(call->answer, &e);
     if (rc != ERR_OK)
@@ -283,13 +287,16 @@ static void end_call(void *ctx, struct MHD_Connection *c, void **req,
                      enum MHD_RequestTerminationCode why)
 {
     struct call *call = *req;
+    struct http_server *s = ctx;
 
-    (void)ctx;
     (void)c;
     (void)why;
     if (call == NULL)
         return;
-    answer_free(call->answer);
+    if (call->answer != NULL) {
+        answer_free(call->answer);
+        (void)atomic_fetch_sub(&s->answers, 1);
+    }
     free(call->target);
     free(call);
     *req = NULL;
@@ -339,7 +346,7 @@ static int open_door(struct door *d, struct http_server *s, struct conf *c, int 
         (unsigned)conf_num(c, OPT_HTTP_CONNECTIONS), MHD_OPTION_CONNECTION_TIMEOUT,
         flows ? 0u : TCP_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)HTTP_TARGET_MAX + (32u << 10), MHD_OPTION_URI_LOG_CALLBACK, begin_call, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, end_call, NULL, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, end_call, s, MHD_OPTION_END);
     if (d->daemon == NULL) {
         net_close(fd);
         return err_set(e, ERR_IO, "http: the server could not be started");
@@ -391,6 +398,9 @@ void http_server_stop(struct http_server *s)
     if (s == NULL)
         return;
     atomic_store(&s->stopping, true);
+    /* answers see it and end properly; microhttpd would cut them off */
+    for (int i = 0; i < STOP_LOOKS && atomic_load(&s->answers) > 0; i++)
+        clock_sleep_ms(STOP_LOOK_MS);
     if (s->local.daemon != NULL)
         MHD_stop_daemon(s->local.daemon);
     if (s->tcp.daemon != NULL)
