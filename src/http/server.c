@@ -28,6 +28,7 @@ struct http_server {
     struct os_mutex conf_lock;
     struct conf *conf;
     atomic_bool stopping;
+    atomic_uint answers; /* being sent */
     struct door local, tcp;
 };
 
