@@ -141,6 +141,17 @@ static uint32_t tally_values(const uint64_t *v, uint32_t n, struct tally *t)
     return k;
 }
 
+/* A value that stands once costs as much in the dictionary as an escape. */
+static uint32_t drop_singles(struct tally *t, uint32_t n)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        if (t[i].count > 1)
+            t[kept++] = t[i];
+    return kept;
+}
+
 static void plan_dict(const uint64_t *v, uint32_t n, struct dict_plan *p)
 {
     struct tally t[PAGE_VALUES];
@@ -151,6 +162,7 @@ static void plan_dict(const uint64_t *v, uint32_t n, struct dict_plan *p)
     for (uint32_t i = 0; i < k; i++)
         all |= t[i].value;
     p->vb = octets_of(width_of(all));
+    k = drop_singles(t, k);
     sort_tallies(t, k);
     for (unsigned w = 1; w <= 8; w++) {
         uint32_t keep = MIN(k, (1u << w) - 1), covered = 0;

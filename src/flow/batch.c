@@ -24,7 +24,7 @@ static _Atomic uint64_t next_id = 1;
 #ifdef WEIR_SANITIZED
 #define SPARES 0u
 #else
-#define SPARES 4u
+#define SPARES 24u
 #endif
 #define SPARE_EXTRA_OCTETS (8u << 20) /* one that grew beyond is given back to the system */
 #define SPARE_OPT_OCTETS   (1u << 20)
