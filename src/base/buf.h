@@ -7,11 +7,11 @@
 #include "base/defs.h"
 
 struct buf {
-    uint8_t *p;   /* owned; NULL while empty */
-    size_t   len; /* octets written */
-    size_t   cap; /* octets allocated */
-    size_t   max; /* ceiling in octets */
-    bool     bad;
+    uint8_t *p; /* owned; NULL while empty */
+    size_t len; /* octets written */
+    size_t cap; /* octets allocated */
+    size_t max; /* ceiling in octets */
+    bool bad;
 };
 
 /* An empty buffer that may grow to `max` octets. Allocates nothing yet. */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WARN_UNUSED    __attribute__((warn_unused_result))
+#define WARN_UNUSED       __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 /* One source, two machine codes: the scalar twin and the AVX2 one, chosen when the program loads.
  * Sanitizers cannot intercept the loader's choice, so those builds keep the scalar twin. */

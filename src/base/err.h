@@ -25,18 +25,17 @@ enum err_code {
 };
 
 struct err {
-    int    code;     /* enum err_code */
-    size_t pos;      /* ERR_SYNTAX: octet in the text; else 0 */
-    size_t len;      /* ERR_SYNTAX: octets of the offending piece; else 0 */
-    char   msg[512]; /* one line, no line end, names the thing and the fix */
+    int code;      /* enum err_code */
+    size_t pos;    /* ERR_SYNTAX: octet in the text; else 0 */
+    size_t len;    /* ERR_SYNTAX: octets of the offending piece; else 0 */
+    char msg[512]; /* one line, no line end, names the thing and the fix */
 };
 
 /* Fill *e (if not NULL) and return `code`. pos and len become 0. */
 int err_set(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* The same with a place in a text. */
-int err_at(struct err *e, int code, size_t pos, size_t len, const char *fmt, ...)
-    PRINTF_LIKE(5, 6);
+int err_at(struct err *e, int code, size_t pos, size_t len, const char *fmt, ...) PRINTF_LIKE(5, 6);
 
 /* A short English word for a code; never NULL. */
 const char *err_name(int code);

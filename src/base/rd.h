@@ -10,9 +10,9 @@
 #include "base/defs.h"
 
 struct rd {
-    const uint8_t *p;    /* next unread octet; borrowed, never freed here */
-    size_t         left; /* octets still readable */
-    bool           bad;  /* set once by an over-read, never cleared */
+    const uint8_t *p; /* next unread octet; borrowed, never freed here */
+    size_t left;      /* octets still readable */
+    bool bad;         /* set once by an over-read, never cleared */
 };
 
 /* `buf` must outlive the reader. `len` in octets; buf may be NULL only if len is 0. */

@@ -1,8 +1,8 @@
 /* decode/decode.h - datagrams of flow export to rows; the one door of floor decode.
  * Floor 3. Pure: datagram + decoder state + given time -> rows. No socket, clock, log, global.
- * Threads: one decoder belongs to one thread; different decoders share nothing (shapes they make are
- * immutable and may be read by all).
- * Follows RFC 3954 (NetFlow v9), RFC 7011 (IPFIX), RFC 5103 (biflows), Cisco's NetFlow v5 layout. */
+ * Threads: one decoder belongs to one thread; different decoders share nothing (shapes they make
+ * are immutable and may be read by all). Follows RFC 3954 (NetFlow v9), RFC 7011 (IPFIX), RFC 5103
+ * (biflows), Cisco's NetFlow v5 layout. */
 #ifndef WEIR_DECODE_DECODE_H
 #define WEIR_DECODE_DECODE_H
 
@@ -12,27 +12,27 @@ struct decoder;
 
 /* 0 in any field means the default. */
 struct decoder_limits {
-    uint32_t max_exporters;          /* trusted ones; default 65536 */
-    uint32_t max_untrusted;          /* all unknown ones together; default 1024 */
-    uint32_t max_templates;          /* per exporter; default 4096 */
-    uint32_t max_fields;             /* per template; default 1024 */
-    uint32_t max_waiting_octets;     /* sets waiting for a template, per exporter; default 1 MiB */
-    uint32_t max_waiting_total;      /* the same over all exporters; default 64 MiB */
-    uint32_t waiting_ttl_s;          /* default 1800 */
-    uint32_t template_ttl_s;         /* UDP templates without refresh; default 0 = kept until the
-                                        exporter restarts (many exporters refresh rarely) */
-    uint32_t max_age_s;              /* effective times older than received - this are clamped; 86400 */
-    uint32_t reorder_window;         /* sequence units; default 1024 */
+    uint32_t max_exporters;      /* trusted ones; default 65536 */
+    uint32_t max_untrusted;      /* all unknown ones together; default 1024 */
+    uint32_t max_templates;      /* per exporter; default 4096 */
+    uint32_t max_fields;         /* per template; default 1024 */
+    uint32_t max_waiting_octets; /* sets waiting for a template, per exporter; default 1 MiB */
+    uint32_t max_waiting_total;  /* the same over all exporters; default 64 MiB */
+    uint32_t waiting_ttl_s;      /* default 1800 */
+    uint32_t template_ttl_s;     /* UDP templates without refresh; default 0 = kept until the
+                                    exporter restarts (many exporters refresh rarely) */
+    uint32_t max_age_s;          /* effective times older than received - this are clamped; 86400 */
+    uint32_t reorder_window;     /* sequence units; default 1024 */
 };
 
 struct datagram {
     const uint8_t *octets; /* borrowed until decoder_feed returns */
-    size_t         len;
-    struct addr    peer;
-    uint16_t       peer_port;
-    uint16_t       import; /* 0 = live; number of the import session, see exporter_key */
-    bool           trusted; /* exporters.allow lets it in (or no list is set) */
-    int64_t        received_ms; /* Unix ms */
+    size_t len;
+    struct addr peer;
+    uint16_t peer_port;
+    uint16_t import;     /* 0 = live; number of the import session, see exporter_key */
+    bool trusted;        /* exporters.allow lets it in (or no list is set) */
+    int64_t received_ms; /* Unix ms */
 };
 
 /* Where rows go. decode appends to *batch; when that is full it calls next(), which hands the batch
@@ -61,8 +61,8 @@ enum decode_reason {
 const char *decode_reason_name(enum decode_reason r);
 
 /* Three ledgers (DESIGN section 7):
- *   datagrams = accepted + refused[]; sets = decoded + template + waiting + expired[] + malformed[];
- *   records = flows + options. */
+ *   datagrams = accepted + refused[]; sets = decoded + template + waiting + expired[] +
+ * malformed[]; records = flows + options. */
 struct decode_counters {
     uint64_t datagrams, octets;
     uint64_t datagrams_accepted;
@@ -72,21 +72,22 @@ struct decode_counters {
     uint64_t flows, options;
     uint64_t templates_learned, templates_changed, templates_withdrawn; /* events */
     uint64_t sets_borrowed; /* decoded with another port's template */
-    uint64_t header_count_wrong; /* v9/IPFIX: the header's record count does not match; only checked */
+    uint64_t
+        header_count_wrong; /* v9/IPFIX: the header's record count does not match; only checked */
 };
 
 /* One exporter as it stands. */
 struct decode_exporter {
     struct exporter_key key;
-    bool     trusted;
-    int64_t  first_ms, last_ms;  /* receive times */
-    uint32_t templates;          /* known now */
-    uint64_t waiting_octets;     /* now */
-    uint64_t lost;               /* by sequence: datagrams (v9), flow records (v5, IPFIX) */
+    bool trusted;
+    int64_t first_ms, last_ms;      /* receive times */
+    uint32_t templates;             /* known now */
+    uint64_t waiting_octets;        /* now */
+    uint64_t lost;                  /* by sequence: datagrams (v9), flow records (v5, IPFIX) */
     uint64_t reordered, duplicated; /* datagrams, as far as the sequence shows */
     uint32_t restarts;
-    int64_t  clock_offset_ms;    /* exporter's clock minus ours, smoothed; positive = exporter ahead */
-    bool     clock_known;
+    int64_t clock_offset_ms; /* exporter's clock minus ours, smoothed; positive = exporter ahead */
+    bool clock_known;
     struct decode_counters c;
 };
 
@@ -95,7 +96,8 @@ int decoder_new(struct decoder **out, const struct decoder_limits *lim) WARN_UNU
 void decoder_free(struct decoder *d); /* NULL is allowed */
 
 /* Decode one datagram, appending rows to sink->batch. Bad input is counted, never an error:
- * errors are only what next() returned, or ERR_NOMEM. Rows already appended stay when a later set is bad. */
+ * errors are only what next() returned, or ERR_NOMEM. Rows already appended stay when a later set
+ * is bad. */
 int decoder_feed(struct decoder *d, const struct datagram *g, struct decode_sink *sink) WARN_UNUSED;
 
 /* Call now and then (once a second of received time): expires waiting sets and old templates. */

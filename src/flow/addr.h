@@ -53,7 +53,7 @@ static inline uint64_t addr_hash(const struct addr *a)
 /* A network: prefix length counts from bit 0 of the 128, so 10.0.0.0/8 has len 104. */
 struct net {
     struct addr a; /* host bits zero */
-    uint8_t     len;
+    uint8_t len;
 };
 
 static inline bool net_has(const struct net *n, const struct addr *a)

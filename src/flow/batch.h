@@ -2,8 +2,9 @@
  * Floor 2. No I/O.
  *
  * Threads: one writer appends; any number of readers may look at rows below flow_batch_rows() at
- * the same time, without a lock: arrays never move, rows are complete before the count is published.
- * After hand-off (the writer lets go) a batch is immutable and lives by its reference count.
+ * the same time, without a lock: arrays never move, rows are complete before the count is
+ * published. After hand-off (the writer lets go) a batch is immutable and lives by its reference
+ * count.
  *
  * A batch is self-contained: addresses, shapes and exporters that rows name by number stand in
  * tables of the batch. */
@@ -23,29 +24,29 @@
 
 /* How a row was understood (column marks). */
 enum mark {
-    MARK_BORROWED = 1,      /* template learned from another port of this exporter */
-    MARK_TIME_CLAMPED = 2,  /* effective time differs from the exporter's: out of bounds */
-    MARK_TIME_SHIFTED = 4,  /* effective time corrected by the exporter's clock offset */
-    MARK_NO_TIME = 8,       /* the record carried no time; effective time is the receive time */
-    MARK_BIFLOW = 16,       /* reverse counters are those of the answer (RFC 5103, initiator/responder) */
-    MARK_TOTALS = 32,       /* bytes/packets are running totals that could not be made deltas */
-    MARK_UNTRUSTED = 64,    /* the exporter is not in exporters.allow */
-    MARK_WAITED = 128,      /* the set waited for its template */
-    MARK_IMPORT = 256,      /* came by weir import */
-    MARK_LONG = 512,        /* lasts longer than 10 minutes */
+    MARK_BORROWED = 1,     /* template learned from another port of this exporter */
+    MARK_TIME_CLAMPED = 2, /* effective time differs from the exporter's: out of bounds */
+    MARK_TIME_SHIFTED = 4, /* effective time corrected by the exporter's clock offset */
+    MARK_NO_TIME = 8,      /* the record carried no time; effective time is the receive time */
+    MARK_BIFLOW = 16, /* reverse counters are those of the answer (RFC 5103, initiator/responder) */
+    MARK_TOTALS = 32, /* bytes/packets are running totals that could not be made deltas */
+    MARK_UNTRUSTED = 64, /* the exporter is not in exporters.allow */
+    MARK_WAITED = 128,   /* the set waited for its template */
+    MARK_IMPORT = 256,   /* came by weir import */
+    MARK_LONG = 512,     /* lasts longer than 10 minutes */
 };
 
 /* Identity of an exporter. `domain` is the observation domain (IPFIX), source id (v9) or
  * engine type << 8 | engine id (v5). */
 struct exporter_key {
     struct addr addr;
-    uint32_t    domain;
-    uint16_t    version; /* 5, 9, 10 */
-    uint16_t    import;  /* 0 = live; else number of the import session */
+    uint32_t domain;
+    uint16_t version; /* 5, 9, 10 */
+    uint16_t import;  /* 0 = live; else number of the import session */
 };
 
 struct option_row {
-    int64_t  received_ms;
+    int64_t received_ms;
     uint32_t off, len; /* octets of the record as sent, in opt_octets */
     uint16_t exporter; /* number in exporters[] */
     uint16_t shape;    /* number in shapes[] */
@@ -57,29 +58,30 @@ struct flow_batch {
     _Atomic uint32_t n_options; /* published option rows */
     _Atomic uint32_t n_addrs;   /* published; addrs[0] is :: */
     _Atomic uint32_t n_shapes, n_exporters;
-    _Atomic uint64_t used;      /* bit per enum col: written at least once; others read as 0 */
+    _Atomic uint64_t used; /* bit per enum col: written at least once; others read as 0 */
 
     void *col[COL_N]; /* uint8_t/uint16_t/uint32_t/uint64_t arrays by col_info[].bits */
 
-    struct addr          *addrs;     /* in order of arrival */
-    const struct shape  **shapes;    /* references held */
-    struct exporter_key  *exporters;
+    struct addr *addrs;          /* in order of arrival */
+    const struct shape **shapes; /* references held */
+    struct exporter_key *exporters;
 
     uint32_t *extra_off; /* per row: where its extras begin in extra_octets */
     uint32_t *extra_len;
-    uint8_t  *extra_octets;
-    uint32_t  extra_used; /* writer only */
+    uint8_t *extra_octets;
+    uint32_t extra_used; /* writer only */
 
     struct option_row *options;
-    uint8_t           *opt_octets;
-    uint32_t           opt_used; /* writer only */
+    uint8_t *opt_octets;
+    uint32_t opt_used; /* writer only */
 
     struct batch_index *index; /* writer only: hash of addrs; freed at hand-off */
     uint64_t id;               /* unique in the process; lets writers cache table numbers */
 };
 _Static_assert(COL_N <= 64, "used is one word");
 
-/* An empty batch; the caller owns one reference. Memory is touched as rows come. Errors: ERR_NOMEM. */
+/* An empty batch; the caller owns one reference. Memory is touched as rows come. Errors: ERR_NOMEM.
+ */
 int flow_batch_new(struct flow_batch **out) WARN_UNUSED;
 struct flow_batch *flow_batch_ref(struct flow_batch *b);
 void flow_batch_unref(struct flow_batch *b); /* NULL is allowed */
@@ -98,13 +100,13 @@ uint32_t flow_batch_addr(struct flow_batch *b, const struct addr *a);
 uint32_t flow_batch_shape(struct flow_batch *b, const struct shape *s);
 uint32_t flow_batch_exporter(struct flow_batch *b, const struct exporter_key *k);
 
-/* Writer: the same for n addresses that stand `stride` octets apart, 4 octets each or 16 (v6). False when
- * the table is full. */
+/* Writer: the same for n addresses that stand `stride` octets apart, 4 octets each or 16 (v6).
+ * False when the table is full. */
 bool flow_batch_addrs(struct flow_batch *b, const uint8_t *p, size_t stride, bool v6, uint32_t n,
                       uint32_t *codes) WARN_UNUSED;
 
-/* Writer: rows n .. n+k-1 are complete (every column in the arrays, extra_off/extra_len set). `used`
- * names the columns that were written for them. */
+/* Writer: rows n .. n+k-1 are complete (every column in the arrays, extra_off/extra_len set).
+ * `used` names the columns that were written for them. */
 void flow_batch_publish(struct flow_batch *b, uint32_t k, uint64_t used);
 
 /* Writer: append one option record. Errors: ERR_FULL. */

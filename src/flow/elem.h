@@ -9,25 +9,27 @@
 /* The element, or NULL if the dictionary has none. */
 const struct elem *elem_find(uint32_t pen, uint16_t id);
 
-/* By name, ignoring case: an IANA name, a vendor's name of the registry, "reverse" + IANA name (RFC 5103: pen
- * becomes PEN_REVERSE), "PEN/ID", "PEN/NAME" or "ID". False if unknown. */
+/* By name, ignoring case: an IANA name, a vendor's name of the registry, "reverse" + IANA name (RFC
+ * 5103: pen becomes PEN_REVERSE), "PEN/ID", "PEN/NAME" or "ID". False if unknown. */
 bool elem_parse(const char *s, size_t len, uint32_t *pen, uint16_t *id) WARN_UNUSED;
 
 /* The nearest known name (edit distance), for "did you mean"; NULL if none is near. */
 const char *elem_nearest(const char *s, size_t len);
 
-/* Name as printed: "sourceIPv4Address", "reverseOctetDeltaCount", or "PEN/ID". At most 96 octets. */
+/* Name as printed: "sourceIPv4Address", "reverseOctetDeltaCount", or "PEN/ID". At most 96 octets.
+ */
 size_t elem_name(uint32_t pen, uint16_t id, char *out, size_t cap);
 
-/* A value as sent, as one JSON value: numbers native, addresses and MAC as text, times of ms, us and ns as
- * RFC 3339 text in UTC, seconds likewise, strings cut at the first NUL, octets and unknown elements as hex text. */
+/* A value as sent, as one JSON value: numbers native, addresses and MAC as text, times of ms, us
+ * and ns as RFC 3339 text in UTC, seconds likewise, strings cut at the first NUL, octets and
+ * unknown elements as hex text. */
 void elem_json(struct buf *out, uint32_t pen, uint16_t id, const uint8_t *p, size_t len);
 
 /* The same as plain text without quotes, for tables and CSV, and for regular expressions. */
 void elem_text(struct buf *out, uint32_t pen, uint16_t id, const uint8_t *p, size_t len);
 
-/* Unsigned number of a value: integers, times in their unit, MAC as 48 bits, IPv4 as 32 bits. False for
- * text, octets over 8 octets, and IPv6. */
+/* Unsigned number of a value: integers, times in their unit, MAC as 48 bits, IPv4 as 32 bits. False
+ * for text, octets over 8 octets, and IPv6. */
 bool elem_number(uint32_t pen, uint16_t id, const uint8_t *p, size_t len, uint64_t *out);
 
 #endif

@@ -7,12 +7,12 @@
 
 /* One row, gathered: every column as 64 bits (address columns: codes), tables borrowed. */
 struct record {
-    uint64_t             v[COL_N];
-    const struct addr   *addrs; /* table that address codes point into */
-    const struct shape  *shape;
+    uint64_t v[COL_N];
+    const struct addr *addrs; /* table that address codes point into */
+    const struct shape *shape;
     const struct exporter_key *exporter;
-    const uint8_t       *extra; /* octets of the extras, field order */
-    uint32_t             extra_len;
+    const uint8_t *extra; /* octets of the extras, field order */
+    uint32_t extra_len;
 };
 
 /* One field of a record, octets as sent. `p` points into the extras or into `scratch`. Variable
@@ -21,9 +21,9 @@ struct record {
 struct record_field {
     const struct shape_field *f;
     const uint8_t *p;
-    uint32_t       len;
-    bool           long_len;
-    uint8_t        scratch[16];
+    uint32_t len;
+    bool long_len;
+    uint8_t scratch[16];
 };
 
 /* Walk the fields in the order they were sent. Start with *it = (struct record_iter){ 0 }.
@@ -31,7 +31,7 @@ struct record_field {
  * it->bad is set). */
 struct record_iter {
     uint32_t field, extra_at;
-    bool     bad;
+    bool bad;
 };
 bool record_next(const struct record *r, struct record_iter *it, struct record_field *out);
 

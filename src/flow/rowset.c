@@ -26,9 +26,9 @@ void snapshot_free(struct snapshot *s)
 /* ------------------------------------------------------------------ a batch as a rowset */
 
 struct batch_rowset {
-    struct rowset      rs;
+    struct rowset rs;
     struct flow_batch *b;
-    uint64_t           used;
+    uint64_t used;
 };
 
 static const struct batch_rowset *of(const struct rowset *rs)

@@ -9,43 +9,46 @@
 #define ROWSET_VECTOR 4096u /* rows per read at most; reads start at multiples of it */
 
 /* Pages: ROWSET_VECTOR rows of a block, numbered through the rowset with room for full blocks: rows
- * first .. of a block are page ROWSET_PAGE(block, first). A bitmap of pages has ROWSET_PAGE_WORDS words. */
-#define ROWSET_BLOCK_PAGES         (BATCH_ROWS / ROWSET_VECTOR)
-#define ROWSET_PAGE(block, first)  ((block) * ROWSET_BLOCK_PAGES + (first) / ROWSET_VECTOR)
-#define ROWSET_PAGE_WORDS(n_blocks) (((n_blocks) * ROWSET_BLOCK_PAGES + 63u) / 64u)
+ * first .. of a block are page ROWSET_PAGE(block, first). A bitmap of pages has ROWSET_PAGE_WORDS
+ * words. */
+#define ROWSET_BLOCK_PAGES          (BATCH_ROWS / ROWSET_VECTOR)
+#define ROWSET_PAGE(block, first)   ((block)*ROWSET_BLOCK_PAGES + (first) / ROWSET_VECTOR)
+#define ROWSET_PAGE_WORDS(n_blocks) (((n_blocks)*ROWSET_BLOCK_PAGES + 63u) / 64u)
 
 struct rowset;
 
 /* An option record (exporter's statement about itself), as sent. */
 struct rowset_option {
-    int64_t        received_ms;
-    uint32_t       exporter, shape; /* numbers in the rowset's tables */
-    const uint8_t *octets;          /* borrowed until rowset_unref */
-    uint32_t       len;
+    int64_t received_ms;
+    uint32_t exporter, shape; /* numbers in the rowset's tables */
+    const uint8_t *octets;    /* borrowed until rowset_unref */
+    uint32_t len;
 };
 
-/* Extras of up to ROWSET_VECTOR rows: octets in field order, variable ones with their length as sent. */
+/* Extras of up to ROWSET_VECTOR rows: octets in field order, variable ones with their length as
+ * sent. */
 struct rowset_extras {
     const uint8_t *p[ROWSET_VECTOR];
-    uint32_t       len[ROWSET_VECTOR];
-    struct buf     hold; /* memory behind p[]; initialise with buf_init(), free with buf_free() */
+    uint32_t len[ROWSET_VECTOR];
+    struct buf hold; /* memory behind p[]; initialise with buf_init(), free with buf_free() */
 };
 
 /* Marginals: per-minute totals kept beside the rows, so that long charts need no rows. */
 enum marginal { MARGINAL_IF, MARGINAL_PROTO, MARGINAL_SERVICE, MARGINAL_N };
 struct marginal_row {
-    int64_t  minute_ms; /* start of the minute, Unix ms */
-    uint32_t key[3];    /* IF: exporter number, in_if, out_if; PROTO: proto, 0, 0;
-                           SERVICE: proto, the lower of the two ports, 0 */
-    uint32_t rate;      /* sampling rate of the rows summed (0 and 1 are kept apart) */
-    uint64_t flows;     /* records that start in the minute */
+    int64_t minute_ms; /* start of the minute, Unix ms */
+    uint32_t key[3];   /* IF: exporter number, in_if, out_if; PROTO: proto, 0, 0;
+                          SERVICE: proto, the lower of the two ports, 0 */
+    uint32_t rate;     /* sampling rate of the rows summed (0 and 1 are kept apart) */
+    uint64_t flows;    /* records that start in the minute */
     uint64_t bytes, packets, rev_bytes, rev_packets; /* share inside the minute, flow/share.h */
 };
 
 struct rowset_ops {
     uint32_t (*block_rows)(const struct rowset *rs, uint32_t block);
     /* Smallest and largest value of a column in a block. False = not kept, assume anything. */
-    bool (*zone)(const struct rowset *rs, uint32_t block, enum col col, uint64_t *min, uint64_t *max);
+    bool (*zone)(const struct rowset *rs, uint32_t block, enum col col, uint64_t *min,
+                 uint64_t *max);
     /* Rows first .. first+n-1 of one block; n <= ROWSET_VECTOR, first % ROWSET_VECTOR == 0.
      * uint32_t values for columns of up to 32 bits (addresses: codes), else uint64_t. */
     int (*read)(const struct rowset *rs, uint32_t block, enum col col, uint32_t first, uint32_t n,
@@ -53,34 +56,34 @@ struct rowset_ops {
     int (*extras)(const struct rowset *rs, uint32_t block, uint32_t first, uint32_t n,
                   struct rowset_extras *out, struct err *e);
     int (*option)(const struct rowset *rs, uint32_t i, struct rowset_option *out, struct err *e);
-    /* All rows of one marginal, sorted by (minute, key, rate), borrowed until rowset_unref. NULL in ops,
-     * or ERR_UNSUPPORTED: this rowset keeps none (an open batch; a marginal that grew beyond its
-     * ceiling); read the rows instead. */
+    /* All rows of one marginal, sorted by (minute, key, rate), borrowed until rowset_unref. NULL in
+     * ops, or ERR_UNSUPPORTED: this rowset keeps none (an open batch; a marginal that grew beyond
+     * its ceiling); read the rows instead. */
     int (*marginal)(const struct rowset *rs, enum marginal which, const struct marginal_row **rows,
                     uint32_t *n, struct err *e);
     /* Which pages hold address `code` as source or destination (COL_SRC_IP, COL_DST_IP): sets bit
-     * p % 64 of bitmap[p / 64] for each such page p and leaves the other bits alone, so that the pages
-     * of several codes can be gathered. NULL in ops, or ERR_UNSUPPORTED: no index is kept, read all
-     * pages. Never false negatives. Cheap: about 3 us a code. */
+     * p % 64 of bitmap[p / 64] for each such page p and leaves the other bits alone, so that the
+     * pages of several codes can be gathered. NULL in ops, or ERR_UNSUPPORTED: no index is kept,
+     * read all pages. Never false negatives. Cheap: about 3 us a code. */
     int (*pages)(const struct rowset *rs, uint32_t code, uint64_t *bitmap, struct err *e);
     void (*free)(struct rowset *rs); /* called when the last reference goes */
 };
 
 struct rowset {
-    _Atomic uint32_t         refs;
+    _Atomic uint32_t refs;
     const struct rowset_ops *ops;
-    const char              *name;     /* for messages: "seg-000012" or "open" */
-    uint64_t                 id;       /* unique in the process */
-    uint32_t                 n_rows, n_blocks, n_options;
-    int64_t                  min_start_ms, max_start_ms, max_end_ms; /* effective; of all rows */
-    int64_t                  min_received_ms, max_received_ms;
-    const struct addr       *addrs;    /* code -> address; addrs[0] = :: */
-    uint32_t                 n_addrs;
-    bool                     addrs_sorted; /* ascending by addr_cmp: a network is a range of codes */
+    const char *name; /* for messages: "seg-000012" or "open" */
+    uint64_t id;      /* unique in the process */
+    uint32_t n_rows, n_blocks, n_options;
+    int64_t min_start_ms, max_start_ms, max_end_ms; /* effective; of all rows */
+    int64_t min_received_ms, max_received_ms;
+    const struct addr *addrs; /* code -> address; addrs[0] = :: */
+    uint32_t n_addrs;
+    bool addrs_sorted; /* ascending by addr_cmp: a network is a range of codes */
     const struct exporter_key *exporters;
-    uint32_t                 n_exporters;
+    uint32_t n_exporters;
     const struct shape *const *shapes;
-    uint32_t                 n_shapes;
+    uint32_t n_shapes;
 };
 
 struct rowset *rowset_ref(struct rowset *rs);
@@ -93,7 +96,7 @@ int rowset_of_batch(struct rowset **out, struct flow_batch *b) WARN_UNUSED;
 /* What one question looks at: a fixed list, so that no row is seen twice or not at all. */
 struct snapshot {
     struct rowset **sets; /* references held */
-    size_t          n;
+    size_t n;
     /* rows that the snapshot knows of but cannot read (damaged segments) */
     uint64_t rows_unreadable;
     uint32_t segments_unreadable;

@@ -128,7 +128,8 @@ int shape_read(struct shape **out, struct rd *r)
     int rc = ERR_FORMAT;
 
     *out = NULL;
-    if (!rd_ok(r) || n > SHAPE_MAX_FIELDS || n_scope > n || kind > SHAPE_OPTION || r->left < n * 10u)
+    if (!rd_ok(r) || n > SHAPE_MAX_FIELDS || n_scope > n || kind > SHAPE_OPTION ||
+        r->left < n * 10u)
         return ERR_FORMAT;
     f = calloc(n > 0 ? n : 1, sizeof *f);
     if (f == NULL)

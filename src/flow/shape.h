@@ -12,32 +12,33 @@
 #include "gen/columns.h"
 #include "gen/fieldmap.h"
 
-#define SHAPE_LEN_VAR      65535u      /* RFC 7011 section 7: variable-length element */
-#define SHAPE_MAX_FIELDS   4096u
-#define SHAPE_PEN_V9_SCOPE 0xffffffffu /* pen of a NetFlow v9 scope field (RFC 3954 section 6.1) */
-#define PEN_REVERSE        29305u      /* RFC 5103: reverse elements */
+#define SHAPE_LEN_VAR    65535u /* RFC 7011 section 7: variable-length element */
+#define SHAPE_MAX_FIELDS 4096u
+/* pen of a NetFlow v9 scope field (RFC 3954 section 6.1) */
+#define SHAPE_PEN_V9_SCOPE 0xffffffffu
+#define PEN_REVERSE        29305u /* RFC 5103: reverse elements */
 
 enum shape_kind { SHAPE_FLOW = 0, SHAPE_OPTION = 1 };
 
 struct shape_field {
-    uint32_t pen;  /* 0 = IANA or NetFlow v9 number */
-    uint16_t id;   /* without the enterprise bit */
-    uint16_t len;  /* octets on the wire, SHAPE_LEN_VAR = length stands before the value */
-    uint8_t  col;  /* enum col whose value gives the octets back exactly, or COL_NONE = extras */
-    uint8_t  conv; /* enum conv by which column and octets belong together; CONV_NONE for extras */
+    uint32_t pen; /* 0 = IANA or NetFlow v9 number */
+    uint16_t id;  /* without the enterprise bit */
+    uint16_t len; /* octets on the wire, SHAPE_LEN_VAR = length stands before the value */
+    uint8_t col;  /* enum col whose value gives the octets back exactly, or COL_NONE = extras */
+    uint8_t conv; /* enum conv by which column and octets belong together; CONV_NONE for extras */
 };
 
 struct shape {
     _Atomic uint32_t refs;
-    uint8_t  proto;    /* export version: 5, 9, 10 */
-    uint8_t  kind;     /* enum shape_kind */
-    uint16_t n_scope;  /* leading scope fields of an option record */
+    uint8_t proto;    /* export version: 5, 9, 10 */
+    uint8_t kind;     /* enum shape_kind */
+    uint16_t n_scope; /* leading scope fields of an option record */
     uint16_t n_fields;
-    bool     has_var;  /* at least one variable-length field */
+    bool has_var;          /* at least one variable-length field */
     uint32_t min_octets;   /* of a record on the wire; variable fields counted with 1 octet */
     uint32_t extra_octets; /* of the extras of one row; meaningless if an extra is variable */
-    bool     extra_var;    /* an extra is variable */
-    uint64_t hash;     /* over proto, kind, n_scope, fields */
+    bool extra_var;        /* an extra is variable */
+    uint64_t hash;         /* over proto, kind, n_scope, fields */
     struct shape_field f[];
 };
 

@@ -1,6 +1,5 @@
-/* flow/share.h - how a counter of a record is spread over time (DESIGN: a time frame counts the share
- * of the duration that lies inside, in whole numbers).
- * Floor 2. Pure.
+/* flow/share.h - how a counter of a record is spread over time (DESIGN: a time frame counts the
+ * share of the duration that lies inside, in whole numbers). Floor 2. Pure.
  *
  * A record covers [start, end) in ms; one without duration lies whole in its millisecond. The share
  * is a cumulative floor, so the shares of adjacent bins add up to the counter exactly. */

@@ -49,7 +49,7 @@ struct os_stat {
 int os_file_stat(const char *path, struct os_stat *out, struct err *e);
 
 int os_rename(const char *from, const char *to, struct err *e) WARN_UNUSED;
-int os_unlink(const char *path, struct err *e); /* a missing file is ERR_NOTFOUND */
+int os_unlink(const char *path, struct err *e);            /* a missing file is ERR_NOTFOUND */
 int os_mkdir(const char *path, struct err *e) WARN_UNUSED; /* 0750; an existing directory is fine */
 bool os_is_dir(const char *path);
 

@@ -15,58 +15,59 @@ enum cell_kind {
     CELL_TEXT, /* text, text_len; borrowed until the callback returns */
 };
 struct cell {
-    uint8_t     kind;   /* enum cell_kind */
-    uint8_t     prefix; /* CELL_ADDR: length shown behind the address; 255 = none */
-    uint64_t    u;
-    double      real;
+    uint8_t kind;   /* enum cell_kind */
+    uint8_t prefix; /* CELL_ADDR: length shown behind the address; 255 = none */
+    uint64_t u;
+    double real;
     struct addr a;
     const char *text;
-    size_t      text_len;
+    size_t text_len;
 };
 
 enum answer_role { ROLE_BIN, ROLE_KEY, ROLE_MEASURE, ROLE_FIELD };
 struct answer_column {
-    const char *name;    /* borrowed from the plan */
-    uint8_t     role;    /* enum answer_role */
-    uint8_t     measure; /* ROLE_MEASURE: enum measure_kind */
+    const char *name; /* borrowed from the plan */
+    uint8_t role;     /* enum answer_role */
+    uint8_t measure;  /* ROLE_MEASURE: enum measure_kind */
 };
 
 #define ANSWER_MAX_COLUMNS (PLAN_MAX_COLUMNS + PLAN_MAX_KEYS + PLAN_MAX_MEASURES + 2u)
 
 struct answer_head {
-    const struct plan   *plan;
+    const struct plan *plan;
     struct answer_column col[ANSWER_MAX_COLUMNS]; /* none for lists of all columns */
-    uint32_t             n_cols;
+    uint32_t n_cols;
 };
 
 enum row_kind { ROW_NORMAL, ROW_REST };
 struct answer_row {
-    uint8_t              kind; /* enum row_kind; keys of the rest are CELL_ABSENT */
-    const struct cell   *cell; /* head's n_cols */
-    const struct record *record; /* list of all columns: the record as sent; else NULL */
-    int64_t              received_ms, start_ms, end_ms; /* with record; start, end effective */
+    uint8_t kind;                          /* enum row_kind; keys of the rest are CELL_ABSENT */
+    const struct cell *cell;               /* head's n_cols */
+    const struct record *record;           /* list of all columns: the record as sent; else NULL */
+    int64_t received_ms, start_ms, end_ms; /* with record; start, end effective */
 };
 
 struct answer_totals {
     uint64_t flows, bytes, packets; /* scaled, or raw with plan.raw */
 };
 struct query_stats {
-    double   seconds;
+    double seconds;
     uint64_t segments, segments_pruned;
     uint64_t blocks, blocks_pruned;
     uint64_t rows, rows_scanned, rows_matched;
     uint64_t rows_unreadable;
     uint32_t segments_unreadable;
-    bool     incomplete;
-    char     message[256]; /* of the first damage met; "" = none */
+    bool incomplete;
+    char message[256]; /* of the first damage met; "" = none */
 };
 struct answer_end {
     const struct answer_totals *totals;
-    const struct cell          *total; /* the head's columns summed; keys absent; NULL for lists */
-    const struct query_stats   *stats;
+    const struct cell *total; /* the head's columns summed; keys absent; NULL for lists */
+    const struct query_stats *stats;
 };
 
-/* Where the answer goes. A callback that returns other than ERR_OK ends the query with that code. */
+/* Where the answer goes. A callback that returns other than ERR_OK ends the query with that code.
+ */
 struct answer_sink {
     int (*begin)(struct answer_sink *s, const struct answer_head *h);
     int (*row)(struct answer_sink *s, const struct answer_row *r);
@@ -74,17 +75,18 @@ struct answer_sink {
 };
 
 struct query_control {
-    _Atomic bool cancel;     /* set by anyone: the query ends with ERR_CANCEL within 4096 rows */
-    uint64_t     memory_max; /* octets for groups and sorted rows; 0 = 1 GiB */
-    /* Following (weir tail): only rows received in [received_from_ms, received_to_ms). 0, 0 = all. What
-     * arrived is visible within one second, so a follower asks up to a second ago and goes on there. */
+    _Atomic bool cancel; /* set by anyone: the query ends with ERR_CANCEL within 4096 rows */
+    uint64_t memory_max; /* octets for groups and sorted rows; 0 = 1 GiB */
+    /* Following (weir tail): only rows received in [received_from_ms, received_to_ms). 0, 0 = all.
+     * What arrived is visible within one second, so a follower asks up to a second ago and goes on
+     * there. */
     int64_t received_from_ms, received_to_ms;
 };
 
 /* Run a plan. `ctl` and `stats` may be NULL.
- * Damaged chunks do not fail a query: their rows are left out, counted, and stats->incomplete is set.
- * Errors: ERR_CANCEL, ERR_LIMIT (memory_max: narrow the question, or raise query.memory), ERR_NOMEM,
- * ERR_IO, ERR_NOTFOUND (zone), what the sink returned. */
+ * Damaged chunks do not fail a query: their rows are left out, counted, and stats->incomplete is
+ * set. Errors: ERR_CANCEL, ERR_LIMIT (memory_max: narrow the question, or raise query.memory),
+ * ERR_NOMEM, ERR_IO, ERR_NOTFOUND (zone), what the sink returned. */
 int query_run(const struct plan *p, const struct snapshot *snap, struct answer_sink *sink,
               struct query_control *ctl, struct query_stats *stats, struct err *e) WARN_UNUSED;
 

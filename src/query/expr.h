@@ -1,6 +1,6 @@
 /* query/expr.h - a filter as understood: a tree of tests on single values, all sides resolved.
- * Floor 4. Made by parse (query/parse.h), run by exec. The parser turns words, sides, lists and units
- * into these few forms; exec knows no words.
+ * Floor 4. Made by parse (query/parse.h), run by exec. The parser turns words, sides, lists and
+ * units into these few forms; exec knows no words.
  *
  * Absent numbers read as 0, absent addresses as ::, absent text as "" (QUERY.md section 3);
  * EXPR_EXISTS tells them apart. */
@@ -12,17 +12,32 @@
 /* Values computed from columns. All volumes are scaled by the row's sampling rate (rate 0 counts as
  * 1); the RAW_ twins are as exported. Integer arithmetic; of zero duration bps and pps are 0. */
 enum calc {
-    CALC_BYTES, CALC_PACKETS,         /* forward direction */
-    CALC_OUT_BYTES, CALC_OUT_PACKETS, /* reverse of a biflow, else post-… counters */
-    CALC_BPS, CALC_PPS, CALC_BPP,     /* 8000*bytes/duration_ms, 1000*packets/duration_ms, bytes/packets */
-    CALC_RAW_BYTES, CALC_RAW_PACKETS, CALC_RAW_OUT_BYTES, CALC_RAW_OUT_PACKETS, CALC_RAW_BPS, CALC_RAW_PPS,
-    CALC_FLOWS,                       /* 1 per record */
+    CALC_BYTES,
+    CALC_PACKETS, /* forward direction */
+    CALC_OUT_BYTES,
+    CALC_OUT_PACKETS, /* reverse of a biflow, else post-… counters */
+    CALC_BPS,
+    CALC_PPS,
+    CALC_BPP, /* 8000*bytes/duration_ms, 1000*packets/duration_ms, bytes/packets */
+    CALC_RAW_BYTES,
+    CALC_RAW_PACKETS,
+    CALC_RAW_OUT_BYTES,
+    CALC_RAW_OUT_PACKETS,
+    CALC_RAW_BPS,
+    CALC_RAW_PPS,
+    CALC_FLOWS, /* 1 per record */
     CALC_DURATION_MS,
-    CALC_HOUR, CALC_WEEKDAY, CALC_DAY, /* of start, in the query's zone; Monday = 1; day = days since 1970 */
-    CALC_ICMP_TYPE, CALC_ICMP_CODE,   /* from dst_port or the ICMP elements; 0 for other protocols */
-    CALC_IS_ICMP,                     /* proto 1 or 58 */
-    CALC_IP_VERSION,                  /* 4, 6, 0 = no addresses */
-    CALC_EXPORTER_DOMAIN, CALC_EXPORTER_VERSION, CALC_ENGINE_TYPE, CALC_ENGINE_ID,
+    CALC_HOUR,
+    CALC_WEEKDAY,
+    CALC_DAY, /* of start, in the query's zone; Monday = 1; day = days since 1970 */
+    CALC_ICMP_TYPE,
+    CALC_ICMP_CODE,  /* from dst_port or the ICMP elements; 0 for other protocols */
+    CALC_IS_ICMP,    /* proto 1 or 58 */
+    CALC_IP_VERSION, /* 4, 6, 0 = no addresses */
+    CALC_EXPORTER_DOMAIN,
+    CALC_EXPORTER_VERSION,
+    CALC_ENGINE_TYPE,
+    CALC_ENGINE_ID,
     CALC_N
 };
 
@@ -34,26 +49,30 @@ enum value_kind {
 };
 
 struct value {
-    uint8_t  kind;  /* enum value_kind */
-    uint8_t  col;   /* VALUE_COL: enum col */
-    uint8_t  calc;  /* VALUE_CALC: enum calc */
-    uint8_t  occurrence; /* VALUE_ELEM: 1 = first; 0 = any occurrence */
-    uint32_t pen;   /* VALUE_ELEM */
+    uint8_t kind;       /* enum value_kind */
+    uint8_t col;        /* VALUE_COL: enum col */
+    uint8_t calc;       /* VALUE_CALC: enum calc */
+    uint8_t occurrence; /* VALUE_ELEM: 1 = first; 0 = any occurrence */
+    uint32_t pen;       /* VALUE_ELEM */
     uint16_t id;
-    uint8_t  part_off, part_len; /* VALUE_ELEM: part_len > 0: the number in these octets of the value (network
-                                    order, 1..8; absent where the value is shorter); 0 = the whole value */
+    uint8_t part_off,
+        part_len; /* VALUE_ELEM: part_len > 0: the number in these octets of the value (network
+                     order, 1..8; absent where the value is shorter); 0 = the whole value */
 };
 
-/* An element that several numbers may carry (old and new name of one fact): up to 4, first present wins. */
+/* An element that several numbers may carry (old and new name of one fact): up to 4, first present
+ * wins. */
 struct value_alts {
     struct value v[4];
-    uint8_t      n;
+    uint8_t n;
 };
 
 enum expr_op {
-    EXPR_CONST,   /* yes */
-    EXPR_NOT,     /* kid[0] */
-    EXPR_AND, EXPR_OR, EXPR_XOR, /* kids 0..n_kids-1 */
+    EXPR_CONST, /* yes */
+    EXPR_NOT,   /* kid[0] */
+    EXPR_AND,
+    EXPR_OR,
+    EXPR_XOR,     /* kids 0..n_kids-1 */
     EXPR_RANGE,   /* number lies in one of the ranges */
     EXPR_MASK,    /* (number & mask) compared with want, see mask_any */
     EXPR_NET,     /* address: the most specific matching item decides; `out` items are exceptions */
@@ -69,7 +88,7 @@ struct num_range {
 };
 struct net_item {
     struct net n;
-    bool       out; /* written with ! in a list */
+    bool out; /* written with ! in a list */
 };
 
 /* How a term of several leaves was written; for printing only, exec ignores it. */
@@ -82,27 +101,27 @@ enum expr_form {
 };
 
 struct expr {
-    uint8_t           op;      /* enum expr_op */
-    uint8_t           form;    /* enum expr_form */
-    bool              yes;     /* EXPR_CONST */
-    bool              mask_any;/* EXPR_MASK: true: (v & mask) != 0; false: (v & mask) == want */
-    struct value_alts value;   /* leaves */
-    struct expr     **kid;     /* owned */
-    uint32_t          n_kids;
-    struct num_range *range;   /* EXPR_RANGE, owned */
-    uint32_t          n_ranges;
-    uint64_t          mask, want;
-    struct net_item  *net;     /* EXPR_NET, owned; sorted by prefix length, longest first */
-    uint32_t          n_nets;
-    char            **text;    /* EXPR_TEXT, owned */
-    uint32_t          n_texts;
-    void             *regex;   /* EXPR_REGEX: pcre2_code, owned; compiled with a match limit */
-    char             *pattern; /* EXPR_REGEX, EXPR_OCTETS: as written, owned */
-    size_t            pattern_len;
-    int64_t           lo_ms, hi_ms; /* EXPR_OVERLAP */
-    size_t            pos, len; /* where it stood in the text */
+    uint8_t op;              /* enum expr_op */
+    uint8_t form;            /* enum expr_form */
+    bool yes;                /* EXPR_CONST */
+    bool mask_any;           /* EXPR_MASK: true: (v & mask) != 0; false: (v & mask) == want */
+    struct value_alts value; /* leaves */
+    struct expr **kid;       /* owned */
+    uint32_t n_kids;
+    struct num_range *range; /* EXPR_RANGE, owned */
+    uint32_t n_ranges;
+    uint64_t mask, want;
+    struct net_item *net; /* EXPR_NET, owned; sorted by prefix length, longest first */
+    uint32_t n_nets;
+    char **text; /* EXPR_TEXT, owned */
+    uint32_t n_texts;
+    void *regex;   /* EXPR_REGEX: pcre2_code, owned; compiled with a match limit */
+    char *pattern; /* EXPR_REGEX, EXPR_OCTETS: as written, owned */
+    size_t pattern_len;
+    int64_t lo_ms, hi_ms; /* EXPR_OVERLAP */
+    size_t pos, len;      /* where it stood in the text */
     /* for "matched host": which side an address leaf tests: 's' or 'd', 0 = neither */
-    char              side;
+    char side;
 };
 
 struct expr *expr_new(enum expr_op op); /* NULL when out of memory */

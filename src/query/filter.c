@@ -260,8 +260,8 @@ static struct expr *having_term(struct syntax *p)
                 x->range[1] = (struct num_range){ v + (v < UINT64_MAX), UINT64_MAX };
                 x->n_ranges = 2;
                 if (v == 0)
-                    x->range[0] = x->range[1], x->n_ranges = 1;
-                else if (v == UINT64_MAX)
+                    x->range[0] = x->range[1];
+                if (v == 0 || v == UINT64_MAX)
                     x->n_ranges = 1;
             }
         } else {

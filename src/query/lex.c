@@ -222,6 +222,7 @@ bool syn_type(struct syntax *p, enum token_type type)
     return yes;
 }
 
+PRINTF_LIKE(5, 0)
 static void fail_va(struct syntax *p, int code, size_t pos, size_t len, const char *fmt, va_list ap)
 {
     char msg[400];

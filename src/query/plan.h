@@ -13,28 +13,36 @@ enum key_kind {
     KEY_VALUE,   /* one value */
     KEY_EITHER,  /* src and dst value: a record counts once for each different value it holds */
     KEY_PAIR,    /* unordered pair of src and dst address */
-    KEY_MATCHED, /* the side(s) whose address leaf of the filter matched; both when no leaf names one */
+    KEY_MATCHED, /* the side(s) whose address leaf of the filter matched; both when no leaf names
+                    one */
 };
 
 struct key {
-    uint8_t           kind;        /* enum key_kind */
-    struct value_alts a, b;        /* KEY_VALUE uses a */
-    uint8_t           mask4, mask6; /* address keys: prefix length for IPv4 (0..32) and IPv6 (0..128) */
-    char              name[64];    /* as written, normalised: "src ip/24" */
+    uint8_t kind;           /* enum key_kind */
+    struct value_alts a, b; /* KEY_VALUE uses a */
+    uint8_t mask4, mask6;   /* address keys: prefix length for IPv4 (0..32) and IPv6 (0..128) */
+    char name[64];          /* as written, normalised: "src ip/24" */
 };
 
 enum measure_kind {
-    MEASURE_BYTES, MEASURE_BITS, MEASURE_PACKETS, MEASURE_FLOWS, MEASURE_ACTIVE_FLOWS,
-    MEASURE_BPS, MEASURE_PPS,   /* average over the frame */
-    MEASURE_BPP, MEASURE_DURATION_MS, /* sum of durations */
-    MEASURE_DISTINCT,           /* exact number of different values of key `distinct` */
-    MEASURE_FIRST_SEEN, MEASURE_LAST_SEEN, /* smallest start, largest end in the frame */
+    MEASURE_BYTES,
+    MEASURE_BITS,
+    MEASURE_PACKETS,
+    MEASURE_FLOWS,
+    MEASURE_ACTIVE_FLOWS,
+    MEASURE_BPS,
+    MEASURE_PPS, /* average over the frame */
+    MEASURE_BPP,
+    MEASURE_DURATION_MS, /* sum of durations */
+    MEASURE_DISTINCT,    /* exact number of different values of key `distinct` */
+    MEASURE_FIRST_SEEN,
+    MEASURE_LAST_SEEN, /* smallest start, largest end in the frame */
 };
 struct measure {
-    uint8_t    kind; /* enum measure_kind */
-    bool       raw;  /* as exported, not scaled */
+    uint8_t kind; /* enum measure_kind */
+    bool raw;     /* as exported, not scaled */
     struct key distinct;
-    char       name[80]; /* "bytes", "raw packets", "distinct dst ip" */
+    char name[80]; /* "bytes", "raw packets", "distinct dst ip" */
 };
 
 enum view_kind { VIEW_TOTALS, VIEW_RANK, VIEW_LIST };
@@ -42,7 +50,7 @@ enum view_kind { VIEW_TOTALS, VIEW_RANK, VIEW_LIST };
 /* One column of a list. */
 struct list_column {
     struct value_alts value;
-    char              name[64]; /* short name, or IANA name as written */
+    char name[64]; /* short name, or IANA name as written */
 };
 
 struct having {
@@ -51,36 +59,36 @@ struct having {
 
 struct plan {
     struct expr *filter; /* never NULL; EXPR_CONST yes = everything */
-    uint8_t      view;   /* enum view_kind */
+    uint8_t view;        /* enum view_kind */
 
-    struct key     keys[PLAN_MAX_KEYS];
-    uint32_t       n_keys;
+    struct key keys[PLAN_MAX_KEYS];
+    uint32_t n_keys;
     struct measure measures[PLAN_MAX_MEASURES]; /* first one orders; at least one */
-    uint32_t       n_measures;
-    uint32_t       n_hidden; /* last n_hidden measures are only for having; not shown */
-    uint64_t       top;      /* 0 = all */
-    bool           bottom;
-    struct expr   *having;   /* NULL = none; see struct having for its leaves */
-    bool           has_having;
+    uint32_t n_measures;
+    uint32_t n_hidden; /* last n_hidden measures are only for having; not shown */
+    uint64_t top;      /* 0 = all */
+    bool bottom;
+    struct expr *having; /* NULL = none; see struct having for its leaves */
+    bool has_having;
 
-    int64_t step_ms;         /* > 0: series over the ranking's top keys, or of the total; -1: "auto"
-                                without a frame: query_auto_step() of the span of what matches */
+    int64_t step_ms; /* > 0: series over the ranking's top keys, or of the total; -1: "auto"
+                        without a frame: query_auto_step() of the span of what matches */
 
     struct list_column cols[PLAN_MAX_COLUMNS];
-    uint32_t           n_cols;
-    bool               all_columns;  /* every element of each record, as sent */
-    bool               option_records; /* list option records instead of flow records */
-    bool               ipfix_names;  /* names in the output are IANA's */
-    struct value_alts  sort;
-    bool               sorted, sort_desc;
-    uint64_t           limit;        /* 0 = all */
+    uint32_t n_cols;
+    bool all_columns;    /* every element of each record, as sent */
+    bool option_records; /* list option records instead of flow records */
+    bool ipfix_names;    /* names in the output are IANA's */
+    struct value_alts sort;
+    bool sorted, sort_desc;
+    uint64_t limit; /* 0 = all */
 
-    bool    framed;          /* a time frame was given */
-    int64_t from_ms, to_ms;  /* [from, to); INT64_MIN, INT64_MAX = open */
-    bool    whole;           /* overlapping records count entirely */
-    bool    raw;             /* all measures as exported */
-    bool    no_order;        /* --order none: as they come */
-    char    tz[64];          /* zone for hour, weekday, printing; "" = UTC */
+    bool framed;            /* a time frame was given */
+    int64_t from_ms, to_ms; /* [from, to); INT64_MIN, INT64_MAX = open */
+    bool whole;             /* overlapping records count entirely */
+    bool raw;               /* all measures as exported */
+    bool no_order;          /* --order none: as they come */
+    char tz[64];            /* zone for hour, weekday, printing; "" = UTC */
 };
 
 void plan_free(struct plan *p); /* contents and *p; NULL is allowed */

@@ -314,9 +314,9 @@ static uint64_t calc(struct scan *s, unsigned what, uint32_t i)
     case CALC_EXPORTER_VERSION:
         return x[c[COL_EXPORTER][i]].version;
     case CALC_ENGINE_TYPE:
-        return x[c[COL_EXPORTER][i]].version == 5 ? x[c[COL_EXPORTER][i]].domain >> 8 & 255 : 0;
+        return x[c[COL_EXPORTER][i]].version != 10 ? x[c[COL_EXPORTER][i]].domain >> 8 & 255 : 0;
     case CALC_ENGINE_ID:
-        return x[c[COL_EXPORTER][i]].version == 5 ? x[c[COL_EXPORTER][i]].domain & 255 : 0;
+        return x[c[COL_EXPORTER][i]].version != 10 ? x[c[COL_EXPORTER][i]].domain & 255 : 0;
     case CALC_N:
         break;
     }
@@ -883,6 +883,12 @@ static bool use_pages(struct scan *s)
     return node_pages(s, s->root);
 }
 
+/* icmpTypeCode of IPv4 and IPv6, and type and code apart */
+static bool is_icmp_elem(uint16_t id)
+{
+    return id == 32 || id == 139 || (id >= 176 && id <= 179);
+}
+
 static int shape_tables(struct scan *s)
 {
     const struct rowset *rs = s->rs;
@@ -904,6 +910,8 @@ static int shape_tables(struct scan *s)
                 if (fmap_table[t].pen == f->pen && fmap_table[t].id == f->id &&
                     fmap_table[t].col < COL_N)
                     m |= BIT(fmap_table[t].col);
+            if (f->pen == 0 && is_icmp_elem(f->id)) /* type and code stand in the port */
+                m |= BIT(COL_DST_PORT);
         }
         s->shape_cols[i] = m;
     }

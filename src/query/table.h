@@ -14,12 +14,12 @@ struct budget {
 
 struct table {
     struct budget *budget;
-    uint32_t       stride; /* words of a key */
-    uint32_t       n_acc;  /* words of accumulators beside each key */
-    uint32_t       n, cap;
-    uint64_t      *key, *acc; /* n * stride, n * n_acc */
-    uint64_t      *slot; /* upper half: upper half of the hash; lower: number + 1 */
-    uint64_t       mask;
+    uint32_t stride; /* words of a key */
+    uint32_t n_acc;  /* words of accumulators beside each key */
+    uint32_t n, cap;
+    uint64_t *key, *acc; /* n * stride, n * n_acc */
+    uint64_t *slot;      /* upper half: upper half of the hash; lower: number + 1 */
+    uint64_t mask;
 };
 
 int table_init(struct table *t, struct budget *b, uint32_t stride, uint32_t n_acc) WARN_UNUSED;
@@ -43,16 +43,16 @@ static inline void table_prefetch(const struct table *t, uint64_t hash)
 /* Number of a key, or TABLE_NONE. */
 uint32_t table_find(const struct table *t, const uint64_t *key, uint64_t hash);
 /* The same, entered with zeroed accumulators when new. Errors: ERR_LIMIT, ERR_NOMEM. */
-int table_enter(struct table *t, const uint64_t *key, uint64_t hash, uint32_t *out, bool *is_new)
-    WARN_UNUSED;
+int table_enter(struct table *t, const uint64_t *key, uint64_t hash, uint32_t *out,
+                bool *is_new) WARN_UNUSED;
 
 /* Texts to dense numbers. */
 struct texts {
     struct table table; /* hash of the text, counted up on collision */
-    char        *octets;
-    uint64_t     len, cap;
-    uint64_t    *off; /* n + 1 */
-    uint32_t     off_cap;
+    char *octets;
+    uint64_t len, cap;
+    uint64_t *off; /* n + 1 */
+    uint32_t off_cap;
 };
 int texts_init(struct texts *t, struct budget *b) WARN_UNUSED;
 void texts_free(struct texts *t);

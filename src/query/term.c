@@ -297,6 +297,21 @@ static uint8_t comparison(struct syntax *p)
     return TOK_END;
 }
 
+static const struct word_number words_dir[] = { { "ingress", 0, 0 }, { "egress", 1, 1 } };
+static const struct word_number words_asa_event[] = {
+    { "ignore", 0, 0 }, { "create", 1, 1 }, { "term", 2, 2 },   { "delete", 2, 2 },
+    { "deny", 3, 3 },   { "alert", 4, 4 },  { "update", 5, 5 },
+};
+static const struct word_number words_asa_denied[] = {
+    { "ingress", 1001, 1001 },
+    { "egress", 1002, 1002 },
+    { "interface", 1003, 1003 },
+    { "nosyn", 1004, 1004 },
+};
+static const struct word_number words_nat_event[] = { { "add", 1, 1 },
+                                                      { "create", 1, 1 },
+                                                      { "delete", 2, 2 } };
+
 /* One number of a field: digits with units, or a word of the field. A word may name a span. */
 static bool number_of(struct syntax *p, const struct field *f, const struct token *k, const char *s,
                       size_t len, uint64_t *lo, uint64_t *hi)
@@ -316,27 +331,13 @@ static bool number_of(struct syntax *p, const struct field *f, const struct toke
     else if (f->type == FIELD_WEEKDAY)
         w = word_find(words_weekday, 7, s, len < 3 ? len : 3);
     else if (f->type == FIELD_DIR)
-        w = word_find((const struct word_number[]){ { "ingress", 0, 0 }, { "egress", 1, 1 } }, 2, s,
-                      len);
+        w = word_find(words_dir, ARRAY_LEN(words_dir), s, len);
     else if (f->type == FIELD_ASA_EVENT)
-        w = word_find((const struct word_number[]){ { "ignore", 0, 0 },
-                                                    { "create", 1, 1 },
-                                                    { "term", 2, 2 },
-                                                    { "delete", 2, 2 },
-                                                    { "deny", 3, 3 },
-                                                    { "alert", 4, 4 },
-                                                    { "update", 5, 5 } },
-                      7, s, len);
+        w = word_find(words_asa_event, ARRAY_LEN(words_asa_event), s, len);
     else if (f->type == FIELD_ASA_DENIED)
-        w = word_find((const struct word_number[]){ { "ingress", 1001, 1001 },
-                                                    { "egress", 1002, 1002 },
-                                                    { "interface", 1003, 1003 },
-                                                    { "nosyn", 1004, 1004 } },
-                      4, s, len);
+        w = word_find(words_asa_denied, ARRAY_LEN(words_asa_denied), s, len);
     else if (f->type == FIELD_NAT_EVENT)
-        w = word_find(
-            (const struct word_number[]){ { "add", 1, 1 }, { "create", 1, 1 }, { "delete", 2, 2 } },
-            3, s, len);
+        w = word_find(words_nat_event, ARRAY_LEN(words_nat_event), s, len);
     if (w != NULL) {
         *lo = w->lo;
         *hi = w->hi;
@@ -1417,8 +1418,10 @@ struct expr *syn_term(struct syntax *p, const struct sides *outer)
         syn_fail(p, ERR_LIMIT, syn_tok(p), "more than %u terms", SYNTAX_MAX_NODES);
         return NULL;
     }
-    if (syn_is(p, "any") || syn_is(p, "none"))
-        return constant(p, syn_is_at(p, 0, "any") ? (p->at++, true) : (p->at++, false));
+    if (syn_word(p, "any"))
+        return constant(p, true);
+    if (syn_word(p, "none"))
+        return constant(p, false);
     if (syn_word(p, "exists"))
         return exists_term(p, false);
     if (syn_word(p, "absent"))

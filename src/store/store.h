@@ -1,7 +1,7 @@
 /* store/store.h - a data directory: sealed segments under a manifest.
  * Floor 3. The only door of floor store. File format: FORMAT.md beside this file (draft).
- * Threads: all calls may come from any thread; sealing and retention are serialised inside; taking a
- * snapshot never waits for a seal in progress. */
+ * Threads: all calls may come from any thread; sealing and retention are serialised inside; taking
+ * a snapshot never waits for a seal in progress. */
 #ifndef WEIR_STORE_STORE_H
 #define WEIR_STORE_STORE_H
 
@@ -16,22 +16,25 @@ enum store_mode {
 
 /* Open a data directory; STORE_WRITE makes it if missing. `socket_path` (STORE_WRITE; may be "")
  * is written to DIR/lock, so that a reader finds the server.
- * Errors: ERR_BUSY (another writer: message names pid and socket), ERR_NOTFOUND (STORE_READ: no such
- * directory, or not a data directory), ERR_VERSION, ERR_CORRUPT (manifest), ERR_IO, ERR_NOMEM. */
+ * Errors: ERR_BUSY (another writer: message names pid and socket), ERR_NOTFOUND (STORE_READ: no
+ * such directory, or not a data directory), ERR_VERSION, ERR_CORRUPT (manifest), ERR_IO, ERR_NOMEM.
+ */
 int store_open(struct store **out, const char *dir, enum store_mode mode, const char *socket_path,
                struct err *e) WARN_UNUSED;
 void store_close(struct store *s); /* NULL is allowed; rowsets handed out stay valid */
 
-/* Who writes DIR now: pid and socket path from DIR/lock if the lock is held. ERR_NOTFOUND if nobody. */
-int store_writer(const char *dir, long *pid, char *socket_path, size_t cap, struct err *e) WARN_UNUSED;
+/* Who writes DIR now: pid and socket path from DIR/lock if the lock is held. ERR_NOTFOUND if
+ * nobody. */
+int store_writer(const char *dir, long *pid, char *socket_path, size_t cap,
+                 struct err *e) WARN_UNUSED;
 
-/* Write the rows and option records of n batches (handed off, in order) as one segment: file, fsync,
- * rename, fsync of the directory, manifest record. On ERR_OK later snapshots hold it.
- * With n batches of zero rows and options nothing is written. Errors: ERR_IO, ERR_NOMEM. */
+/* Write the rows and option records of n batches (handed off, in order) as one segment: file,
+ * fsync, rename, fsync of the directory, manifest record. On ERR_OK later snapshots hold it. With n
+ * batches of zero rows and options nothing is written. Errors: ERR_IO, ERR_NOMEM. */
 int store_seal(struct store *s, struct flow_batch *const *b, size_t n, struct err *e) WARN_UNUSED;
 
-/* An import: segments become visible all at once by store_import_commit, in one manifest record with
- * the file's name and SHA-256. Commit ends the import and frees it, whatever it returns. */
+/* An import: segments become visible all at once by store_import_commit, in one manifest record
+ * with the file's name and SHA-256. Commit ends the import and frees it, whatever it returns. */
 struct store_import;
 int store_import_begin(struct store *s, struct store_import **out, struct err *e) WARN_UNUSED;
 int store_import_seal(struct store_import *im, struct flow_batch *const *b, size_t n,
@@ -42,14 +45,14 @@ void store_import_abort(struct store_import *im); /* frees; removes what was wri
 /* Was a file of this content imported before (and is still listed)? */
 bool store_import_known(struct store *s, const uint8_t sha256[32]);
 
-/* All segments as they stand now. Segments are opened lazily through a bounded cache of descriptors;
- * a damaged segment header is counted in the snapshot's rows_unreadable, not an error.
+/* All segments as they stand now. Segments are opened lazily through a bounded cache of
+ * descriptors; a damaged segment header is counted in the snapshot's rows_unreadable, not an error.
  * Errors: ERR_NOMEM. */
 int store_snapshot(struct store *s, struct snapshot *out, struct err *e) WARN_UNUSED;
 
-/* The same as store_snapshot, atomically joined with open batches: under the lock that seals take to
- * publish, call open(ctx, out) which appends rowsets of what is not yet sealed. So no row is seen
- * twice or not at all. */
+/* The same as store_snapshot, atomically joined with open batches: under the lock that seals take
+ * to publish, call open(ctx, out) which appends rowsets of what is not yet sealed. So no row is
+ * seen twice or not at all. */
 int store_snapshot_with(struct store *s, struct snapshot *out,
                         int (*open)(void *ctx, struct snapshot *out), void *ctx,
                         struct err *e) WARN_UNUSED;
@@ -63,15 +66,15 @@ int store_seal_with(struct store *s, struct flow_batch *const *b, size_t n,
  * DIR/readers, else moved to DIR/trash and removed later. */
 struct store_retention {
     uint64_t max_octets;
-    int64_t  max_age_ms; /* by the segment's newest received time against now_ms */
-    int64_t  import_keep_ms;
+    int64_t max_age_ms; /* by the segment's newest received time against now_ms */
+    int64_t import_keep_ms;
 };
 int store_retain(struct store *s, const struct store_retention *r, int64_t now_ms,
                  uint32_t *removed, struct err *e) WARN_UNUSED;
 
 struct store_stats {
     uint64_t segments, rows, options, octets; /* on disk */
-    int64_t  oldest_ms, newest_ms;            /* received times; 0 when empty */
+    int64_t oldest_ms, newest_ms;             /* received times; 0 when empty */
     uint64_t segments_removed, rows_removed;  /* by retention since open */
     uint64_t segments_damaged;
 };

@@ -200,7 +200,12 @@ def nf_key(p):
         dport = int(a) * 256 + int(b)
     if proto != 6:
         flags = 0
-    return (p[0], p[1], int(p[2]), int(dport), proto, int(p[5]), int(p[6]), flags, iso_ms(p[8]), iso_ms(p[9]), int(p[10]), int(p[11]))
+    return (p[0], p[1], int(p[2]), int(dport), proto, int(p[5]), int(p[6]), flags, *times(p[8], p[9]), int(p[10]), int(p[11]))
+
+
+def times(a, b):
+    """softflowd sometimes reports an end before the start; Weir's effective times are in order then."""
+    return tuple(sorted((iso_ms(a), iso_ms(b))))
 
 
 def weir_records(data):
@@ -228,7 +233,13 @@ def iso_ms(s):
 
 
 def near(have, key):
-    """The same record with times that differ by 1 ms of rounding: take it out of `have`."""
+    """The same record with times that differ by 1 ms of rounding: take it out of `have`. nfcapd leaves the
+    port of some ICMP records at 0 where the exporter sent type and code there; then Weir's has to be those."""
+    if key[4] in (1, 58) and key[3] == 0:
+        for k in have:
+            if have[k] > 0 and k[:3] == key[:3] and k[4:8] == key[4:8] and abs(k[8] - key[8]) <= 1 and k[3] > 0:
+                have[k] -= 1
+                return True
     for ds in (0, -1, 1):
         for de in (0, -1, 1):
             k = key[:8] + (key[8] + ds, key[9] + de) + key[10:]

@@ -1,6 +1,6 @@
-/* Feed every file of the folders named on the command line to a fuzz target: any compiler replays the
- * corpora, no libFuzzer needed. Each input is an exact-size heap copy, so that ASan sees one octet
- * too many. Fails if a folder holds no file: an empty replay would prove nothing. */
+/* Feed every file of the folders named on the command line to a fuzz target: any compiler replays
+ * the corpora, no libFuzzer needed. Each input is an exact-size heap copy, so that ASan sees one
+ * octet too many. Fails if a folder holds no file: an empty replay would prove nothing. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

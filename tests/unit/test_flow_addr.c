@@ -4,8 +4,8 @@
 
 static void text_round_trip(void **state)
 {
-    static const char *const texts[] = { "0.0.0.0", "192.0.2.1", "255.255.255.255", "::",
-                                         "2001:db8::1", "fe80::1:0:0:1" };
+    static const char *const texts[] = { "0.0.0.0", "192.0.2.1",   "255.255.255.255",
+                                         "::",      "2001:db8::1", "fe80::1:0:0:1" };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct addr a;
