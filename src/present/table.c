@@ -202,7 +202,7 @@ int table_end(struct answer_sink *s, const struct answer_end *end)
 
     if (p->plan->view == VIEW_RANK && end->total != NULL && p->plan->n_keys > 0)
         hold_total(p, end->total);
-    if (!p->records && p->n_cols > 0)
+    if (!p->records && p->n_cols > 0 && (p->rows > 0 || p->plan->view != VIEW_TOTALS))
         release(p);
     buf_printf(&p->out, "%sTotal: ", p->rows > 0 ? "\n" : "");
     count(&p->out, t->flows, "flow", "flows");
