@@ -208,8 +208,8 @@ bool syn_key(struct syntax *p, struct key *k)
     if (n == 2) {
         k->kind = KEY_EITHER;
         k->b = v[1];
-        (void)snprintf(k->name, sizeof k->name, "%.*s", (int)strcspn(f->words, "|"),
-                       f->type == FIELD_ADDR && f == field_table ? "host" : f->words);
+        const char *word = f->type == FIELD_ADDR && f == field_table ? "host" : f->words;
+        (void)snprintf(k->name, sizeof k->name, "%.*s", (int)strcspn(word, "|"), word);
     } else {
         (void)field_name(&k->a, k->name, sizeof k->name);
         if (f->type == FIELD_NET || f->type == FIELD_ICMP)
