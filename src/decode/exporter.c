@@ -114,6 +114,19 @@ static void set_trust(struct decoder *d, struct exporter *x, bool trusted)
         d->waiting_untrusted += x->waiting_octets;
 }
 
+int exporter_enter(struct decoder *d, struct exporter *x)
+{
+    if (d->n == d->cap && grow(d) != ERR_OK)
+        return ERR_NOMEM;
+    x->hash = key_hash(&x->key);
+    d->n_trusted += x->trusted;
+    d->n_untrusted += !x->trusted;
+    d->list[d->n++] = x;
+    slot_enter(d, d->n - 1);
+    d->last = x;
+    return ERR_OK;
+}
+
 int exporter_get(struct decoder *d, const struct datagram *g, const struct exporter_key *k,
                  struct exporter **out)
 {
@@ -127,21 +140,17 @@ int exporter_get(struct decoder *d, const struct datagram *g, const struct expor
     if (g->trusted ? d->n_trusted >= d->lim.max_exporters
                    : d->n_untrusted >= d->lim.max_untrusted && !evict_untrusted(d, g->received_ms))
         return ERR_OK;
-    if (d->n == d->cap && grow(d) != ERR_OK)
-        return ERR_NOMEM;
     x = calloc(1, sizeof *x);
     if (x == NULL)
         return ERR_NOMEM;
     x->key = *k;
-    x->hash = key_hash(k);
     x->trusted = g->trusted;
     x->first_ms = g->received_ms;
     x->wait_last = &x->wait_first;
-    d->n_trusted += g->trusted;
-    d->n_untrusted += !g->trusted;
-    d->list[d->n++] = x;
-    slot_enter(d, d->n - 1);
-    d->last = x;
+    if (exporter_enter(d, x) != ERR_OK) {
+        free(x);
+        return ERR_NOMEM;
+    }
     *out = x;
     return ERR_OK;
 }

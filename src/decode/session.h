@@ -4,6 +4,7 @@
 #define WEIR_DECODE_SESSION_H
 
 #include "base/rd.h"
+#include "decode/checkpoint.h"
 #include "decode/decode.h"
 #include "decode/run.h"
 #include "decode/sequence.h"
@@ -77,6 +78,7 @@ struct decoder {
     uint32_t n_totals;
     int64_t evict_after_ms;      /* no untrusted exporter can be idle long enough before */
     struct decode_counters none; /* belongs to no exporter, or to forgotten ones */
+    struct decoder_left_out left_out; /* at the last load */
     struct plan *v5;
     uint32_t at[SHAPE_MAX_FIELDS], len[SHAPE_MAX_FIELDS];
     struct plan_field fields[SHAPE_MAX_FIELDS];
@@ -98,6 +100,8 @@ struct message {
 struct exporter *exporter_find(struct decoder *d, const struct exporter_key *k);
 int exporter_get(struct decoder *d, const struct datagram *g, const struct exporter_key *k,
                  struct exporter **out) WARN_UNUSED;
+/* Enter an exporter whose key is not there yet. Errors: ERR_NOMEM (x stays the caller's). */
+int exporter_enter(struct decoder *d, struct exporter *x) WARN_UNUSED;
 int exporter_port(struct exporter *x, uint16_t number, int64_t now_ms,
                   struct port **out) WARN_UNUSED;
 void exporter_free(struct decoder *d, struct exporter *x);
@@ -122,6 +126,8 @@ void template_expire(struct exporter *x, struct port *p, int64_t before_ms, uint
 
 /* waiting.c */
 int waiting_put(struct message *m, uint16_t id, const uint8_t *p, size_t len) WARN_UNUSED;
+/* The last to wait; w is the exporter's from now on. */
+void waiting_append(struct decoder *d, struct exporter *x, struct waiting *w);
 int waiting_retry(struct message *m, uint16_t id) WARN_UNUSED;
 void waiting_expire(struct decoder *d, struct exporter *x, int64_t now_ms, bool all);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/var.h"
 #include "decode/run.h"
 
 #define SETS 2048u /* times WAYS flows; about half a megabyte for an exporter that sends totals */
@@ -63,6 +64,89 @@ bool totals_delta(struct totals *t, uint64_t key, int64_t start_ms, int64_t rece
     memcpy(delta, v, sizeof old->v);
     return known;
 }
+
+/* ------------------------------------------------------------------------- as octets, and back */
+
+static unsigned ways_used(const struct entry *e)
+{
+    unsigned used = 0;
+
+    for (unsigned w = 0; w < WAYS; w++)
+        used |= (unsigned)(e[w].key != 0) << w;
+    return used;
+}
+
+/* A set can have lost a flow without holding one only in octets that nobody wrote. */
+void totals_save(const struct totals *t, struct buf *out)
+{
+    uint64_t n = 0;
+
+    for (unsigned s = 0; s < SETS; s++)
+        n += ways_used(t->e[s]) != 0;
+    buf_var(out, n);
+    for (unsigned s = 0; s < SETS; s++) {
+        unsigned used = ways_used(t->e[s]);
+        if (used == 0)
+            continue;
+        buf_var(out, s);
+        buf_svar(out, t->evicted_ms[s]);
+        buf_le(out, used, 1);
+        for (unsigned w = 0; w < WAYS; w++) {
+            if ((used >> w & 1) == 0)
+                continue;
+            buf_le(out, t->e[s][w].key, 8);
+            buf_svar(out, t->e[s][w].seen_ms);
+            for (unsigned i = 0; i < TOTAL_N; i++)
+                buf_var(out, t->e[s][w].v[i]);
+        }
+    }
+}
+
+static bool entry_load(struct entry *e, struct rd *r)
+{
+    e->key = rd_le(r, 8);
+    e->seen_ms = rd_svar(r);
+    for (unsigned i = 0; i < TOTAL_N; i++)
+        e->v[i] = rd_var(r, UINT64_MAX);
+    return rd_ok(r) && (e->key & 1) != 0;
+}
+
+static bool set_load(struct totals *t, unsigned s, struct rd *r)
+{
+    unsigned used;
+
+    t->evicted_ms[s] = rd_svar(r);
+    used = (unsigned)rd_le(r, 1);
+    if (!rd_ok(r) || used == 0 || used >> WAYS != 0)
+        return false;
+    for (unsigned w = 0; w < WAYS; w++)
+        if ((used >> w & 1) != 0 &&
+            (!entry_load(&t->e[s][w], r) || (unsigned)(t->e[s][w].key >> 32) % SETS != s))
+            return false;
+    return true;
+}
+
+int totals_load(struct totals **out, struct rd *r)
+{
+    uint64_t n = rd_var(r, SETS);
+    unsigned next = 0; /* sets stand in ascending order */
+    bool ok = rd_ok(r);
+
+    if (totals_new(out) != ERR_OK)
+        return ERR_NOMEM;
+    for (uint64_t i = 0; i < n && ok; i++) {
+        unsigned s = (unsigned)rd_var(r, SETS - 1);
+        ok = rd_ok(r) && s >= next && set_load(*out, s, r);
+        next = s + 1;
+    }
+    if (ok)
+        return ERR_OK;
+    totals_free(*out);
+    *out = NULL;
+    return ERR_CORRUPT;
+}
+
+/* ------------------------------------------------------------------------------ rows of a batch */
 
 static uint64_t flow_key(const struct run_rows *r, uint32_t row)
 {

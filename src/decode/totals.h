@@ -17,4 +17,8 @@ void totals_free(struct totals *t); /* NULL is allowed */
 bool totals_delta(struct totals *t, uint64_t key, int64_t start_ms, int64_t received_ms,
                   const uint64_t v[TOTAL_N], uint64_t delta[TOTAL_N]) WARN_UNUSED;
 
+/* The table as octets, and back. totals_load() trusts nothing. Errors: ERR_CORRUPT, ERR_NOMEM. */
+void totals_save(const struct totals *t, struct buf *out);
+int totals_load(struct totals **out, struct rd *r) WARN_UNUSED;
+
 #endif

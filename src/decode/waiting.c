@@ -25,6 +25,14 @@ static void account(struct decoder *d, struct exporter *x, size_t len, bool in)
     x->c.sets_waiting += in ? 1u : UINT64_MAX;
 }
 
+void waiting_append(struct decoder *d, struct exporter *x, struct waiting *w)
+{
+    w->next = NULL;
+    *x->wait_last = w;
+    x->wait_last = &w->next;
+    account(d, x, sizeof *w + w->len, true);
+}
+
 int waiting_put(struct message *m, uint16_t id, const uint8_t *p, size_t len)
 {
     struct waiting *w;
@@ -41,9 +49,7 @@ int waiting_put(struct message *m, uint16_t id, const uint8_t *p, size_t len)
         .h = m->h, .serial = m->x->serial, .port = m->port->number, .id = id, .len = (uint32_t)len
     };
     memcpy(w->octets, p, len);
-    *m->x->wait_last = w;
-    m->x->wait_last = &w->next;
-    account(m->d, m->x, sizeof *w + len, true);
+    waiting_append(m->d, m->x, w);
     return ERR_OK;
 }
 
