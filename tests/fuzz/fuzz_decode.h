@@ -37,7 +37,7 @@ static void fuzz_check(const struct decoder *d, const struct flow_batch *b, uint
     }
 }
 
-static void fuzz_datagrams(uint16_t version, const uint8_t *data, size_t size)
+static inline void fuzz_datagrams(uint16_t version, const uint8_t *data, size_t size)
 {
     struct decoder_limits lim = { .max_exporters = 4,
                                   .max_untrusted = 2,

@@ -677,6 +677,39 @@ static void many_exporters_are_small(void **state)
     buf_free(&b);
 }
 
+/* The corpus of the fuzz target: what short random streams leave. */
+static void write_corpus(const char *to)
+{
+    struct decoder_limits lim = {
+        .max_exporters = 6, .max_untrusted = 3, .max_templates = 16, .max_waiting_octets = 1000
+    };
+
+    for (unsigned i = 0; i < 12; i++) {
+        struct buf b = buf_init(1u << 24);
+        struct stream s;
+        struct run r;
+        char path[4096];
+        FILE *f;
+        srandom(i + 1000);
+        s = make(i * i * 3);
+        run_begin(&r, &lim);
+        for (size_t k = 0; k < s.n; k++)
+            assert_int_equal(decoder_feed(r.d, &s.g[k], &r.sink), ERR_OK);
+        assert_int_equal(decoder_save(r.d, &b), ERR_OK);
+        (void)snprintf(path, sizeof path, "%s/random-%02u", to, i);
+        f = fopen(path, "wb");
+        assert_non_null(f);
+        if (b.len <= 16384)
+            assert_int_equal(fwrite(b.p, 1, b.len, f), b.len);
+        assert_int_equal(fclose(f), 0);
+        run_end(&r);
+        buf_free(&r.out);
+        buf_free(&b);
+        stream_free(&s);
+    }
+}
+
+/* test_decode_checkpoint [DATA [CORPUS TO WRITE]] */
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -691,5 +724,9 @@ int main(int argc, char **argv)
     };
 
     root = argc > 1 ? argv[1] : WEIR_TEST_DATA;
+    if (argc > 2) {
+        write_corpus(argv[2]);
+        return 0;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
