@@ -380,13 +380,13 @@ int import_capture(struct store *store, const struct import_source *src,
     s.e->code = ERR_OK;
     if ((rc = session_open(&s, src)) != ERR_OK)
         goto done;
-    if ((rc = store_import_begin(store, &to, s.e)) != ERR_OK)
+    if ((rc = store_import_begin(store, src->name, src->sha256, &to, s.e)) != ERR_OK)
         goto done;
     if ((rc = decode_and_seal(&s, to)) != ERR_OK)
         goto done;
     if (out->datagrams == 0)
         goto done; /* nothing to keep, and the file may be tried again with --port */
-    rc = store_import_commit(to, src->name, src->sha256, s.e);
+    rc = store_import_commit(to, s.e);
     to = NULL;
     out->committed = rc == ERR_OK;
 done:

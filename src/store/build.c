@@ -466,6 +466,8 @@ static void fill_info(const struct build *s, struct seg_info *info)
 
 static void put_info(struct buf *f, const struct seg_info *i, const struct build *s)
 {
+    static const struct seg_origin live;
+
     buf_le(f, i->id, 8);
     buf_le(f, i->n_rows, 4);
     buf_le(f, i->n_blocks, 4);
@@ -475,7 +477,7 @@ static void put_info(struct buf *f, const struct seg_info *i, const struct build
     buf_le(f, (uint64_t)i->max_end_ms, 8);
     buf_le(f, (uint64_t)i->min_received_ms, 8);
     buf_le(f, (uint64_t)i->max_received_ms, 8);
-    buf_le(f, 0, 4); /* replaced ids: none until compaction exists */
+    segment_put_origin(f, s->from != NULL ? s->from : &live);
     buf_le(f, s->n_addrs, 4);
     buf_le(f, s->n_exporters, 4);
     buf_le(f, s->n_shapes, 4);
@@ -534,7 +536,14 @@ static void build_free(struct build *s)
 int segment_build(struct flow_batch *const *b, size_t n, uint64_t id, struct buf *out,
                   struct seg_info *info, struct seg_sizes *sizes, struct err *e)
 {
-    struct build s = { .out = out, .n_blocks = n };
+    return segment_build_from(b, n, id, NULL, out, info, sizes, e);
+}
+
+int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
+                       const struct seg_origin *from, struct buf *out, struct seg_info *info,
+                       struct seg_sizes *sizes, struct err *e)
+{
+    struct build s = { .from = from, .out = out, .n_blocks = n };
     struct seg_sizes own;
     int rc = ERR_OK;
 

@@ -16,7 +16,8 @@ struct build_block {
 };
 
 struct build {
-    struct build_block *block; /* all batches first (also those without rows), in order */
+    const struct seg_origin *from; /* NULL: live rows, no journal */
+    struct build_block *block;     /* all batches first (also those without rows), in order */
     size_t n_blocks;
     uint32_t n_rows;
     uint32_t *maps;  /* memory behind the maps */

@@ -7,12 +7,14 @@
 #include "store/manifest.h"
 #include "store/store.h"
 
-#define STORE_PATH 4096u
+#define STORE_PATH   4096u
+#define MANIFEST_MAX ((size_t)1 << 30)
 
 /* A segment of the catalogue. */
 struct entry {
     struct seg_info info;
-    uint32_t import;   /* as in struct manifest_segment */
+    uint32_t import; /* as in struct manifest_segment */
+    uint8_t tier;
     struct rowset *rs; /* opened; NULL = not yet */
     bool damaged;
 };
@@ -32,39 +34,96 @@ struct store {
     struct entry *entry; /* under `list` */
     size_t n_entries, cap_entries;
     uint64_t segments_removed, rows_removed;
+    uint32_t quarantined; /* files moved there since open */
+    bool rebuilt;         /* the manifest was made again from the segments */
 };
 
 /* DIR/name into out[STORE_PATH]. */
 void store_path(const struct store *s, char *out, const char *name);
-void store_segment_path(const struct store *s, char *out, uint64_t id);
+void store_segment_path(const struct store *s, char *out, enum tier tier, uint64_t id);
+/* The file of one that is not committed yet: it is never taken for a segment. */
+void store_part_path(const struct store *s, char *out, enum tier tier, uint64_t id);
+void store_checkpoint_path(const struct store *s, char *out, uint64_t id);
 
-/* Append octets to the manifest and sync it; on failure it is cut back. Under `log`. */
+/* Append records to the manifest, sync it and apply them; on failure it is cut back and nothing
+ * changed. Written anew when most of it is dead weight. Under `log`. */
 int store_log(struct store *s, const struct buf *record, struct err *e) WARN_UNUSED;
+/* Write the manifest anew from s->m and go on appending there. Under `log`. */
+int store_rewrite(struct store *s, struct err *e) WARN_UNUSED;
 
-/* Build and write one segment, durable, not yet listed. Its id is taken from the store. Splits
- * where tables overflow, so several may come out. */
+/* A number for a segment or a cut that no other ever had, also before a crash. */
+int store_take_id(struct store *s, uint64_t *id, struct err *e) WARN_UNUSED;
+
+/* Segments written durably and not yet listed: by store_write, or by compaction with
+ * store_write_octets. */
 struct written {
     struct seg_info *info;
     struct rowset **rs; /* opened */
     size_t n, cap;
+    bool part; /* as part files; renamed when they are published */
+    enum tier tier;
 };
-int store_write(struct store *s, struct flow_batch *const *b, size_t n, struct written *w,
-                struct err *e) WARN_UNUSED;
+int written_add(struct written *w, const struct seg_info *info, struct rowset *rs) WARN_UNUSED;
 void written_free(struct written *w, struct store *remove_from); /* NULL: keep the files */
 
-/* Publish what was written under the lock of the list, calling sealed(ctx) in that moment. */
-int store_publish(struct store *s, struct written *w, const struct manifest_import *import,
-                  void (*sealed)(void *ctx), void *ctx, struct err *e) WARN_UNUSED;
+/* Build and write one segment. Splits where tables overflow, so several may come out. */
+int store_write(struct store *s, struct flow_batch *const *b, size_t n,
+                const struct seg_origin *from, struct written *w, struct err *e) WARN_UNUSED;
+/* Write the octets of a whole segment, open it, add it to w. */
+int store_write_octets(struct store *s, const struct buf *octets, const struct seg_info *info,
+                       struct written *w, struct err *e) WARN_UNUSED;
+
+/* Publish what was written under the lock of the list, calling sealed(ctx) in that moment. One
+ * record: a cut, an import, a replacement (n_old > 0), or else plain rows. */
+struct publish {
+    const struct seg_import *import;
+    const struct manifest_cut *cut;
+    const uint64_t *old;
+    size_t n_old;
+    void (*sealed)(void *ctx);
+    void *ctx;
+};
+int store_publish(struct store *s, struct written *w, const struct publish *p,
+                  struct err *e) WARN_UNUSED;
+
+/* Compaction: n_old segments give way, in one record, to what holds the same rows. The new ones'
+ * footers must name the old ones (struct seg_origin: replaced, part, parts; the newest cut among
+ * them; kind and imports: all different ones of the old). They are written as part files
+ * (w->part = true). Snapshots held before keep the old ones, whose files go at once or to trash.
+ * What is in `w` is taken over by ERR_OK; otherwise written_free(w, s) removes it.
+ * Errors: ERR_NOTFOUND (an old one is not listed any more: retention was faster), ERR_ARG (rows or
+ * options do not add up), ERR_IO, ERR_NOMEM. */
+int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
+                  struct err *e) WARN_UNUSED;
+
+/* Checkpoint files: content with its cut. */
+void checkpoint_put(struct buf *out, const struct manifest_cut *cut, const struct buf *content);
+/* Errors: ERR_CORRUPT, ERR_VERSION. *content is borrowed from p. */
+int checkpoint_get(const uint8_t *p, size_t n, const char *name, struct manifest_cut *cut,
+                   struct rd *content, struct err *e) WARN_UNUSED;
+
+/* Out of the catalogue. Under `list`. */
+void store_forget(struct store *s, uint64_t id);
 
 /* Remove a file, or move it to trash while a reader holds DIR/readers. */
 int store_unlink(struct store *s, const char *name, struct err *e) WARN_UNUSED;
 void store_empty_trash(struct store *s);
 
 /* Open the file of a segment. */
-int store_open_segment(const struct store *s, uint64_t id, struct rowset **out,
+int store_open_segment(const struct store *s, enum tier tier, uint64_t id, struct rowset **out,
                        struct err *e) WARN_UNUSED;
 /* Octets to a file: temporary file, fsync, rename. The caller syncs the directory. */
 int store_write_durable(const char *path, const struct buf *b, struct err *e) WARN_UNUSED;
+
+/* Records for the segments that the manifest in s->m does not list and that count nevertheless;
+ * with `all`, s->m is emptied before. Under `log`. */
+int store_adopt(struct store *s, bool all, struct buf *records, struct err *e) WARN_UNUSED;
+/* Number of a file PREFIXNNN…, 0 if it has none; *rest is what follows. */
+uint64_t store_number(const char *name, const char *prefix, const char **rest);
+/* Move a file that cannot be read to DIR/quarantine. */
+int store_quarantine(struct store *s, const char *path, const char *name,
+                     struct err *e) WARN_UNUSED;
+uint64_t store_sum(const void *p, size_t n); /* XXH3-64 */
 
 /* Read the manifest into s->m; rebuild it from the segments where it is damaged or lost. Under
  * `log`. */

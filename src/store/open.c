@@ -5,10 +5,6 @@
 
 #include "store/entry.h"
 
-#define MANIFEST_MAX ((size_t)1 << 30)
-#define REWRITE_AFTER \
-    1024u /* removed segments: the manifest is then written anew when it is opened */
-
 static bool ends_with(const char *s, const char *end)
 {
     size_t n = strlen(s), k = strlen(end);
@@ -21,6 +17,7 @@ static bool ends_with(const char *s, const char *end)
 struct listing {
     struct store *s;
     struct err *e;
+    const char *dir;
     size_t segments;
 };
 
@@ -30,70 +27,26 @@ static int count_segments(void *ctx, const char *name)
     return ERR_OK;
 }
 
-/* A segment found beside a damaged manifest. One that cannot be opened is put aside, not deleted.
- */
-static int adopt(void *ctx, const char *name)
+/* Take what counts of the segments that no record lists. */
+static int adopt(struct store *s, bool all, struct err *e)
 {
-    struct listing *l = ctx;
-    char path[STORE_PATH], aside[STORE_PATH + 16];
-    struct seg_info info;
-    struct rowset *rs = NULL;
-    struct os_map map;
-    struct err why;
-    int rc;
+    struct buf records = buf_init(MANIFEST_MAX);
+    int rc = store_adopt(s, all, &records, e);
 
-    if (!ends_with(name, ".seg"))
-        return ERR_OK;
-    store_path(l->s, path, name);
-    rc = os_map_file(&map, path, &why);
-    if (rc == ERR_OK)
-        rc = segment_open(&rs, name, map, true, &why);
-    if (rc == ERR_NOMEM)
-        return err_set(l->e, ERR_NOMEM, "%s: out of memory", path);
-    if (rc == ERR_OK) {
-        segment_info(rs, &info);
-        rowset_unref(rs);
-        return manifest_add(&l->s->m, &info, 1, NULL);
+    if (rc == ERR_OK && s->mode == STORE_WRITE && !all && records.len > 0) {
+        rc = store_log(s, &records, e);
+    } else if (rc == ERR_OK) {
+        rc = manifest_reserve(&s->m, records.len);
+        if (rc == ERR_OK)
+            rc = manifest_apply(&s->m, records.p, records.len);
+        if (rc != ERR_OK)
+            rc = err_set(e, rc, "store %s: %s", s->dir, err_name(rc));
     }
-    if (l->s->mode != STORE_WRITE)
-        return ERR_OK;
-    (void)snprintf(aside, sizeof aside, "%s.damaged", path);
-    return os_rename(path, aside, l->e);
+    buf_free(&records);
+    return rc == ERR_OK && all && s->mode == STORE_WRITE ? store_rewrite(s, e) : rc;
 }
 
-static int rebuild(struct store *s, struct err *e)
-{
-    struct listing l = { .s = s, .e = e };
-    int rc;
-
-    manifest_free(&s->m);
-    s->m.next_id = 1;
-    rc = os_dir_list(s->dir, adopt, &l, e);
-    return rc == ERR_NOMEM ? err_set(e, rc, "store %s: out of memory", s->dir) : rc;
-}
-
-/* Write the manifest anew from s->m and go on appending there. */
-static int rewrite(struct store *s, struct err *e)
-{
-    struct buf b = buf_init(MANIFEST_MAX);
-    char path[STORE_PATH];
-    int rc;
-
-    store_path(s, path, "manifest");
-    manifest_put_all(&s->m, &b);
-    rc = buf_ok(&b) ? store_write_durable(path, &b, e)
-                    : err_set(e, ERR_NOMEM, "%s: out of memory", path);
-    if (rc == ERR_OK)
-        rc = os_dir_sync(s->dir, e);
-    manifest_free(&s->m);
-    s->m.next_id = 1;
-    if (rc == ERR_OK)
-        rc = manifest_read(&s->m, b.p, b.len, e); /* numbers of imports change */
-    buf_free(&b);
-    return rc;
-}
-
-int store_load(struct store *s, struct err *e)
+static int load(struct store *s, struct err *e)
 {
     struct buf b = buf_init(MANIFEST_MAX);
     struct listing l = { .s = s, .e = e };
@@ -108,12 +61,10 @@ int store_load(struct store *s, struct err *e)
     if (rc == ERR_OK)
         rc = manifest_read(&s->m, b.p, b.len, e);
     buf_free(&b);
-    if (rc == ERR_OK && s->mode == STORE_WRITE && s->m.removed > REWRITE_AFTER)
-        return rewrite(s, e);
-    if (rc == ERR_CORRUPT) {
-        rc = rebuild(s, e);
-        return rc == ERR_OK && s->mode == STORE_WRITE ? rewrite(s, e) : rc;
-    }
+    if (rc == ERR_OK)
+        return s->m.torn ? adopt(s, false, e) : ERR_OK;
+    if (rc == ERR_CORRUPT)
+        return adopt(s, true, e);
     if (rc != ERR_NOTFOUND)
         return rc;
     rc = os_dir_list(s->dir, count_segments, &l, e);
@@ -122,33 +73,53 @@ int store_load(struct store *s, struct err *e)
     if (s->mode == STORE_READ && l.segments == 0)
         return err_set(e, ERR_NOTFOUND, "%s: not a data directory of weir (it has no manifest)",
                        s->dir);
-    rc = rebuild(s, e);
-    return rc == ERR_OK && s->mode == STORE_WRITE ? rewrite(s, e) : rc;
+    return adopt(s, true, e);
 }
 
-static bool listed(const struct manifest *m, uint64_t id)
+int store_load(struct store *s, struct err *e)
 {
-    for (size_t i = 0; i < m->n_seg; i++)
-        if (m->seg[i].info.id == id)
-            return true;
-    return false;
+    int rc = load(s, e);
+
+    s->m.next_id = MAX(s->m.next_id, s->m.reserved);
+    return rc;
 }
 
-/* What a crash left: temporary files, and segments that no record lists. Their rows were never
- * acknowledged. */
+/* What a crash left: temporary files, parts of unfinished imports, checkpoints of other cuts, and
+ * segments that no record lists. Their rows were never acknowledged. What a rebuilt manifest does
+ * not take is kept aside: there, the segments alone had to tell. */
 static int clean(void *ctx, const char *name)
 {
     struct listing *l = ctx;
+    struct store *s = l->s;
     char path[STORE_PATH];
-    unsigned long long id;
+    const char *rest = "";
+    uint64_t id, point;
 
-    if (ends_with(name, ".tmp") ||
-        (ends_with(name, ".seg") && sscanf(name, "seg-%llu.seg", &id) == 1 &&
-         !listed(&l->s->m, id))) {
-        store_path(l->s, path, name);
+    (void)snprintf(path, sizeof path, "%s/%s", l->dir, name);
+    if (ends_with(name, ".tmp") || ends_with(name, ".part"))
         return os_unlink(path, l->e);
-    }
+    point = store_number(name, "checkpoint-", &rest);
+    if (point != 0 && *rest == 0 && point != s->m.cut.id)
+        return os_unlink(path, l->e);
+    id = store_number(name, "seg-", &rest);
+    if (id == 0 || strcmp(rest, ".seg") != 0)
+        return ERR_OK;
+    if (manifest_find(&s->m, id) == NULL)
+        return s->rebuilt ? store_quarantine(s, path, name, l->e) : os_unlink(path, l->e);
     return ERR_OK;
+}
+
+static int clean_dirs(struct store *s, struct err *e)
+{
+    char path[STORE_PATH];
+    struct listing l = { .s = s, .e = e, .dir = s->dir };
+    int rc = os_dir_list(s->dir, clean, &l, e);
+
+    store_path(s, path, "slow");
+    if (rc != ERR_OK || !os_is_dir(path))
+        return rc;
+    l.dir = path;
+    return os_dir_list(path, clean, &l, e);
 }
 
 int store_fill(struct store *s)
@@ -160,7 +131,9 @@ int store_fill(struct store *s)
     if (x == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < s->m.n_seg; i++) {
-        x[i] = (struct entry){ .info = s->m.seg[i].info, .import = s->m.seg[i].import };
+        x[i] = (struct entry){ .info = s->m.seg[i].info,
+                               .import = s->m.seg[i].import,
+                               .tier = s->m.seg[i].tier };
         for (size_t k = 0; k < n_old && x[i].rs == NULL; k++) {
             if (old[k].info.id != x[i].info.id || old[k].info.octets != x[i].info.octets)
                 continue;
@@ -250,7 +223,6 @@ static int lock_writer(struct store *s, const char *socket_path, struct err *e)
 static int open_writer(struct store *s, const char *socket_path, struct err *e)
 {
     char path[STORE_PATH];
-    struct listing l = { .s = s, .e = e };
     int rc;
 
     if ((rc = os_mkdir(s->dir, e)) != ERR_OK || (rc = lock_writer(s, socket_path, e)) != ERR_OK)
@@ -261,10 +233,11 @@ static int open_writer(struct store *s, const char *socket_path, struct err *e)
     store_path(s, path, "readers");
     if ((rc = os_file_open(&s->readers_fd, path, OS_OPEN_CREATE, e)) != ERR_OK)
         return rc;
-    if ((rc = store_load(s, e)) != ERR_OK || (rc = os_dir_list(s->dir, clean, &l, e)) != ERR_OK)
+    if ((rc = store_load(s, e)) != ERR_OK || (rc = clean_dirs(s, e)) != ERR_OK)
         return rc;
     store_path(s, path, "manifest");
-    if ((rc = os_file_open(&s->manifest_fd, path, OS_OPEN_CREATE, e)) != ERR_OK ||
+    if ((s->manifest_fd < 0 &&
+         (rc = os_file_open(&s->manifest_fd, path, OS_OPEN_CREATE, e)) != ERR_OK) ||
         (rc = os_file_truncate(s->manifest_fd, path, s->m.good, e)) != ERR_OK)
         return rc;
     store_empty_trash(s);

@@ -228,10 +228,9 @@ static int find_footer(const struct segment *s, struct rd *footer, struct err *e
     return ERR_OK;
 }
 
-static void get_info(struct segment *s, struct rd *r)
+static bool get_info(struct segment *s, struct rd *r)
 {
     struct seg_info *i = &s->info;
-    uint32_t replaced;
 
     i->octets = s->map.len;
     i->id = rd_le(r, 8);
@@ -243,13 +242,15 @@ static void get_info(struct segment *s, struct rd *r)
     i->max_end_ms = (int64_t)rd_le(r, 8);
     i->min_received_ms = (int64_t)rd_le(r, 8);
     i->max_received_ms = (int64_t)rd_le(r, 8);
-    replaced = (uint32_t)rd_le(r, 4);
-    (void)rd_take(r, (size_t)replaced * 8);
+    s->origin = *r;
+    if (segment_get_origin(r, NULL) != ERR_OK)
+        return false;
     s->rs.n_addrs = (uint32_t)rd_le(r, 4);
     s->rs.n_exporters = (uint32_t)rd_le(r, 4);
     s->rs.n_shapes = (uint32_t)rd_le(r, 4);
     for (unsigned t = 0; t < TABLE_N; t++)
         s->table[t] = get_ref(r);
+    return rd_ok(r);
 }
 
 /* The blocks' entries; first pass counts columns, second fills them in. */
@@ -348,8 +349,7 @@ static int open_footer(struct segment *s, struct err *e)
 
     if (rc != ERR_OK)
         return rc;
-    get_info(s, &footer);
-    if (!rd_ok(&footer) || s->info.n_blocks > SEG_BLOCKS || s->rs.n_addrs == 0 ||
+    if (!get_info(s, &footer) || s->info.n_blocks > SEG_BLOCKS || s->rs.n_addrs == 0 ||
         s->rs.n_exporters > SEG_TABLES || s->rs.n_shapes > SEG_TABLES)
         return bad_footer(s, "footer damaged", e);
     s->block = calloc((size_t)s->info.n_blocks + 1, sizeof *s->block);
@@ -401,4 +401,13 @@ int segment_open(struct rowset **out, const char *name, struct os_map map, bool 
 void segment_info(const struct rowset *rs, struct seg_info *out)
 {
     *out = segment_of(rs)->info;
+}
+
+int segment_past(const struct rowset *rs, struct seg_past *out, struct err *e)
+{
+    struct segment *s = segment_of(rs);
+    struct rd r = s->origin;
+    int rc = segment_get_origin(&r, out);
+
+    return rc == ERR_OK ? rc : err_set(e, rc, "segment %s: %s", s->name, err_name(rc));
 }

@@ -29,6 +29,7 @@ struct segment {
     bool owned;
     char name[64];
     struct seg_info info;
+    struct rd origin; /* that part of the footer, in the map */
     struct seg_ref table[TABLE_N];
     struct seg_block *block;
     struct seg_column *columns; /* memory behind block[].column */

@@ -5,17 +5,20 @@
 #ifndef WEIR_STORE_SEGMENT_H
 #define WEIR_STORE_SEGMENT_H
 
+#include "base/rd.h"
 #include "flow/rowset.h"
 #include "os/file.h"
 
 #define SEG_MAGIC         "WEIR-SEG"
 #define SEG_END           "WEIR-END"
-#define SEG_DRAFT         1u
+#define SEG_DRAFT         2u
 #define SEG_HEAD          16u    /* octets of the header */
 #define SEG_TAIL          32u    /* octets of the trailer */
 #define SEG_BLOCKS        4095u  /* blocks a segment at most: page numbers fit 16 bits */
 #define SEG_TABLES        65535u /* exporters, shapes a segment at most */
 #define SEG_EXTRA_COLUMNS 1024u
+#define SEG_SHARDS        64u /* journals a cut names at most */
+#define SEG_FILE          256u /* name of an imported file, with its terminator; longer ones are cut */
 
 /* Tables beside the blocks, in the order of the footer. */
 enum seg_table {
@@ -56,6 +59,44 @@ struct seg_info {
     int64_t min_start_ms, max_start_ms, max_end_ms, min_received_ms, max_received_ms;
 };
 
+/* A file that was imported. */
+struct seg_import {
+    uint8_t sha256[32];
+    int64_t at_ms;
+    char file[SEG_FILE];
+};
+
+/* Where the rows of a segment come from. It stands in the footer too, so that a lost manifest can
+ * be made again from the segments alone. All zero: live rows without a journal. */
+enum seg_kind {
+    SEG_LIVE,
+    SEG_IMPORT, /* of one import, and nothing else */
+    SEG_MIXED,  /* merged from live rows and imports, or from several imports */
+};
+struct seg_origin {
+    uint64_t cut; /* number of the cut that sealed them (the newest, when merged); 0: no journal */
+    uint32_t n_shards;
+    const uint64_t *journal;  /* positions covered by that cut, per shard */
+    const uint64_t *replaced; /* segments whose rows these are now */
+    uint32_t n_replaced;
+    uint16_t part, parts; /* replaced ones became `parts` segments, this is number `part` from 0;
+                             parts 0 means 1 */
+    uint8_t kind;         /* enum seg_kind */
+    const struct seg_import *import;
+    uint32_t n_import;
+};
+void segment_put_origin(struct buf *out, const struct seg_origin *o);
+
+/* The same as read: owns its memory. */
+struct seg_past {
+    struct seg_origin o; /* points to what follows */
+    uint64_t *numbers;
+    struct seg_import *imports;
+};
+void segment_past_free(struct seg_past *p);
+/* Read past an origin; with p == NULL only past it. Errors: ERR_CORRUPT, ERR_NOMEM. */
+int segment_get_origin(struct rd *r, struct seg_past *p) WARN_UNUSED;
+
 /* Append a whole segment file made of n batches to `out`. Octets per column go to
  * column_octets[COL_N] and table_octets[TABLE_N] (may be NULL; extras count as column COL_N).
  * Errors: ERR_NOMEM, ERR_LIMIT (more exporters, shapes or blocks than a segment holds: seal fewer
@@ -65,6 +106,10 @@ struct seg_sizes {
 };
 int segment_build(struct flow_batch *const *b, size_t n, uint64_t id, struct buf *out,
                   struct seg_info *info, struct seg_sizes *sizes, struct err *e) WARN_UNUSED;
+/* The same, saying where the rows come from. */
+int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
+                       const struct seg_origin *from, struct buf *out, struct seg_info *info,
+                       struct seg_sizes *sizes, struct err *e) WARN_UNUSED;
 
 /* Read a segment. `name` is for messages. The map is taken over (also on failure); for memory that
  * the caller keeps, owned = false.
@@ -73,5 +118,7 @@ int segment_open(struct rowset **out, const char *name, struct os_map map, bool 
                  struct err *e) WARN_UNUSED;
 /* id, counts, bounds as the footer says. */
 void segment_info(const struct rowset *rs, struct seg_info *out);
+/* Where its rows come from, read again from the footer. Errors: ERR_CORRUPT, ERR_NOMEM. */
+int segment_past(const struct rowset *rs, struct seg_past *out, struct err *e) WARN_UNUSED;
 
 #endif

@@ -34,6 +34,7 @@ struct pick {
     struct seg_info info;
     struct rowset *rs;
     bool damaged;
+    uint8_t tier;
 };
 
 /* Remember what was opened (or found damaged) for the next snapshot. */
@@ -60,7 +61,7 @@ static int open_picks(struct store *s, struct pick *p, size_t n, struct err *e)
         int rc;
         if (p[i].rs != NULL || p[i].damaged)
             continue;
-        rc = store_open_segment(s, p[i].info.id, &p[i].rs, &why);
+        rc = store_open_segment(s, p[i].tier, p[i].info.id, &p[i].rs, &why);
         if (rc == ERR_NOMEM)
             return err_set(e, rc, "%s", why.msg);
         if (rc == ERR_OK) {
@@ -120,7 +121,8 @@ int store_snapshot_with(struct store *s, struct snapshot *out,
     }
     for (size_t i = 0; p != NULL && i < n; i++) {
         const struct entry *x = &s->entry[i];
-        p[i] = (struct pick){ x->info, x->rs != NULL ? rowset_ref(x->rs) : NULL, x->damaged };
+        p[i] =
+            (struct pick){ x->info, x->rs != NULL ? rowset_ref(x->rs) : NULL, x->damaged, x->tier };
     }
     if (rc == ERR_OK && open != NULL && (rc = open(ctx, out)) != ERR_OK)
         rc = err_set(e, rc, "snapshot: open batches: %s", err_name(rc));
@@ -193,7 +195,7 @@ static bool too_old(const struct store *s, const struct entry *x, const struct s
 {
     if (r->max_age_ms <= 0 || x->info.max_received_ms >= now_ms - r->max_age_ms)
         return false;
-    return x->import == 0 || s->m.import[x->import - 1].at_ms <= now_ms - r->import_keep_ms;
+    return x->import == 0 || s->m.import[x->import - 1].what.at_ms <= now_ms - r->import_keep_ms;
 }
 
 static int by_newest(const void *a, const void *b)
@@ -230,22 +232,16 @@ static size_t choose(const struct store *s, const struct store_retention *r, int
     return n;
 }
 
-/* Out of the catalogue. Under `log`. */
-static void forget(struct store *s, const struct seg_info *info)
+void store_forget(struct store *s, uint64_t id)
 {
-    os_lock(&s->list);
     for (size_t i = 0; i < s->n_entries; i++) {
-        if (s->entry[i].info.id != info->id)
+        if (s->entry[i].info.id != id)
             continue;
         rowset_unref(s->entry[i].rs);
         memmove(&s->entry[i], &s->entry[i + 1], (s->n_entries - i - 1) * sizeof *s->entry);
         s->n_entries--;
-        s->segments_removed++;
-        s->rows_removed += info->n_rows;
-        break;
+        return;
     }
-    os_unlock(&s->list);
-    manifest_remove(&s->m, info->id);
 }
 
 static int remove_all(struct store *s, const struct seg_info *list, size_t n, uint32_t *removed,
@@ -265,9 +261,15 @@ static int remove_all(struct store *s, const struct seg_info *list, size_t n, ui
     manifest_put_remove(&record, id, n);
     if ((rc = store_log(s, &record, e)) != ERR_OK)
         goto out;
+    os_lock(&s->list);
+    for (size_t i = 0; i < n; i++) {
+        store_forget(s, id[i]);
+        s->segments_removed++;
+        s->rows_removed += list[i].n_rows;
+    }
+    os_unlock(&s->list);
     for (size_t i = 0; i < n; i++) {
         int one;
-        forget(s, &list[i]);
         (void)snprintf(name, sizeof name, "seg-%012llu.seg", (unsigned long long)list[i].id);
         one = store_unlink(s, name, e);
         rc = rc == ERR_OK ? one : rc;

@@ -33,14 +33,33 @@ int store_writer(const char *dir, long *pid, char *socket_path, size_t cap,
  * batches of zero rows and options nothing is written. Errors: ERR_IO, ERR_NOMEM. */
 int store_seal(struct store *s, struct flow_batch *const *b, size_t n, struct err *e) WARN_UNUSED;
 
+/* A cut: with these batches sealed, everything before `journal[i]` of shard i is in segments, and
+ * `checkpoint` holds the decoders' state at that point (octets, opaque here; NULL or empty: none).
+ * One manifest record makes all of it true at once: after a crash there is this cut or the one
+ * before, with its segments and its checkpoint. As store_seal_with otherwise; with nothing to seal,
+ * just the cut is recorded. One call at a time. Errors: ERR_IO, ERR_NOMEM, ERR_ARG. */
+struct store_cut {
+    uint32_t n_shards;
+    uint64_t journal[64];
+    const struct buf *checkpoint;
+};
+int store_seal_cut(struct store *s, struct flow_batch *const *b, size_t n,
+                   const struct store_cut *cut, void (*sealed)(void *ctx), void *ctx,
+                   struct err *e) WARN_UNUSED;
+/* The last cut: positions and checkpoint (appended; its ceiling is the limit).
+ * Errors: ERR_NOTFOUND (none yet), ERR_CORRUPT (the checkpoint is damaged or missing; the positions
+ * are given nevertheless), ERR_IO, ERR_NOMEM. */
+int store_last_cut(struct store *s, uint32_t *n_shards, uint64_t journal[64],
+                   struct buf *checkpoint, struct err *e) WARN_UNUSED;
+
 /* An import: segments become visible all at once by store_import_commit, in one manifest record
  * with the file's name and SHA-256. Commit ends the import and frees it, whatever it returns. */
 struct store_import;
-int store_import_begin(struct store *s, struct store_import **out, struct err *e) WARN_UNUSED;
+int store_import_begin(struct store *s, const char *file, const uint8_t sha256[32],
+                       struct store_import **out, struct err *e) WARN_UNUSED;
 int store_import_seal(struct store_import *im, struct flow_batch *const *b, size_t n,
                       struct err *e) WARN_UNUSED;
-int store_import_commit(struct store_import *im, const char *file, const uint8_t sha256[32],
-                        struct err *e) WARN_UNUSED;
+int store_import_commit(struct store_import *im, struct err *e) WARN_UNUSED;
 void store_import_abort(struct store_import *im); /* frees; removes what was written */
 /* Was a file of this content imported before (and is still listed)? */
 bool store_import_known(struct store *s, const uint8_t sha256[32]);

@@ -5,36 +5,131 @@
 
 #include "store/entry.h"
 
-#define SEGMENT_MAX ((size_t)1 << 32)
+#define SEGMENT_MAX   ((size_t)1 << 32)
+#define REWRITE_AFTER (256u << 10) /* octets of a manifest; shorter ones are left alone */
+#define IDS_AHEAD     1024u
 
 void store_path(const struct store *s, char *out, const char *name)
 {
     (void)snprintf(out, STORE_PATH, "%s/%s", s->dir, name);
 }
 
-void store_segment_path(const struct store *s, char *out, uint64_t id)
+/* DIR/name, or DIR/slow/name: `slow` is a link to the second directory, so that whoever has the
+ * data directory finds all of it. */
+static void tier_path(const struct store *s, char *out, enum tier tier, const char *kind,
+                      uint64_t id, const char *end)
 {
-    (void)snprintf(out, STORE_PATH, "%s/seg-%012llu.seg", s->dir, (unsigned long long)id);
+    (void)snprintf(out, STORE_PATH, "%s%s/%s-%012llu%s", s->dir, tier == TIER_SLOW ? "/slow" : "",
+                   kind, (unsigned long long)id, end);
+}
+
+void store_segment_path(const struct store *s, char *out, enum tier tier, uint64_t id)
+{
+    tier_path(s, out, tier, "seg", id, ".seg");
+}
+
+void store_part_path(const struct store *s, char *out, enum tier tier, uint64_t id)
+{
+    tier_path(s, out, tier, "seg", id, ".part");
+}
+
+void store_checkpoint_path(const struct store *s, char *out, uint64_t id)
+{
+    tier_path(s, out, TIER_FAST, "checkpoint", id, "");
+}
+
+/* ------------------------------------------------------------------ log */
+
+/* Octets that the state needs; what the log has beyond is dead weight. */
+static size_t state_octets(const struct manifest *m)
+{
+    return 1024 + m->n_seg * 72 + m->n_import * 320;
+}
+
+int store_rewrite(struct store *s, struct err *e)
+{
+    struct buf b = buf_init(MANIFEST_MAX);
+    char path[STORE_PATH];
+    struct manifest fresh;
+    int rc, fd = -1;
+
+    manifest_empty(&fresh);
+    store_path(s, path, "manifest");
+    manifest_put_all(&s->m, &b);
+    rc = buf_ok(&b) ? manifest_read(&fresh, b.p, b.len, e)
+                    : err_set(e, ERR_NOMEM, "%s: out of memory", path);
+    if (rc == ERR_OK)
+        rc = store_write_durable(path, &b, e);
+    /* from here on the new file is the manifest: going on appending to the old one would lose
+     * what is appended */
+    if (rc == ERR_OK && (rc = os_file_open(&fd, path, OS_OPEN_CREATE, e)) == ERR_OK) {
+        fresh.next_id = MAX(fresh.next_id, s->m.next_id);
+        manifest_free(&s->m);
+        s->m = fresh;
+        manifest_empty(&fresh);
+        os_file_close(&s->manifest_fd);
+        s->manifest_fd = fd;
+        rc = os_dir_sync(s->dir, e);
+    } else if (rc == ERR_OK) {
+        os_file_close(&s->manifest_fd);
+    }
+    manifest_free(&fresh);
+    buf_free(&b);
+    return rc;
 }
 
 int store_log(struct store *s, const struct buf *record, struct err *e)
 {
     char path[STORE_PATH];
-    struct err ignored;
     int rc;
 
     store_path(s, path, "manifest");
-    if (!buf_ok(record))
+    if (!buf_ok(record) || manifest_reserve(&s->m, record->len) != ERR_OK)
         return err_set(e, ERR_NOMEM, "%s: out of memory", path);
+    if (s->manifest_fd < 0 && (rc = os_file_open(&s->manifest_fd, path, OS_OPEN_CREATE, e)) != 0)
+        return rc;
     rc = os_file_write(s->manifest_fd, path, s->m.good, record->p, record->len, e);
     if (rc == ERR_OK)
         rc = os_file_sync(s->manifest_fd, path, e);
+    if (rc != ERR_OK) { /* what may stand there is a torn record; the next one overwrites it */
+        (void)os_file_truncate(s->manifest_fd, path, s->m.good, NULL);
+        return rc;
+    }
+    if (manifest_apply(&s->m, record->p, record->len) != ERR_OK)
+        abort(); /* cannot be: room was made, and we made the record */
+    return ERR_OK;
+}
+
+/* As much again as the state is worth, and not for trifles. */
+static void rewrite_if_worth(struct store *s)
+{
+    struct err e;
+
+    if (s->m.good > REWRITE_AFTER && s->m.good > 4 * state_octets(&s->m))
+        if (store_rewrite(s, &e) != ERR_OK)
+            return; /* the old one is as good; tried again at the next record */
+}
+
+/* Numbers are reserved in the log, many at a time: so one that was given out before a crash and
+ * left no trace is not given out again. */
+int store_take_id(struct store *s, uint64_t *id, struct err *e)
+{
+    struct buf record = buf_init(64);
+    int rc = ERR_OK;
+
+    os_lock(&s->log);
+    if (s->m.next_id >= s->m.reserved) {
+        manifest_put_ids(&record, s->m.next_id + IDS_AHEAD);
+        rc = store_log(s, &record, e);
+        buf_free(&record);
+    }
     if (rc == ERR_OK)
-        s->m.good += record->len;
-    else /* what may stand there is a torn record; the next one overwrites it */
-        (void)os_file_truncate(s->manifest_fd, path, s->m.good, &ignored);
+        *id = s->m.next_id++;
+    os_unlock(&s->log);
     return rc;
 }
+
+/* ------------------------------------------------------------------ files */
 
 int store_write_durable(const char *path, const struct buf *b, struct err *e)
 {
@@ -76,6 +171,17 @@ static int room(struct written *w)
     return ERR_OK;
 }
 
+int written_add(struct written *w, const struct seg_info *info, struct rowset *rs)
+{
+    int rc = room(w);
+
+    if (rc != ERR_OK)
+        return rc;
+    w->info[w->n] = *info;
+    w->rs[w->n++] = rs;
+    return ERR_OK;
+}
+
 void written_free(struct written *w, struct store *remove_from)
 {
     char path[STORE_PATH];
@@ -85,7 +191,9 @@ void written_free(struct written *w, struct store *remove_from)
         rowset_unref(w->rs[i]);
         if (remove_from == NULL)
             continue;
-        store_segment_path(remove_from, path, w->info[i].id);
+        store_part_path(remove_from, path, w->tier, w->info[i].id);
+        (void)os_unlink(path, &ignored);
+        store_segment_path(remove_from, path, w->tier, w->info[i].id);
         (void)os_unlink(path, &ignored);
     }
     free(w->info);
@@ -93,58 +201,74 @@ void written_free(struct written *w, struct store *remove_from)
     memset(w, 0, sizeof *w);
 }
 
-int store_open_segment(const struct store *s, uint64_t id, struct rowset **out, struct err *e)
+static int open_file(const char *path, uint64_t id, struct rowset **out, struct err *e)
 {
-    char path[STORE_PATH], name[64];
+    char name[64];
     struct os_map map;
     int rc;
 
     *out = NULL;
-    store_segment_path(s, path, id);
     (void)snprintf(name, sizeof name, "seg-%012llu", (unsigned long long)id);
     if ((rc = os_map_file(&map, path, e)) != ERR_OK)
         return rc;
     return segment_open(out, name, map, true, e);
 }
 
-static uint64_t take_id(struct store *s)
+int store_open_segment(const struct store *s, enum tier tier, uint64_t id, struct rowset **out,
+                       struct err *e)
 {
-    uint64_t id;
+    char path[STORE_PATH];
 
-    os_lock(&s->log);
-    id = s->m.next_id++;
-    os_unlock(&s->log);
-    return id;
+    store_segment_path(s, path, tier, id);
+    return open_file(path, id, out, e);
 }
 
-int store_write(struct store *s, struct flow_batch *const *b, size_t n, struct written *w,
-                struct err *e)
+int store_write_octets(struct store *s, const struct buf *octets, const struct seg_info *info,
+                       struct written *w, struct err *e)
 {
-    struct buf octets = buf_init(SEGMENT_MAX);
     char path[STORE_PATH];
-    struct seg_info info;
+    struct rowset *rs = NULL;
     int rc;
 
-    if ((rc = room(w)) != ERR_OK)
-        return err_set(e, rc, "store %s: out of memory", s->dir);
-    rc = segment_build(b, n, take_id(s), &octets, &info, NULL, e);
+    if (w->part)
+        store_part_path(s, path, w->tier, info->id);
+    else
+        store_segment_path(s, path, w->tier, info->id);
+    if ((rc = store_write_durable(path, octets, e)) != ERR_OK)
+        return rc;
+    rc = open_file(path, info->id, &rs, e);
+    if (rc == ERR_OK && written_add(w, info, rs) != ERR_OK)
+        rc = err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
+    if (rc != ERR_OK) {
+        rowset_unref(rs);
+        (void)os_unlink(path, NULL);
+    }
+    return rc;
+}
+
+int store_write(struct store *s, struct flow_batch *const *b, size_t n,
+                const struct seg_origin *from, struct written *w, struct err *e)
+{
+    struct buf octets = buf_init(SEGMENT_MAX);
+    struct seg_info info;
+    uint64_t id;
+    int rc;
+
+    if ((rc = store_take_id(s, &id, e)) != ERR_OK)
+        return rc;
+    rc = segment_build_from(b, n, id, from, &octets, &info, NULL, e);
     if (rc == ERR_LIMIT && n > 1) { /* more exporters or shapes than one segment numbers: two */
         buf_free(&octets);
-        rc = store_write(s, b, n / 2, w, e);
-        return rc == ERR_OK ? store_write(s, b + n / 2, n - n / 2, w, e) : rc;
+        rc = store_write(s, b, n / 2, from, w, e);
+        return rc == ERR_OK ? store_write(s, b + n / 2, n - n / 2, from, w, e) : rc;
     }
-    if (rc != ERR_OK)
-        goto out;
-    store_segment_path(s, path, info.id);
-    if ((rc = store_write_durable(path, &octets, e)) != ERR_OK)
-        goto out;
-    w->info[w->n] = info;
-    w->rs[w->n++] = NULL;
-    rc = store_open_segment(s, info.id, &w->rs[w->n - 1], e);
-out:
+    if (rc == ERR_OK)
+        rc = store_write_octets(s, &octets, &info, w, e);
     buf_free(&octets);
     return rc;
 }
+
+/* ------------------------------------------------------------------ publishing */
 
 /* Room for n more entries, so that nothing can fail once the record is written. Under `list`. */
 static int reserve(struct store *s, size_t n)
@@ -164,68 +288,120 @@ static int reserve(struct store *s, size_t n)
     return ERR_OK;
 }
 
-int store_publish(struct store *s, struct written *w, const struct manifest_import *import,
-                  void (*sealed)(void *ctx), void *ctx, struct err *e)
+/* Part files get the name of segments: from now on they count when the manifest is lost. */
+static int rename_parts(struct store *s, struct written *w, struct err *e)
+{
+    char from[STORE_PATH], to[STORE_PATH];
+    int rc = ERR_OK;
+
+    for (size_t i = 0; w->part && i < w->n && rc == ERR_OK; i++) {
+        store_part_path(s, from, w->tier, w->info[i].id);
+        store_segment_path(s, to, w->tier, w->info[i].id);
+        rc = os_rename(from, to, e);
+    }
+    return rc;
+}
+
+static int sync_tier(struct store *s, enum tier tier, struct err *e)
+{
+    char path[STORE_PATH];
+
+    if (tier == TIER_FAST)
+        return os_dir_sync(s->dir, e);
+    store_path(s, path, "slow");
+    return os_dir_sync(path, e);
+}
+
+static void put_record(struct buf *out, const struct written *w, const struct publish *p)
+{
+    if (p->cut != NULL)
+        manifest_put_cut(out, p->cut, w->info, w->n);
+    else if (p->n_old > 0)
+        manifest_put_replace(out, p->old, p->n_old, w->info, w->n, w->tier);
+    else
+        manifest_put_add(out, w->info, w->n, w->tier, p->import);
+}
+
+/* The catalogue follows the manifest. Under `list`, room was made. */
+static void enter(struct store *s, struct written *w, const struct publish *p)
+{
+    for (size_t i = 0; i < p->n_old; i++)
+        store_forget(s, p->old[i]);
+    for (size_t i = 0; i < w->n; i++) {
+        const struct manifest_segment *m = manifest_find(&s->m, w->info[i].id);
+        s->entry[s->n_entries++] = (struct entry){
+            .info = w->info[i],
+            .import = m != NULL ? m->import : 0,
+            .tier = (uint8_t)w->tier,
+            .rs = w->rs[i],
+        };
+        w->rs[i] = NULL; /* now the catalogue's */
+    }
+}
+
+int store_publish(struct store *s, struct written *w, const struct publish *p, struct err *e)
 {
     struct buf record = buf_init(1u << 28);
-    int rc = os_dir_sync(s->dir, e);
+    int rc = rename_parts(s, w, e);
 
+    if (rc == ERR_OK)
+        rc = sync_tier(s, w->tier, e);
     if (rc != ERR_OK)
         return rc;
-    manifest_put_add(&record, w->info, w->n, import);
+    put_record(&record, w, p);
     os_lock(&s->log);
+    for (size_t i = 0; i < p->n_old && rc == ERR_OK; i++)
+        if (manifest_find(&s->m, p->old[i]) == NULL)
+            rc = err_set(e, ERR_NOTFOUND, "store %s: segment %llu is not listed any more", s->dir,
+                         (unsigned long long)p->old[i]);
     os_lock(&s->list);
-    rc = reserve(s, w->n);
-    os_unlock(&s->list);
-    if (rc == ERR_OK && (rc = manifest_add(&s->m, w->info, w->n, import)) == ERR_OK &&
-        (rc = store_log(s, &record, e)) != ERR_OK) {
-        for (size_t i = 0; i < w->n; i++)
-            manifest_remove(&s->m, w->info[i].id);
-        s->m.n_import -= import != NULL;
-    } else if (rc != ERR_OK) {
+    if (rc == ERR_OK && (rc = reserve(s, w->n)) != ERR_OK)
         rc = err_set(e, rc, "store %s: out of memory", s->dir);
-    }
+    os_unlock(&s->list);
+    if (rc == ERR_OK)
+        rc = store_log(s, &record, e);
     if (rc == ERR_OK) {
         os_lock(&s->list);
-        for (size_t i = 0; i < w->n; i++) {
-            s->entry[s->n_entries++] = (struct entry){
-                .info = w->info[i],
-                .import = import != NULL ? (uint32_t)s->m.n_import : 0,
-                .rs = w->rs[i],
-            };
-            w->rs[i] = NULL; /* now the catalogue's */
-        }
-        if (sealed != NULL)
-            sealed(ctx);
+        enter(s, w, p);
+        if (p->sealed != NULL)
+            p->sealed(p->ctx);
         os_unlock(&s->list);
+        rewrite_if_worth(s);
     }
     os_unlock(&s->log);
     buf_free(&record);
     return rc;
 }
 
+static uint64_t count_records(struct flow_batch *const *b, size_t n)
+{
+    uint64_t records = 0;
+
+    for (size_t i = 0; i < n; i++)
+        records +=
+            flow_batch_rows(b[i]) + atomic_load_explicit(&b[i]->n_options, memory_order_acquire);
+    return records;
+}
+
 int store_seal_with(struct store *s, struct flow_batch *const *b, size_t n,
                     void (*sealed)(void *ctx), void *ctx, struct err *e)
 {
+    struct publish p = { .sealed = sealed, .ctx = ctx };
     struct written w = { 0 };
-    uint64_t records = 0;
     int rc;
 
     if (s->mode != STORE_WRITE)
         return err_set(e, ERR_ARG, "store %s: opened for reading", s->dir);
-    for (size_t i = 0; i < n; i++)
-        records +=
-            flow_batch_rows(b[i]) + atomic_load_explicit(&b[i]->n_options, memory_order_acquire);
-    if (records == 0) {
+    if (count_records(b, n) == 0) {
         os_lock(&s->list);
         if (sealed != NULL)
             sealed(ctx);
         os_unlock(&s->list);
         return ERR_OK;
     }
-    rc = store_write(s, b, n, &w, e);
+    rc = store_write(s, b, n, NULL, &w, e);
     if (rc == ERR_OK)
-        rc = store_publish(s, &w, NULL, sealed, ctx, e);
+        rc = store_publish(s, &w, &p, e);
     written_free(&w, rc == ERR_OK ? NULL : s);
     return rc;
 }
@@ -235,15 +411,62 @@ int store_seal(struct store *s, struct flow_batch *const *b, size_t n, struct er
     return store_seal_with(s, b, n, NULL, NULL, e);
 }
 
+int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
+                  struct err *e)
+{
+    struct publish p = { .old = old, .n_old = n_old };
+    uint64_t rows = 0, options = 0;
+    bool missing = false;
+    char(*gone)[STORE_PATH];
+    int rc;
+
+    if (s->mode != STORE_WRITE || n_old == 0)
+        return err_set(e, ERR_ARG, "store %s: nothing to replace", s->dir);
+    gone = calloc(n_old, sizeof *gone);
+    if (gone == NULL)
+        return err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
+    os_lock(&s->files);
+    os_lock(&s->log);
+    for (size_t i = 0; i < n_old; i++) {
+        const struct manifest_segment *m = manifest_find(&s->m, old[i]);
+        missing |= m == NULL;
+        if (m == NULL)
+            continue; /* store_publish says which */
+        rows += m->info.n_rows;
+        options += m->info.n_options;
+        (void)snprintf(gone[i], STORE_PATH, "%sseg-%012llu.seg",
+                       m->tier == TIER_SLOW ? "slow/" : "", (unsigned long long)old[i]);
+    }
+    os_unlock(&s->log);
+    for (size_t i = 0; i < w->n; i++) {
+        rows -= w->info[i].n_rows;
+        options -= w->info[i].n_options;
+    }
+    rc = missing || (rows == 0 && options == 0)
+             ? store_publish(s, w, &p, e)
+             : err_set(e, ERR_ARG, "store %s: a replacement has other rows than what it replaces",
+                       s->dir);
+    for (size_t i = 0; i < n_old && rc == ERR_OK; i++)
+        if (store_unlink(s, gone[i], NULL) != ERR_OK)
+            break; /* those that stay are removed at the next start */
+    os_unlock(&s->files);
+    if (rc == ERR_OK)
+        written_free(w, NULL);
+    free(gone);
+    return rc;
+}
+
 /* ------------------------------------------------------------------ imports */
 
 struct store_import {
     struct store *s;
+    struct seg_import what;
     struct os_mutex lock;
     struct written w;
 };
 
-int store_import_begin(struct store *s, struct store_import **out, struct err *e)
+int store_import_begin(struct store *s, const char *file, const uint8_t sha256[32],
+                       struct store_import **out, struct err *e)
 {
     struct store_import *im;
 
@@ -254,6 +477,10 @@ int store_import_begin(struct store *s, struct store_import **out, struct err *e
     if (im == NULL)
         return err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
     im->s = s;
+    im->w.part = true;
+    im->what.at_ms = os_wall_ms();
+    memcpy(im->what.sha256, sha256, 32);
+    (void)snprintf(im->what.file, sizeof im->what.file, "%s", file);
     os_mutex_init(&im->lock);
     *out = im;
     return ERR_OK;
@@ -261,25 +488,23 @@ int store_import_begin(struct store *s, struct store_import **out, struct err *e
 
 int store_import_seal(struct store_import *im, struct flow_batch *const *b, size_t n, struct err *e)
 {
-    struct written w = { 0 };
-    uint64_t records = 0;
+    struct seg_origin from = { .kind = SEG_IMPORT, .import = &im->what, .n_import = 1 };
+    struct written w = { .part = true };
     int rc;
 
-    for (size_t i = 0; i < n; i++)
-        records +=
-            flow_batch_rows(b[i]) + atomic_load_explicit(&b[i]->n_options, memory_order_acquire);
-    if (records == 0)
+    if (count_records(b, n) == 0)
         return ERR_OK;
-    rc = store_write(im->s, b, n, &w, e);
+    rc = store_write(im->s, b, n, &from, &w, e);
     os_lock(&im->lock);
     for (size_t i = 0; rc == ERR_OK && i < w.n; i++) {
-        rc = room(&im->w);
-        if (rc != ERR_OK) {
-            rc = err_set(e, rc, "import: out of memory");
-            break;
-        }
-        im->w.info[im->w.n] = w.info[i];
-        im->w.rs[im->w.n++] = rowset_ref(w.rs[i]);
+        struct rowset *rs = rowset_ref(w.rs[i]);
+        if ((rc = written_add(&im->w, &w.info[i], rs)) == ERR_OK)
+            continue;
+        rowset_unref(rs);
+        im->w.n -= i; /* their files go with w */
+        for (size_t k = 0; k < i; k++)
+            rowset_unref(im->w.rs[im->w.n + k]);
+        rc = err_set(e, rc, "import: out of memory");
     }
     os_unlock(&im->lock);
     written_free(&w, rc == ERR_OK ? NULL : im->s);
@@ -293,15 +518,11 @@ static void import_free(struct store_import *im, bool keep)
     free(im);
 }
 
-int store_import_commit(struct store_import *im, const char *file, const uint8_t sha256[32],
-                        struct err *e)
+int store_import_commit(struct store_import *im, struct err *e)
 {
-    struct manifest_import what = { .at_ms = os_wall_ms() };
-    int rc;
+    struct publish p = { .import = &im->what };
+    int rc = store_publish(im->s, &im->w, &p, e);
 
-    memcpy(what.sha256, sha256, 32);
-    (void)snprintf(what.file, sizeof what.file, "%s", file);
-    rc = store_publish(im->s, &im->w, &what, NULL, NULL, e);
     import_free(im, rc == ERR_OK);
     return rc;
 }
@@ -317,9 +538,9 @@ bool store_import_known(struct store *s, const uint8_t sha256[32])
     bool known = false;
 
     os_lock(&s->log);
-    for (size_t i = 0; i < s->m.n_seg && !known; i++)
-        known = s->m.seg[i].import > 0 &&
-                memcmp(s->m.import[s->m.seg[i].import - 1].sha256, sha256, 32) == 0;
+    for (size_t i = 0; i < s->m.n_import && !known; i++)
+        known = memcmp(s->m.import[i].what.sha256, sha256, 32) == 0 &&
+                manifest_holds(&s->m, &s->m.import[i]);
     os_unlock(&s->log);
     return known;
 }

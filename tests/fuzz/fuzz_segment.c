@@ -16,11 +16,11 @@ static void fix_ref(uint8_t *p, size_t size, uint8_t *ref)
         le_put(ref + 12, seg_sum(p + off, len), 4);
 }
 
-/* Footer layout as in FORMAT.md: counts (76 octets with no replaced ids), table references, blocks.
- */
+/* Footer layout as in FORMAT.md: counts, origin, three more counts, table references, blocks. */
 static void fix_sums(uint8_t *p, size_t size)
 {
-    uint64_t off, len;
+    uint64_t off, len, tables;
+    struct rd r;
     uint8_t *f;
 
     if (size < SEG_HEAD + SEG_TAIL)
@@ -28,12 +28,18 @@ static void fix_sums(uint8_t *p, size_t size)
     le_put(p + size - 16, size, 8);
     off = le64(p + size - SEG_TAIL);
     len = le32(p + size - SEG_TAIL + 8);
-    if (len > size || off > size - len || len < 76 + 16 * TABLE_N)
+    if (len > size || off > size - len || len < 60)
         return;
     f = p + off;
+    r = rd_init(f + 60, len - 60);
+    if (segment_get_origin(&r, NULL) != ERR_OK || r.left < 12 + 16 * TABLE_N) {
+        fix_ref(p, size, p + size - SEG_TAIL);
+        return;
+    }
+    tables = len - r.left + 12;
     for (unsigned t = 0; t < TABLE_N; t++)
-        fix_ref(p, size, f + 76 + 16 * t);
-    for (size_t at = 76 + 16 * TABLE_N; at + 28 <= len;) {
+        fix_ref(p, size, f + tables + 16 * t);
+    for (size_t at = tables + 16 * TABLE_N; at + 28 <= len;) {
         uint64_t present = le64(f + at + 4);
         fix_ref(p, size, f + at + 12);
         at += 28;
@@ -81,8 +87,11 @@ static void read_block(const struct rowset *rs, uint32_t b)
 static void read_all(const struct rowset *rs)
 {
     uint64_t *bits = calloc(ROWSET_PAGE_WORDS(rs->n_blocks) + 1u, sizeof *bits);
+    struct seg_past past;
     struct err e;
 
+    if (segment_past(rs, &past, &e) == ERR_OK)
+        segment_past_free(&past);
     for (uint32_t b = 0; b < rs->n_blocks && b < 4; b++)
         read_block(rs, b);
     for (uint32_t i = 0; i < rs->n_options && i < 100; i++) {
