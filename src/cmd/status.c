@@ -71,6 +71,10 @@ static void print_ledgers(const json_t *o)
     (void)printf("\n           dropped: %" JSON_INTEGER_FORMAT
                  " by the kernel, %" JSON_INTEGER_FORMAT " by a full ring\n",
                  num(d, "kernel_dropped"), num(d, "ring_dropped"));
+    if (num(d, "lost_in_crash") > 0 || num(d, "quarantined") > 0)
+        (void)printf("           a crash took %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
+                     " are in quarantine\n",
+                     num(d, "lost_in_crash"), num(d, "quarantined"));
     (void)printf("sets       %s, %s decoded, %s templates, %s waiting", big(num(s, "total"), b[0]),
                  big(num(s, "decoded"), b[1]), big(num(s, "template"), b[2]),
                  big(num(s, "waiting"), b[3]));
@@ -103,6 +107,23 @@ static void print_store(const json_t *o)
         (void)printf("           DAMAGED: %" JSON_INTEGER_FORMAT
                      " segments cannot be read in full\n",
                      num(s, "segments_damaged"));
+}
+
+static void print_journal(const json_t *o, bool colour)
+{
+    const json_t *j = json_object_get(o, "journal");
+    char b[2][24];
+
+    if (strcmp(text(j, "mode"), "off") == 0)
+        (void)printf("journal    off: a crash loses what is not sealed\n");
+    else
+        (void)printf("journal    %s, %s of %s octets in use, longest commit %" JSON_INTEGER_FORMAT
+                     " ms\n",
+                     text(j, "mode"), big(num(j, "octets"), b[0]), big(num(j, "max_octets"), b[1]),
+                     num(j, "longest_sync_ms"));
+    if (json_is_true(json_object_get(j, "unsafe")))
+        (void)printf("           %sUNSAFE: %s; a crash would lose what is not sealed%s\n",
+                     colour ? "\033[31m" : "", text(j, "unsafe_reason"), colour ? "\033[0m" : "");
 }
 
 static void print_listeners(const json_t *o, bool colour)
@@ -171,6 +192,7 @@ static void print_all(const json_t *o, bool colour)
                      text(o, "unsafe_reason"), colour ? "\033[0m" : "");
     print_ledgers(o);
     print_store(o);
+    print_journal(o, colour);
     print_listeners(o, colour);
     print_exporters(o);
 }

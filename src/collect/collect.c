@@ -6,8 +6,10 @@
 
 #include "os/clock.h"
 #include "os/log.h"
+#include "os/share.h"
 
 #define SPARE_BATCHES 8u
+#define SMALL_RING    65536u /* octets; nothing is received */
 
 struct conf *collect_conf(struct collect *k)
 {
@@ -92,10 +94,12 @@ static int open_sockets(struct collect *k, const struct conf *c, struct err *e)
     return ERR_OK;
 }
 
-static int shard_make(struct collect *k, unsigned i, const struct conf *c, struct err *e)
+static int shard_make(struct collect *k, unsigned i, const struct conf *c, uint64_t ring_octets,
+                      struct err *e)
 {
     struct shard *s = &k->shard[i];
-    struct decoder_limits lim = {
+
+    k->limits = (struct decoder_limits){
         .max_exporters = (uint32_t)conf_num(c, OPT_DECODER_MAX_EXPORTERS),
         .max_untrusted = (uint32_t)conf_num(c, OPT_DECODER_MAX_UNTRUSTED),
         .max_templates = (uint32_t)conf_num(c, OPT_DECODER_MAX_TEMPLATES),
@@ -107,17 +111,15 @@ static int shard_make(struct collect *k, unsigned i, const struct conf *c, struc
         .max_age_s = (uint32_t)(conf_num(c, OPT_DECODER_MAX_AGE) / 1000),
         .reorder_window = (uint32_t)conf_num(c, OPT_DECODER_REORDER_WINDOW),
     };
-    int rc;
-
-    s->ring = ring_new(conf_num(c, OPT_RING_SIZE));
-    if (s->ring == NULL)
-        return err_set(e, ERR_NOMEM, "ring.size: no memory for %s a shard",
-                       conf_text(c, OPT_RING_SIZE));
-    if (decoder_new(&s->decode, &lim) != ERR_OK)
+    s->ring = ring_new(ring_octets);
+    s->shared = os_share_new(sizeof *s->shared);
+    s->inbox = net_inbox_new();
+    if (s->ring == NULL || s->shared == NULL || s->inbox == NULL)
+        return err_set(e, ERR_NOMEM, "ring.size: no memory for %llu octets a shard",
+                       (unsigned long long)ring_octets);
+    if (decoder_new(&s->decode, &k->limits) != ERR_OK)
         return err_set(e, ERR_NOMEM, "decoder: out of memory");
-    if ((rc = net_event_open(&s->stop_event, e)) != ERR_OK)
-        return rc;
-    return net_event_open(&s->work_event, e);
+    return ERR_OK;
 }
 
 static struct shard *shards_new(struct collect *k, unsigned n)
@@ -127,7 +129,7 @@ static struct shard *shards_new(struct collect *k, unsigned n)
     for (unsigned i = 0; all != NULL && i < n; i++) {
         all[i].k = k;
         all[i].number = i;
-        all[i].stop_event = all[i].work_event = -1;
+        all[i].stop_event = all[i].work_event = all[i].journal_event = -1;
         for (size_t l = 0; l < COLLECT_MAX_LISTENERS; l++)
             all[i].fd[l] = -1;
         os_mutex_init(&all[i].status_lock);
@@ -135,12 +137,12 @@ static struct shard *shards_new(struct collect *k, unsigned n)
     return all;
 }
 
-int collect_new(struct collect **out, struct conf *c, struct err *e)
+/* Everything but sockets and shards. */
+static int make(struct collect **out, struct conf *c, unsigned n_shards, struct err *e)
 {
     struct collect *k = calloc(1, sizeof *k);
-    int rc;
 
-    *out = NULL;
+    *out = k;
     if (k == NULL)
         return err_set(e, ERR_NOMEM, "collect: out of memory");
     os_mutex_init(&k->conf_lock);
@@ -148,27 +150,50 @@ int collect_new(struct collect **out, struct conf *c, struct err *e)
     cond_init(&k->open_change);
     k->conf = conf_ref(c);
     k->started_ms = clock_now_ms();
-    k->n_shards = (unsigned)conf_num(c, OPT_SHARDS);
+    k->n_shards = n_shards;
     k->max_full = 2 * (size_t)((conf_num(c, OPT_SEAL_ROWS) + BATCH_ROWS - 1) / BATCH_ROWS) +
                   2 * k->n_shards + SPARE_BATCHES;
     k->room_full = k->max_full + k->n_shards + 1;
     k->full = calloc(k->room_full, sizeof *k->full);
     k->shard = shards_new(k, k->n_shards);
-    if (k->full == NULL || k->shard == NULL) {
-        rc = err_set(e, ERR_NOMEM, "collect: out of memory");
-        goto fail;
+    return k->full != NULL && k->shard != NULL ? ERR_OK
+                                               : err_set(e, ERR_NOMEM, "collect: out of memory");
+}
+
+int collect_new(struct collect **out, struct conf *c, struct err *e)
+{
+    unsigned n = (unsigned)conf_num(c, OPT_SHARDS);
+    struct collect *k;
+    int rc = make(&k, c, n, e);
+
+    *out = NULL;
+    if (rc == ERR_OK && (rc = parse_listeners(k, c, e)) == ERR_OK &&
+        (rc = check_allow(c, e)) == ERR_OK)
+        rc = open_sockets(k, c, e);
+    for (unsigned i = 0; rc == ERR_OK && i < n; i++)
+        rc = shard_make(k, i, c, conf_num(c, OPT_RING_SIZE), e);
+    if (rc != ERR_OK) {
+        collect_free(k);
+        return rc;
     }
-    if ((rc = parse_listeners(k, c, e)) != ERR_OK || (rc = check_allow(c, e)) != ERR_OK ||
-        (rc = open_sockets(k, c, e)) != ERR_OK)
-        goto fail;
-    for (unsigned i = 0; i < k->n_shards; i++)
-        if ((rc = shard_make(k, i, c, e)) != ERR_OK)
-            goto fail;
     *out = k;
     return ERR_OK;
-fail:
-    collect_free(k);
-    return rc;
+}
+
+int collect_new_shards(struct collect **out, struct conf *c, unsigned n, struct err *e)
+{
+    struct collect *k;
+    int rc = make(&k, c, n, e);
+
+    *out = NULL;
+    for (unsigned i = 0; rc == ERR_OK && i < n; i++)
+        rc = shard_make(k, i, c, SMALL_RING, e);
+    if (rc != ERR_OK) {
+        collect_free(k);
+        return rc;
+    }
+    *out = k;
+    return ERR_OK;
 }
 
 /* Threads that did start end by themselves once `stopping` is set. */
@@ -181,10 +206,38 @@ static void join_all(struct collect *k)
         thread_join(&s->receiver);
         atomic_store(&s->receiver_done, true);
         net_event_set(s->work_event);
-        thread_join(&s->decoder);
-        atomic_store(&s->decoder_done, true);
+        net_event_set(s->journal_event);
+        thread_join(&s->writer);
     }
     thread_join(&k->sealer);
+    for (unsigned i = 0; i < k->n_shards; i++)
+        thread_join(&k->shard[i].decoder);
+}
+
+static int start_shard(struct shard *s, struct err *e)
+{
+    int rc;
+
+    if ((rc = thread_start(&s->receiver, "weir-receive", collect_receive_thread, s, e)) == ERR_OK &&
+        s->write_journal)
+        rc = thread_start(&s->writer, "weir-journal", collect_journal_thread, s, e);
+    if (rc == ERR_OK)
+        rc = thread_start(&s->decoder, "weir-decode", collect_decode_thread, s, e);
+    return rc;
+}
+
+/* Not shared with children: each has its own. */
+static int open_events(struct collect *k, struct err *e)
+{
+    int rc = ERR_OK;
+
+    for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++) {
+        struct shard *s = &k->shard[i];
+        if ((rc = net_event_open(&s->stop_event, e)) == ERR_OK &&
+            (rc = net_event_open(&s->work_event, e)) == ERR_OK)
+            rc = net_event_open(&s->journal_event, e);
+    }
+    return rc;
 }
 
 int collect_start(struct collect *k, struct store *st, struct err *e)
@@ -192,29 +245,31 @@ int collect_start(struct collect *k, struct store *st, struct err *e)
     int rc;
 
     k->st = st;
+    (void)snprintf(k->journal_dir, sizeof k->journal_dir, "%s/journal", store_dir(st));
+    (void)snprintf(k->quarantine_dir, sizeof k->quarantine_dir, "%s/quarantine", store_dir(st));
+    if ((rc = open_events(k, e)) != ERR_OK || (rc = collect_recover(k, e)) != ERR_OK)
+        return rc;
     k->started = true;
-    if ((rc = thread_start(&k->sealer, "weir-seal", collect_seal_thread, k, e)) != ERR_OK)
-        goto fail;
-    for (unsigned i = 0; i < k->n_shards; i++) {
-        struct shard *s = &k->shard[i];
-        if ((rc = thread_start(&s->decoder, "weir-decode", collect_decode_thread, s, e)) !=
-                ERR_OK ||
-            (rc = thread_start(&s->receiver, "weir-receive", collect_receive_thread, s, e)) !=
-                ERR_OK)
-            goto fail;
-    }
-    return ERR_OK;
-fail:
+    for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
+        rc = start_shard(&k->shard[i], e);
+    if (rc == ERR_OK)
+        rc = thread_start(&k->sealer, "weir-seal", collect_seal_thread, k, e);
+    if (rc == ERR_OK)
+        return ERR_OK;
+    atomic_store(&k->abandoned, true);
+    atomic_store(&k->finished, true);
     join_all(k);
     return rc;
 }
 
 int collect_stop(struct collect *k, struct err *e)
 {
+    uint64_t refused = k->records_refused;
+
     join_all(k);
-    if (k->records_refused > 0)
+    if (k->records_refused > refused)
         return err_set(e, ERR_IO, "%llu records are lost: %s",
-                       (unsigned long long)k->records_refused, k->unsafe_why);
+                       (unsigned long long)(k->records_refused - refused), k->unsafe_why);
     return ERR_OK;
 }
 
@@ -228,9 +283,14 @@ void collect_free(struct collect *k)
             net_close(s->fd[l]);
         net_close(s->stop_event);
         net_close(s->work_event);
+        net_close(s->journal_event);
         open_batch_drop(&s->cur);
         decoder_free(s->decode);
+        journal_close(s->journal);
         ring_free(s->ring);
+        net_inbox_free(s->inbox);
+        os_share_free(s->shared, sizeof *s->shared);
+        buf_free(&s->at_cut.decoder);
         conf_unref(s->conf);
         free(s->allow);
         free(s->status.exporter);

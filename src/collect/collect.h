@@ -52,6 +52,14 @@ struct collect_listener {
 struct collect_ring {
     uint64_t datagrams, octets, dropped, dropped_octets, used_octets, capacity_octets;
 };
+struct collect_journal {
+    bool written;                /* journal.mode is not off */
+    bool unsafe;                 /* the disk refuses */
+    char why[512];
+    uint64_t octets, max_octets; /* in use; ceiling */
+    uint32_t files;
+    int64_t longest_sync_ms;     /* of one commit, since this process started */
+};
 /* How things stand; decoders publish about 5 times a second, all figures of one shard at one
  * moment. */
 struct collect_status {
@@ -59,6 +67,14 @@ struct collect_status {
     uint32_t n_listeners, n_shards;
     struct collect_listener listener[COLLECT_MAX_LISTENERS];
     struct collect_ring ring[COLLECT_MAX_SHARDS];
+    /* Since the first start, over restarts and crashes: received = total.datagrams + ring_dropped +
+     * missing + in the ring; beside them what the kernel dropped. */
+    uint64_t received, kernel_dropped, ring_dropped;
+    uint64_t missing; /* a crash took them before they were in the journal */
+    uint64_t not_journaled; /* decoded, but a crash before the next seal would have taken them */
+    uint64_t quarantined;
+    uint64_t replayed; /* from the journal, at this start */
+    struct collect_journal journal;
     struct decode_counters total;
     struct decode_exporter *exporter; /* owned; collect_status_free() */
     size_t n_exporters;

@@ -5,11 +5,39 @@
 #include <stdatomic.h>
 
 #include "collect/collect.h"
+#include "collect/journal.h"
 #include "collect/ring.h"
 #include "os/net.h"
 #include "os/thread.h"
 
 #define RECENT_MAX 32u /* sealed batches kept for tails while there are any */
+
+enum journal_mode { JOURNAL_ASYNC, JOURNAL_SYNC, JOURNAL_OFF }; /* words of journal.mode */
+
+#define STAGE_OCTETS (1u << 20) /* frames on their way from the ring to the journal */
+
+/* What outlives a child that dies: its successor goes on with it. */
+struct shard_shared {
+    bool begun; /* the ring has begun to number datagrams */
+    _Atomic uint64_t datagrams[COLLECT_MAX_LISTENERS], octets[COLLECT_MAX_LISTENERS];
+    _Atomic uint64_t kernel_drops[COLLECT_MAX_LISTENERS];
+    uint32_t drops_seen[COLLECT_MAX_LISTENERS]; /* what the kernel told last */
+    /* the receiver has what the kernel gave it and has not put all of it into the ring */
+    _Atomic bool inbox_open;
+    unsigned inbox_listener;
+    uint64_t inbox_seen; /* ring_seen() before the first of them */
+    /* received and dropped before this ring; counted once, by the first child */
+    _Atomic uint64_t received_before, ring_drops_before, ring_drop_octets_before;
+    _Atomic uint64_t not_journaled; /* lost on the way to the disk, beside what the ring passed */
+    /* the decoder works on this one; on the second death it is put aside */
+    _Atomic uint64_t decoding;
+    uint64_t suspect;
+    unsigned deaths;
+    /* frames copied from the ring, not known to be written */
+    _Atomic uint64_t stage_len;
+    uint64_t stage_first, stage_last;
+    _Alignas(64) uint8_t stage[STAGE_OCTETS];
+};
 
 /* A batch that is not sealed: the one a decoder writes, or a full one that waits. */
 struct open_batch {
@@ -17,6 +45,7 @@ struct open_batch {
     struct rowset *rs;    /* full ones: made once; NULL while written */
     int64_t since_ms;     /* monotonic: when its first row came; 0 = empty */
     uint64_t index;       /* in order of making, over all shards */
+    unsigned shard, cut;  /* handed off before that shard answered cut number `cut` */
 };
 
 /* What a decoder has to say, copied under shard.status_lock. */
@@ -25,28 +54,50 @@ struct shard_status {
     struct decode_exporter *exporter;
     size_t n_exporters, room;
     uint64_t records; /* rows and options appended to batches until then */
+    uint64_t missing; /* datagrams that a crash took: they had no place in the journal */
+    uint64_t replayed, quarantined;
+    struct frame_drops drops_before;
+};
+
+/* A shard at a cut: between two datagrams. */
+struct shard_cut {
+    uint64_t serial; /* of the last datagram decoded */
+    uint64_t records, missing, quarantined;
+    uint64_t kernel_drops, ring_drops, ring_drop_octets, not_journaled;
+    struct buf decoder; /* its whole state */
 };
 
 struct shard {
     struct collect *k;
     unsigned number;
     struct ring *ring;
-    struct thread receiver, decoder;
+    struct shard_shared *shared;
+    struct net_inbox *inbox;
+    struct thread receiver, writer, decoder;
     struct decoder *decode;
+    struct journal *journal;
+    bool write_journal; /* journal.mode is not off */
+    bool fresh_ring;    /* no predecessor has used it */
 
     int fd[COLLECT_MAX_LISTENERS]; /* -1: none */
     uint64_t buffer_got[COLLECT_MAX_LISTENERS];
-    _Atomic uint64_t datagrams[COLLECT_MAX_LISTENERS], octets[COLLECT_MAX_LISTENERS];
-    _Atomic uint64_t kernel_drops[COLLECT_MAX_LISTENERS];
 
-    int stop_event; /* wakes the receiver */
-    int work_event; /* wakes the decoder */
-    atomic_bool decoder_sleeps, receiver_done, decoder_done;
+    int stop_event;    /* wakes the receiver */
+    int work_event;    /* wakes the decoder */
+    int journal_event; /* wakes the journal's writer */
+    atomic_bool decoder_sleeps, writer_sleeps, receiver_done;
+    atomic_bool decoder_done; /* everything is decoded; only cuts are answered */
 
     struct open_batch cur;   /* written by the decoder under open_lock */
     atomic_uint cut_want;    /* the sealer wants the decoder to hand off; counts up */
     unsigned cut_done;       /* under open_lock */
+    struct shard_cut at_cut; /* the decoder's; the sealer's after cut_done or decoder_done */
+    uint64_t cut_serial;     /* sealer only: of the last cut that is durable */
+    uint64_t serial;         /* decoder only: of the last datagram decoded */
+    uint64_t replay_upto;    /* decoder only: the journal as it was found ends there */
+    uint64_t missing, replayed, quarantined; /* decoder only */
     uint64_t records_handed; /* decoder only: rows and options of handed-off batches */
+    struct frame_drops drops_before; /* what the cut says; then the journal while it is replayed */
     struct conf *conf;       /* decoder only: its reference */
     unsigned conf_seen;
     struct net *allow; /* decoder only: exporters.allow */
@@ -54,10 +105,16 @@ struct shard {
 
     struct os_mutex status_lock;
     struct shard_status status;
+    /* of the journal; under status_lock */
+    bool journal_unsafe;
+    char journal_why[512];
+    int64_t longest_sync_ms;
 };
 
 struct collect {
     struct store *st;
+    struct decoder_limits limits;
+    char journal_dir[4096], quarantine_dir[4096];
     int64_t started_ms;
     unsigned n_shards, n_listeners;
     struct shard *shard;
@@ -65,6 +122,8 @@ struct collect {
     struct thread sealer;
     bool started;
     atomic_bool stopping;
+    atomic_bool abandoned; /* not all threads could be started */
+    atomic_bool finished;  /* the sealer has made the last cut */
 
     struct os_mutex conf_lock;
     struct conf *conf; /* under conf_lock */
@@ -92,6 +151,25 @@ struct conf *collect_conf(struct collect *k); /* a new reference to the present 
 void *collect_receive_thread(void *shard);
 void *collect_decode_thread(void *shard);
 void *collect_seal_thread(void *k);
+void *collect_journal_thread(void *shard);
+
+/* A collector without listeners, for what is in the journals of n shards. */
+int collect_new_shards(struct collect **out, struct conf *c, unsigned n, struct err *e) WARN_UNUSED;
+
+/* recover.c: before the threads start: journals opened, the state of the last cut taken. */
+int collect_recover(struct collect *k, struct err *e) WARN_UNUSED;
+/* The octets that go into the manifest's cut: counters and decoders at the cuts of all shards.
+ * `sealed`: records sealed when it is durable. */
+void collect_checkpoint(const struct collect *k, uint64_t sealed, uint64_t refused,
+                        struct buf *out);
+
+/* A datagram at which the decoder died twice, into quarantine/ as a capture file. */
+void collect_quarantine(struct shard *s, const struct frame *f);
+/* Counters that a frame of the journal holds. */
+void collect_take_drops(struct shard *s, const struct frame *f);
+
+/* journal_thread.c: frames that a dead predecessor had copied out of its ring. */
+int collect_write_stage(struct shard *s, struct err *e) WARN_UNUSED;
 void open_batch_drop(struct open_batch *o); /* references; *o becomes empty */
 
 /* Rows first .. of `base` (an open batch's rowset) as a rowset of their own. Takes its own

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "collect/internal.h"
+#include "decode/checkpoint.h"
 #include "os/clock.h"
+#include "os/fault.h"
 #include "os/log.h"
 
 #define SLEEP_MS     200
@@ -18,58 +20,86 @@ static void bump(_Atomic uint64_t *c, uint64_t n)
                           memory_order_relaxed);
 }
 
-/* Everything that is in one socket now. */
-static unsigned receive(struct shard *s, unsigned l, struct net_inbox *in, uint32_t *drops_seen)
+/* Datagrams `from` .. n-1 of the inbox into the ring. */
+static void put_inbox(struct shard *s, unsigned l, unsigned from, unsigned n)
 {
-    uint32_t drops = *drops_seen;
-    unsigned n = net_receive(in, s->fd[l], &drops);
-    struct ring_item item = { .received_ms = clock_now_ms(), .listener = (uint16_t)l };
+    struct frame f = { .received_ms = clock_now_ms(), .listener = (uint16_t)l };
 
-    for (unsigned i = 0; i < n; i++) {
-        struct net_datagram d = net_inbox_get(in, i);
-        memcpy(item.ip, d.ip, sizeof item.ip);
-        item.port = d.port;
-        item.len = (uint32_t)d.len;
-        bump(&s->octets[l], d.len);
-        (void)ring_put(s->ring, &item, d.octets);
+    for (unsigned i = from; i < n; i++) {
+        struct net_datagram d = net_inbox_get(s->inbox, i);
+        memcpy(f.ip, d.ip, sizeof f.ip);
+        f.port = d.port;
+        f.len = (uint32_t)d.len;
+        bump(&s->shared->octets[l], d.len);
+        (void)ring_put(s->ring, &f, d.octets);
     }
-    bump(&s->datagrams[l], n);
-    bump(&s->kernel_drops[l], drops - *drops_seen); /* wraps at 2^32 */
-    *drops_seen = drops;
+    bump(&s->shared->datagrams[l], n);
+    atomic_store_explicit(&s->shared->inbox_open, false, memory_order_release);
+}
+
+/* Everything that is in one socket now. */
+static unsigned receive(struct shard *s, unsigned l)
+{
+    struct shard_shared *h = s->shared;
+    uint32_t drops = h->drops_seen[l];
+    unsigned n;
+
+    net_inbox_clear(s->inbox);
+    h->inbox_listener = l;
+    h->inbox_seen = ring_seen(s->ring);
+    atomic_store_explicit(&h->inbox_open, true, memory_order_release);
+    n = net_receive(s->inbox, s->fd[l], &drops);
+    put_inbox(s, l, 0, n);
+    bump(&h->kernel_drops[l], drops - h->drops_seen[l]); /* wraps at 2^32 */
+    h->drops_seen[l] = drops;
     return n;
+}
+
+/* What the kernel had given to a predecessor that died before it had put it into the ring. */
+static void receive_left(struct shard *s)
+{
+    struct shard_shared *h = s->shared;
+
+    if (atomic_load(&h->inbox_open))
+        put_inbox(s, h->inbox_listener, (unsigned)(ring_seen(s->ring) - h->inbox_seen),
+                  net_inbox_held(s->inbox));
+}
+
+static void wake(atomic_bool *sleeps, int event)
+{
+    if (atomic_exchange(sleeps, false))
+        net_event_set(event);
 }
 
 void *collect_receive_thread(void *arg)
 {
     struct shard *s = arg;
     struct collect *k = s->k;
-    struct net_inbox *in = net_inbox_new();
-    uint32_t drops[COLLECT_MAX_LISTENERS] = { 0 };
     int fds[COLLECT_MAX_LISTENERS + 1];
     uint64_t ready[4];
-    bool last = in == NULL, any;
+    bool last = false, any;
 
-    if (in == NULL)
-        log_line(LOG_LEVEL_ERROR, "shard %u: out of memory, it receives nothing", s->number);
     memcpy(fds, s->fd, sizeof s->fd);
     fds[k->n_listeners] = s->stop_event;
-    while (in != NULL) {
+    receive_left(s);
+    for (;;) {
         any = false;
         for (unsigned l = 0; l < k->n_listeners; l++)
-            any |= receive(s, l, in, &drops[l]) > 0;
-        if (any && atomic_exchange(&s->decoder_sleeps, false))
-            net_event_set(s->work_event);
-        if (any)
+            any |= receive(s, l) > 0;
+        if (any) {
+            wake(&s->decoder_sleeps, s->work_event);
+            wake(&s->writer_sleeps, s->journal_event);
             continue;
+        }
         if (last) /* stopping, and every socket was empty since */
             break;
         last = atomic_load(&k->stopping);
         if (!last)
             net_wait(fds, k->n_listeners + 1, SLEEP_MS, ready);
     }
-    net_inbox_free(in);
     atomic_store(&s->receiver_done, true);
     net_event_set(s->work_event);
+    net_event_set(s->journal_event);
     return NULL;
 }
 
@@ -108,9 +138,17 @@ static void hand_off_locked(struct shard *s, struct rowset *rs)
 {
     struct collect *k = s->k;
 
-    if (k->n_full == k->room_full)
-        abort(); /* cannot be: a shard writes a batch only after n_full was below max_full */
+    if (k->n_full == k->room_full) { /* one datagram that freed many waiting sets */
+        size_t room = k->room_full * 2;
+        struct open_batch *more = realloc(k->full, room * sizeof *more);
+        if (more == NULL)
+            abort(); /* the records of a datagram would be torn apart */
+        k->full = more;
+        k->room_full = room;
+    }
     s->cur.rs = rs;
+    s->cur.shard = s->number;
+    s->cur.cut = s->cut_done;
     k->full[k->n_full++] = s->cur;
     s->cur = (struct open_batch){ 0 };
     cond_wake(&k->open_change);
@@ -142,21 +180,13 @@ static void hand_off(struct shard *s)
     open_batch_drop(&empty);
 }
 
-/* A fresh batch for the decoder. Waits while too many full ones wait for the store: then the ring
- * fills, and it counts what it cannot take. */
+/* A fresh batch for the decoder. */
 static int fresh(struct shard *s, struct decode_sink *sink)
 {
     struct collect *k = s->k;
     struct flow_batch *b;
     int rc;
 
-    os_lock(&k->open_lock);
-    while (k->n_full >= k->max_full) {
-        s->cut_done = atomic_load(&s->cut_want); /* nothing is being written: cut as it stands */
-        cond_wake(&k->open_change);
-        cond_wait_ms(&k->open_change, &k->open_lock, WAIT_FULL_MS);
-    }
-    os_unlock(&k->open_lock);
     if ((rc = flow_batch_new(&b)) != ERR_OK)
         return rc;
     os_lock(&k->open_lock);
@@ -208,6 +238,10 @@ static void publish(struct shard *s)
         p->exporter[n] = x;
     }
     p->n_exporters = n;
+    p->missing = s->missing;
+    p->replayed = s->replayed;
+    p->quarantined = s->quarantined;
+    p->drops_before = s->drops_before;
     p->records = s->records_handed + (s->cur.b != NULL ? batch_records(s->cur.b) : 0);
     os_unlock(&s->status_lock);
 }
@@ -223,33 +257,97 @@ static void mark_since(struct shard *s)
     os_unlock(&s->k->open_lock);
 }
 
+/* Too many full batches wait for the store: do not begin another datagram. The ring fills then, and
+ * counts what it cannot take. */
+static bool store_is_behind(struct shard *s)
+{
+    struct collect *k = s->k;
+    bool behind;
+
+    os_lock(&k->open_lock);
+    behind = k->n_full >= k->max_full;
+    if (behind && atomic_load(&s->cut_want) == s->cut_done)
+        cond_wait_ms(&k->open_change, &k->open_lock, WAIT_FULL_MS);
+    os_unlock(&k->open_lock);
+    return behind;
+}
+
+static void feed(struct shard *s, const struct frame *f, struct decode_sink *sink)
+{
+    static struct log_class failed;
+    struct shard_shared *h = s->shared;
+    struct datagram g = { .octets = (const uint8_t *)(f + 1),
+                          .len = f->len,
+                          .peer_port = f->port,
+                          .received_ms = f->received_ms };
+
+    memcpy(g.peer.b, f->ip, sizeof g.peer.b);
+    g.trusted = is_trusted(s, &g.peer);
+    if (h->deaths >= 2 && h->suspect == f->serial) {
+        decoder_refuse(s->decode, &g, DECODE_QUARANTINED);
+        s->quarantined++;
+        collect_quarantine(s, f);
+        return;
+    }
+    atomic_store_explicit(&h->decoding, f->serial, memory_order_relaxed);
+    if (decoder_feed(s->decode, &g, sink) != ERR_OK)
+        log_limited(&failed, LOG_LEVEL_ERROR, "out of memory while decoding; records are lost");
+    atomic_store_explicit(&h->decoding, 0, memory_order_relaxed);
+}
+
+/* One datagram, from the ring or the journal; each serial once. False: not now, try again. */
+static bool take_frame(struct shard *s, const struct frame *f, struct decode_sink *sink)
+{
+    uint64_t rows_max = MIN(conf_num(s->conf, OPT_SEAL_ROWS), BATCH_ROWS);
+
+    if (f->serial <= s->serial)
+        return true;
+    if (store_is_behind(s) || !ensure_batch(s, sink))
+        return false;
+    s->missing += f->serial - s->serial - 1;
+    feed(s, f, sink);
+    s->serial = f->serial;
+    if (s->cur.b != NULL && flow_batch_rows(s->cur.b) >= rows_max)
+        hand_off(s);
+    return true;
+}
+
 /* Up to ROUND datagrams; returns how many. */
 static unsigned decode_round(struct shard *s, struct decode_sink *sink)
 {
-    static struct log_class failed;
-    uint64_t rows_max = MIN(conf_num(s->conf, OPT_SEAL_ROWS), BATCH_ROWS);
-    struct ring_item item;
-    const uint8_t *octets;
+    const struct frame *f;
     unsigned n = 0;
 
-    while (n < ROUND && ring_next(s->ring, &item, &octets)) {
-        struct datagram g = { .octets = octets,
-                              .len = item.len,
-                              .peer_port = item.port,
-                              .received_ms = item.received_ms };
-        if (!ensure_batch(s, sink))
-            return n;
-        memcpy(g.peer.b, item.ip, sizeof g.peer.b);
-        g.trusted = is_trusted(s, &g.peer);
-        if (decoder_feed(s->decode, &g, sink) != ERR_OK)
-            log_limited(&failed, LOG_LEVEL_ERROR, "out of memory while decoding; records are lost");
+    while (n < ROUND && (f = ring_next(s->ring)) != NULL && take_frame(s, f, sink)) {
         ring_done(s->ring);
         n++;
-        if (s->cur.b != NULL && flow_batch_rows(s->cur.b) >= rows_max)
-            hand_off(s);
     }
+    ring_pass(s->ring);
     mark_since(s);
     return n;
+}
+
+/* Remember everything as it is between two datagrams. */
+static void save_state(struct shard *s)
+{
+    struct shard_cut *c = &s->at_cut;
+    const struct shard_shared *h = s->shared;
+    struct ring_counters ring;
+
+    ring_count(s->ring, &ring);
+    c->serial = s->serial;
+    c->records = s->records_handed;
+    c->missing = s->missing;
+    c->quarantined = s->quarantined;
+    c->kernel_drops = s->drops_before.kernel;
+    for (unsigned l = 0; l < s->k->n_listeners; l++)
+        c->kernel_drops += atomic_load_explicit(&h->kernel_drops[l], memory_order_relaxed);
+    c->ring_drops = atomic_load(&h->ring_drops_before) + ring.dropped;
+    c->ring_drop_octets = atomic_load(&h->ring_drop_octets_before) + ring.dropped_octets;
+    c->not_journaled = s->drops_before.not_journaled + atomic_load(&h->not_journaled) + ring.passed;
+    buf_clear(&c->decoder);
+    if (decoder_save(s->decode, &c->decoder) != ERR_OK)
+        c->decoder.bad = true; /* the cut is not made; the next one tries again */
 }
 
 /* The sealer asked for what is written: hand it off and say so. */
@@ -260,6 +358,7 @@ static void answer_cut(struct shard *s)
     if (want == s->cut_done)
         return;
     hand_off(s);
+    save_state(s);
     os_lock(&s->k->open_lock);
     s->cut_done = want;
     cond_wake(&s->k->open_change);
@@ -271,47 +370,120 @@ static void sleep_for_work(struct shard *s)
     uint64_t ready[4];
 
     atomic_store(&s->decoder_sleeps, true);
-    if (ring_empty(s->ring) && atomic_load(&s->cut_want) == s->cut_done &&
-        !atomic_load(&s->receiver_done))
+    if (ring_idle(s->ring) && atomic_load(&s->cut_want) == s->cut_done &&
+        (!atomic_load(&s->receiver_done) || atomic_load(&s->decoder_done)) &&
+        !atomic_load(&s->k->finished))
         net_wait(&s->work_event, 1, SLEEP_MS, ready);
     atomic_store(&s->decoder_sleeps, false);
     net_event_clear(s->work_event);
 }
 
-void *collect_decode_thread(void *arg)
-{
-    struct shard *s = arg;
-    struct decode_sink sink = { .next = next_batch, .ctx = s };
-    int64_t next_tick = 0, next_status = 0;
+/* What a decoder does beside decoding, between datagrams. */
+struct rounds {
+    struct decode_sink sink;
+    int64_t next_tick, next_status; /* monotonic */
+};
 
-    for (;;) {
-        bool last = atomic_load(&s->receiver_done); /* before looking into the ring */
-        int64_t now = clock_mono_ms();
-        take_conf(s);
-        sink.batch = s->cur.b;
-        if (now >= next_tick) {
-            if (ensure_batch(s, &sink))
-                decoder_tick(s->decode, clock_now_ms());
-            next_tick = now + TICK_MS;
-        }
-        if (decode_round(s, &sink) == 0) {
-            if (last && ring_empty(s->ring))
-                break;
-            sleep_for_work(s);
-        }
-        answer_cut(s);
-        now = clock_mono_ms();
-        if (now >= next_status) {
-            publish(s);
-            /* many exporters make a long list: spend a fiftieth of the time on it at most */
-            next_status = now + MAX(STATUS_MS, 50 * (clock_mono_ms() - now));
-        }
+static void between(struct shard *s, struct rounds *r, int64_t decode_now_ms)
+{
+    int64_t now = clock_mono_ms();
+
+    take_conf(s);
+    r->sink.batch = s->cur.b;
+    if (now >= r->next_tick) {
+        if (ensure_batch(s, &r->sink))
+            decoder_tick(s->decode, decode_now_ms);
+        r->next_tick = now + TICK_MS;
     }
+    answer_cut(s);
+    r->sink.batch = s->cur.b;
+    if (now >= r->next_status) {
+        publish(s);
+        /* many exporters make a long list: spend a fiftieth of the time on it at most */
+        r->next_status = now + MAX(STATUS_MS, 50 * (clock_mono_ms() - now));
+    }
+}
+
+struct replay {
+    struct shard *s;
+    struct rounds *r;
+    unsigned n;
+};
+
+static int replay_frame(void *ctx, const struct frame *f, const uint8_t *octets)
+{
+    struct replay *x = ctx;
+    struct shard *s = x->s;
+    uint64_t before = s->serial;
+
+    (void)octets;
+    if (atomic_load(&s->k->finished))
+        return ERR_CANCEL;
+    if (f->listener == FRAME_DROPS) {
+        collect_take_drops(s, f);
+        return ERR_OK;
+    }
+    if (x->n++ % ROUND == 0)
+        between(s, x->r, f->received_ms);
+    while (!take_frame(s, f, &x->r->sink)) {
+        if (atomic_load(&s->k->finished))
+            return ERR_CANCEL;
+        between(s, x->r, f->received_ms);
+    }
+    if (s->fresh_ring) /* a ring that was taken over has counted it */
+        (void)atomic_fetch_add(&s->shared->received_before, s->serial - before);
+    mark_since(s);
+    s->replayed++;
+    fault_point("replay.datagram");
+    return ERR_OK;
+}
+
+/* What a crash left undone: from the last cut to the end of the journal, as it was found. */
+static void replay(struct shard *s, struct rounds *r)
+{
+    struct replay x = { .s = s, .r = r };
+    struct journal_found found;
+    struct err e = { 0 };
+    int rc;
+
+    if (s->journal == NULL || s->replay_upto <= s->serial)
+        return;
+    rc = journal_read(s->k->journal_dir, s->number, s->serial, s->replay_upto, replay_frame, &x,
+                      &found, &e);
+    if (rc != ERR_OK)
+        log_line(LOG_LEVEL_ERROR, "shard %u: the journal cannot be read in full: %s", s->number,
+                 e.msg);
+    log_line(found.damaged_places > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO,
+             "shard %u: recovered %llu datagrams from the journal; %llu places of it are damaged",
+             s->number, (unsigned long long)s->replayed, (unsigned long long)found.damaged_places);
+}
+
+static void all_decoded(struct shard *s)
+{
     hand_off(s);
     publish(s);
     os_lock(&s->k->open_lock);
     atomic_store(&s->decoder_done, true);
     cond_wake(&s->k->open_change);
     os_unlock(&s->k->open_lock);
+}
+
+void *collect_decode_thread(void *arg)
+{
+    struct shard *s = arg;
+    struct rounds r = { .sink = { .next = next_batch, .ctx = s } };
+
+    take_conf(s);
+    replay(s, &r);
+    while (!atomic_load(&s->k->finished)) {
+        bool last = atomic_load(&s->receiver_done); /* before looking into the ring */
+        between(s, &r, clock_now_ms());
+        if (decode_round(s, &r.sink) > 0)
+            continue;
+        if (last && ring_empty(s->ring) && !atomic_load(&s->decoder_done))
+            all_decoded(s);
+        sleep_for_work(s);
+    }
+    publish(s);
     return NULL;
 }

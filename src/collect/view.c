@@ -238,9 +238,10 @@ static void listener_status(struct collect *k, unsigned l, struct collect_listen
     out->buffer_got = UINT64_MAX;
     for (unsigned i = 0; i < k->n_shards; i++) {
         const struct shard *s = &k->shard[i];
-        out->datagrams += atomic_load_explicit(&s->datagrams[l], memory_order_relaxed);
-        out->octets += atomic_load_explicit(&s->octets[l], memory_order_relaxed);
-        out->kernel_drops += atomic_load_explicit(&s->kernel_drops[l], memory_order_relaxed);
+        const struct shard_shared *h = s->shared;
+        out->datagrams += atomic_load_explicit(&h->datagrams[l], memory_order_relaxed);
+        out->octets += atomic_load_explicit(&h->octets[l], memory_order_relaxed);
+        out->kernel_drops += atomic_load_explicit(&h->kernel_drops[l], memory_order_relaxed);
         out->buffer_got = MIN(out->buffer_got, s->buffer_got[l]);
     }
 }
@@ -268,6 +269,41 @@ static int shard_status_into(struct shard *s, struct collect_status *out, uint64
     return rc;
 }
 
+static void shard_sums(struct shard *s, struct collect_status *out)
+{
+    const struct shard_shared *h = s->shared;
+    struct collect_journal *j = &out->journal;
+    struct journal_state st;
+    struct ring_counters c;
+
+    ring_count(s->ring, &c);
+    out->ring[s->number] = (struct collect_ring){ c.put,    c.put_octets, c.dropped,
+                                                  c.dropped_octets, c.octets, c.capacity };
+    out->ring_dropped += atomic_load(&h->ring_drops_before) + c.dropped;
+    out->received += atomic_load(&h->received_before) + atomic_load(&h->ring_drops_before) + c.put +
+                     c.dropped;
+    out->not_journaled += atomic_load(&h->not_journaled) + c.passed;
+    for (unsigned l = 0; l < s->k->n_listeners; l++)
+        out->kernel_dropped += atomic_load_explicit(&h->kernel_drops[l], memory_order_relaxed);
+    journal_get_state(s->journal, &st);
+    j->octets += st.octets;
+    j->max_octets += st.max_octets;
+    j->files += st.files;
+    os_lock(&s->status_lock);
+    out->kernel_dropped += s->status.drops_before.kernel;
+    out->not_journaled += s->status.drops_before.not_journaled;
+    out->missing += s->status.missing;
+    out->replayed += s->status.replayed;
+    out->quarantined += s->status.quarantined;
+    j->written = s->write_journal;
+    j->longest_sync_ms = MAX(j->longest_sync_ms, s->longest_sync_ms);
+    if (s->journal_unsafe) {
+        j->unsafe = true;
+        memcpy(j->why, s->journal_why, sizeof j->why);
+    }
+    os_unlock(&s->status_lock);
+}
+
 int collect_status(struct collect *k, struct collect_status *out, struct err *e)
 {
     uint64_t records = 0;
@@ -282,10 +318,7 @@ int collect_status(struct collect *k, struct collect_status *out, struct err *e)
         listener_status(k, l, &out->listener[l]);
     os_unlock(&k->conf_lock);
     for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++) {
-        struct ring_counters c;
-        ring_count(k->shard[i].ring, &c);
-        out->ring[i] = (struct collect_ring){ c.put,    c.put_octets, c.dropped, c.dropped_octets,
-                                              c.octets, c.capacity };
+        shard_sums(&k->shard[i], out);
         rc = shard_status_into(&k->shard[i], out, &records);
     }
     os_lock(&k->open_lock);

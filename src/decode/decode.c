@@ -18,6 +18,7 @@ const char *decode_reason_name(enum decode_reason r)
         [DECODE_SET_ID] = "set_id",
         [DECODE_NO_TEMPLATE] = "no_template",
         [DECODE_WAITING_LIMIT] = "waiting_limit",
+        [DECODE_QUARANTINED] = "quarantined",
     };
 
     return (unsigned)r < DECODE_REASON_N ? name[r] : "none";
@@ -76,6 +77,11 @@ void datagram_refuse(struct decoder *d, const struct datagram *g, const struct e
     c->datagrams++;
     c->octets += g->len;
     c->datagrams_refused[r]++;
+}
+
+void decoder_refuse(struct decoder *d, const struct datagram *g, enum decode_reason r)
+{
+    datagram_refuse(d, g, NULL, r);
 }
 
 int message_begin(struct message *m, const struct exporter_key *k, bool first, bool *ok)

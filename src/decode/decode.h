@@ -56,6 +56,7 @@ enum decode_reason {
     DECODE_SET_ID,         /* reserved set id */
     DECODE_NO_TEMPLATE,    /* waiting set expired: no template came in time */
     DECODE_WAITING_LIMIT,  /* waiting set dropped: ceiling reached */
+    DECODE_QUARANTINED,    /* the caller kept it from the decoder: decoder_refuse() */
     DECODE_REASON_N
 };
 const char *decode_reason_name(enum decode_reason r);
@@ -99,6 +100,14 @@ void decoder_free(struct decoder *d); /* NULL is allowed */
  * errors are only what next() returned, or ERR_NOMEM. Rows already appended stay when a later set
  * is bad. */
 int decoder_feed(struct decoder *d, const struct datagram *g, struct decode_sink *sink) WARN_UNUSED;
+
+/* Count a datagram that the caller does not let in. */
+void decoder_refuse(struct decoder *d, const struct datagram *g, enum decode_reason r);
+
+/* Exporters for which want() is true go over to another decoder, with all that is known of them, and
+ * with them the sums that belong to none. Errors: ERR_NOMEM (those left stay). */
+int decoder_move(struct decoder *to, struct decoder *from,
+                 bool (*want)(void *ctx, const struct exporter_key *k), void *ctx) WARN_UNUSED;
 
 /* Call now and then (once a second of received time): expires waiting sets and old templates. */
 void decoder_tick(struct decoder *d, int64_t now_ms);

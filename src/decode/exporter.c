@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "decode/session.h"
 
@@ -153,6 +154,47 @@ int exporter_get(struct decoder *d, const struct datagram *g, const struct expor
     }
     *out = x;
     return ERR_OK;
+}
+
+/* Sums of waiting octets and such, when an exporter comes to a decoder or leaves it. */
+static void account_for(struct decoder *d, const struct exporter *x, bool in)
+{
+    uint32_t one = in ? 1u : UINT32_MAX;
+    uint64_t by = in ? x->waiting_octets : 0 - x->waiting_octets;
+
+    d->n_trusted += x->trusted ? one : 0;
+    d->n_untrusted += x->trusted ? 0 : one;
+    d->n_totals += x->totals != NULL ? one : 0;
+    d->waiting_total += by;
+    d->waiting_untrusted += x->trusted ? 0 : by;
+}
+
+int decoder_move(struct decoder *to, struct decoder *from,
+                 bool (*want)(void *ctx, const struct exporter_key *k), void *ctx)
+{
+    int rc = ERR_OK;
+
+    for (uint32_t i = 0; rc == ERR_OK && i < from->n;) {
+        struct exporter *x = from->list[i];
+        if (!want(ctx, &x->key)) {
+            i++;
+            continue;
+        }
+        if (to->n == to->cap && (rc = grow(to)) != ERR_OK)
+            break;
+        account_for(from, x, false);
+        from->list[i] = from->list[--from->n];
+        x->number = (struct batch_number){ 0 };
+        to->list[to->n++] = x;
+        slot_enter(to, to->n - 1);
+        account_for(to, x, true);
+    }
+    from->last = NULL;
+    if (from->slot != NULL)
+        slots_again(from);
+    counters_add(&to->none, &from->none);
+    memset(&from->none, 0, sizeof from->none);
+    return rc;
 }
 
 static void port_reset(struct exporter *x, struct port *p)

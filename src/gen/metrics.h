@@ -12,6 +12,12 @@ enum metric {
     METRIC_DATAGRAM_OCTETS_TOTAL, /* octets of these datagrams */
     METRIC_DATAGRAMS_ACCEPTED_TOTAL, /* datagrams that were export messages */
     METRIC_DATAGRAMS_REFUSED_TOTAL, /* datagrams that were not taken */
+    METRIC_DATAGRAMS_LOST_IN_CRASH_TOTAL, /* datagrams that a crash took before they were in the journal */
+    METRIC_DATAGRAMS_NOT_JOURNALED_TOTAL, /* datagrams that the journal did not get; a crash before they were sealed would have taken them */
+    METRIC_DATAGRAMS_QUARANTINED_TOTAL, /* datagrams put aside because decoding ended at them twice */
+    METRIC_JOURNAL_UNSAFE, /* 1 while the journal cannot be written */
+    METRIC_JOURNAL_USED_BYTES, /* journal that is not sealed yet, in whole files */
+    METRIC_JOURNAL_SIZE_BYTES, /* ceiling of the journal */
     METRIC_KERNEL_DROPS_TOTAL, /* datagrams that the kernel dropped because the receive buffer was full */
     METRIC_RECEIVE_BUFFER_WANTED_BYTES, /* receive buffer asked for, per socket */
     METRIC_RECEIVE_BUFFER_BYTES, /* receive buffer that the kernel gave, per socket */

@@ -13,8 +13,11 @@ enum opt {
     OPT_SHARDS, /* receiving and decoding threads, each; the kernel steers every exporter to one of them by its address */
     OPT_RING_SIZE, /* memory between receiving and decoding, per shard; what arrives while it is full is counted as dropped */
     OPT_RECEIVE_BUFFER, /* kernel receive buffer wanted per socket; status shows what the kernel gave */
+    OPT_JOURNAL_MODE, /* async: datagrams are on disk within journal.commit; sync: they are on disk before their records are seen; off: a crash loses what is not sealed */
+    OPT_JOURNAL_COMMIT, /* time between two commits of the journal to the disk; what a power cut can lose */
+    OPT_JOURNAL_SIZE, /* disk that the journal may take; it is needed only while the store cannot seal. At the ceiling receiving goes on and status says unsafe */
     OPT_SEAL_ROWS, /* records that are sealed into one segment (from 65536 on in whole batches of 65536) */
-    OPT_SEAL_AGE, /* a segment is sealed when its oldest record waits this long; it bounds what a crash can lose, queries see records at once */
+    OPT_SEAL_AGE, /* a segment is sealed when its oldest record waits this long; queries see records at once */
     OPT_RETENTION_SIZE, /* delete the oldest segments when the store is larger; 0: never */
     OPT_RETENTION_AGE, /* delete segments whose newest record was received longer ago; 0: never */
     OPT_RETENTION_IMPORT_KEEP, /* an import is spared by retention.age for this long after it was made */

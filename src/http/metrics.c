@@ -111,6 +111,12 @@ void http_metrics_text(struct buf *b, const struct collect_status *s)
     one(b, METRIC_DATAGRAM_OCTETS_TOTAL, t->octets);
     one(b, METRIC_DATAGRAMS_ACCEPTED_TOTAL, t->datagrams_accepted);
     reasons(b, METRIC_DATAGRAMS_REFUSED_TOTAL, t->datagrams_refused);
+    one(b, METRIC_DATAGRAMS_LOST_IN_CRASH_TOTAL, s->missing);
+    one(b, METRIC_DATAGRAMS_NOT_JOURNALED_TOTAL, s->not_journaled);
+    one(b, METRIC_DATAGRAMS_QUARANTINED_TOTAL, s->quarantined);
+    one(b, METRIC_JOURNAL_UNSAFE, s->journal.unsafe);
+    one(b, METRIC_JOURNAL_USED_BYTES, s->journal.octets);
+    one(b, METRIC_JOURNAL_SIZE_BYTES, s->journal.max_octets);
     listeners(b, s);
     rings(b, s);
     one(b, METRIC_SETS_TOTAL, t->sets);

@@ -145,17 +145,28 @@ static void store(json_t *root, const struct store_stats *t, uint64_t keep_octet
 static void drops(json_t *root, const struct collect_status *s)
 {
     json_t *o = json_object_get(root, "datagrams");
-    uint64_t kernel = 0, ring = 0, received = 0;
 
-    for (uint32_t i = 0; i < s->n_listeners; i++) {
-        kernel += s->listener[i].kernel_drops;
-        received += s->listener[i].datagrams;
-    }
-    for (uint32_t i = 0; i < s->n_shards; i++)
-        ring += s->ring[i].dropped;
-    num(o, "received", received);
-    num(o, "kernel_dropped", kernel);
-    num(o, "ring_dropped", ring);
+    num(o, "received", s->received);
+    num(o, "kernel_dropped", s->kernel_dropped);
+    num(o, "ring_dropped", s->ring_dropped);
+    num(o, "lost_in_crash", s->missing);
+    num(o, "not_journaled", s->not_journaled);
+    num(o, "quarantined", s->quarantined);
+    num(o, "recovered", s->replayed);
+}
+
+static void journal(json_t *root, const struct collect_journal *j, const char *mode)
+{
+    json_t *o = sub(root, "journal");
+
+    (void)json_object_set_new(o, "mode", json_string(mode));
+    num(o, "octets", j->octets);
+    num(o, "max_octets", j->max_octets);
+    num(o, "files", j->files);
+    num(o, "longest_sync_ms", (uint64_t)j->longest_sync_ms);
+    (void)json_object_set_new(o, "unsafe", json_boolean(j->unsafe));
+    if (j->unsafe)
+        (void)json_object_set_new(o, "unsafe_reason", json_string(j->why));
 }
 
 void http_status_json(struct buf *out, const struct collect_status *s, const struct conf *c)
@@ -180,6 +191,7 @@ void http_status_json(struct buf *out, const struct collect_status *s, const str
     num(root, "batches_max", s->batches_max);
     num(root, "seals", s->seals);
     num(root, "seal_failures", s->seal_failures);
+    journal(root, &s->journal, conf_text(c, OPT_JOURNAL_MODE));
     (void)json_object_set_new(root, "listeners", listeners(s));
     (void)json_object_set_new(root, "rings", rings(s));
     for (size_t i = 0; i < s->n_exporters; i++)

@@ -111,6 +111,19 @@ int os_file_sync(int fd, const char *path, struct err *e)
     return fsync(fd) == 0 ? ERR_OK : fail(e, path, "fsync");
 }
 
+int os_file_datasync(int fd, const char *path, struct err *e)
+{
+    return fdatasync(fd) == 0 ? ERR_OK : fail(e, path, "fdatasync");
+}
+
+int os_file_allocate(int fd, const char *path, uint64_t octets, struct err *e)
+{
+    int no = posix_fallocate(fd, 0, (off_t)octets);
+
+    errno = no;
+    return no == 0 ? ERR_OK : fail(e, path, "allocate");
+}
+
 int os_dir_sync(const char *dir, struct err *e)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;

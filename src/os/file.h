@@ -35,6 +35,11 @@ int os_file_read(int fd, const char *path, uint64_t offset, void *p, size_t n, s
                  struct err *e) WARN_UNUSED;
 int os_file_truncate(int fd, const char *path, uint64_t len, struct err *e);
 int os_file_sync(int fd, const char *path, struct err *e) WARN_UNUSED;
+/* Only what is needed to read the data back: overwriting allocated octets costs no journal of the
+ * file system. */
+int os_file_datasync(int fd, const char *path, struct err *e) WARN_UNUSED;
+/* Make room on the disk for a file of that length. Errors: ERR_IO. */
+int os_file_allocate(int fd, const char *path, uint64_t octets, struct err *e) WARN_UNUSED;
 int os_dir_sync(const char *dir, struct err *e) WARN_UNUSED;
 
 /* Append a file's content to `out` (its ceiling is the limit). Errors: ERR_NOTFOUND, ERR_IO,

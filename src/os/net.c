@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "os/share.h"
+
 static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
 union any_addr {
@@ -203,6 +205,22 @@ int net_steer(int fd, unsigned n, struct err *e)
     return ERR_OK;
 }
 
+static uint32_t word(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+unsigned net_steered(const uint8_t ip[16], unsigned n)
+{
+    uint32_t w = word(ip + 12);
+
+    if (memcmp(ip, v4_prefix, sizeof v4_prefix) != 0)
+        w ^= word(ip) ^ word(ip + 4) ^ word(ip + 8);
+    return (w * 0x9e3779b1u >> 16) % n;
+}
+
+#define UNTOUCHED UINT32_MAX /* msg_len before the kernel writes it */
+
 struct net_inbox {
     struct mmsghdr msg[NET_INBOX];
     struct iovec iov[NET_INBOX];
@@ -216,7 +234,7 @@ struct net_inbox {
 
 struct net_inbox *net_inbox_new(void)
 {
-    struct net_inbox *in = calloc(1, sizeof *in);
+    struct net_inbox *in = os_share_new(sizeof *in);
 
     if (in == NULL)
         return NULL;
@@ -227,12 +245,28 @@ struct net_inbox *net_inbox_new(void)
                                               .msg_iovlen = 1,
                                               .msg_control = in->control[i].room };
     }
+    net_inbox_clear(in);
     return in;
 }
 
 void net_inbox_free(struct net_inbox *in)
 {
-    free(in);
+    os_share_free(in, sizeof *in);
+}
+
+void net_inbox_clear(struct net_inbox *in)
+{
+    for (unsigned i = 0; i < NET_INBOX; i++)
+        in->msg[i].msg_len = UNTOUCHED;
+}
+
+unsigned net_inbox_held(const struct net_inbox *in)
+{
+    unsigned n = 0;
+
+    while (n < NET_INBOX && in->msg[n].msg_len != UNTOUCHED)
+        n++;
+    return n;
 }
 
 static void read_drops(struct msghdr *h, uint32_t *drops)

@@ -34,7 +34,11 @@ int net_udp_open(int *fd, struct net_place *p, bool share, uint64_t want_octets,
  * that all datagrams of an exporter meet one socket in their order. Socket i is the i-th bound. */
 int net_steer(int fd, unsigned n, struct err *e) WARN_UNUSED;
 
-/* Buffers for receiving many datagrams with one call; belongs to one thread. */
+/* The socket that net_steer() chooses for a sender. */
+unsigned net_steered(const uint8_t ip[16], unsigned n);
+
+/* Buffers for receiving many datagrams with one call; belongs to one thread. They lie in memory that
+ * a forked child shares, so that what the kernel gave to a child that died is not lost. */
 struct net_inbox;
 struct net_datagram {
     const uint8_t *octets; /* valid until the next net_receive() */
@@ -43,7 +47,11 @@ struct net_datagram {
     uint16_t port;
 };
 struct net_inbox *net_inbox_new(void); /* NULL: out of memory */
-void net_inbox_free(struct net_inbox *in);
+void net_inbox_free(struct net_inbox *in); /* NULL is allowed */
+/* Forget what it holds; before net_receive(). */
+void net_inbox_clear(struct net_inbox *in);
+/* Datagrams that the kernel has put there since it was cleared. */
+unsigned net_inbox_held(const struct net_inbox *in);
 /* Up to NET_INBOX datagrams that are there now; 0 when none. *drops: the kernel's count of
  * datagrams it dropped on this socket, since it was opened, modulo 2^32; unchanged while it says
  * nothing. */

@@ -290,6 +290,11 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, const 
     return ERR_OK;
 }
 
+const char *store_dir(const struct store *s)
+{
+    return s->dir;
+}
+
 void store_close(struct store *s)
 {
     if (s == NULL)

@@ -22,6 +22,7 @@ enum store_mode {
 int store_open(struct store **out, const char *dir, enum store_mode mode, const char *socket_path,
                struct err *e) WARN_UNUSED;
 void store_close(struct store *s); /* NULL is allowed; rowsets handed out stay valid */
+const char *store_dir(const struct store *s);
 
 /* Who writes DIR now: pid and socket path from DIR/lock if the lock is held. ERR_NOTFOUND if
  * nobody. */

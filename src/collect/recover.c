@@ -1,0 +1,313 @@
+/* collect/recover.c - a cut as octets, and back: what a new start finds of the one before. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rd.h"
+#include "collect/internal.h"
+#include "decode/checkpoint.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/log.h"
+#include "os/net.h"
+
+#define MAGIC          "WEIR-CUT"
+#define CUT_DRAFT      1u
+#define CHECKPOINT_MAX ((size_t)1 << 31)
+#define PATH_OCTETS    4096u
+
+/* ------------------------------------------------------------------ octets */
+
+void collect_checkpoint(const struct collect *k, uint64_t sealed, uint64_t refused,
+                        struct buf *out)
+{
+    buf_put(out, MAGIC, 8);
+    buf_le(out, CUT_DRAFT, 4);
+    buf_le(out, k->n_shards, 4);
+    buf_le(out, sealed, 8);
+    buf_le(out, refused, 8);
+    for (unsigned i = 0; i < k->n_shards; i++) {
+        const struct shard_cut *c = &k->shard[i].at_cut;
+        buf_le(out, c->serial, 8);
+        buf_le(out, c->records, 8);
+        buf_le(out, c->missing, 8);
+        buf_le(out, c->quarantined, 8);
+        buf_le(out, c->kernel_drops, 8);
+        buf_le(out, c->ring_drops, 8);
+        buf_le(out, c->ring_drop_octets, 8);
+        buf_le(out, c->not_journaled, 8);
+        buf_le(out, c->decoder.len, 4);
+        buf_put(out, c->decoder.p, c->decoder.len);
+        out->bad |= !buf_ok(&c->decoder);
+    }
+}
+
+/* One shard's part. */
+struct past {
+    struct shard_cut cut; /* without `decoder` */
+    struct decoder *decode;
+};
+
+struct past_all {
+    unsigned n;
+    struct past shard[COLLECT_MAX_SHARDS];
+    uint64_t sealed, refused;
+};
+
+static void past_clear(struct past_all *p)
+{
+    for (unsigned i = 0; i < p->n; i++)
+        decoder_free(p->shard[i].decode);
+    memset(p, 0, sizeof *p);
+}
+
+static int read_shard(struct past *p, struct rd *r, const struct decoder_limits *lim, struct err *e)
+{
+    struct rd decoder;
+
+    p->cut = (struct shard_cut){ .serial = rd_le(r, 8),
+                                 .records = rd_le(r, 8),
+                                 .missing = rd_le(r, 8),
+                                 .quarantined = rd_le(r, 8),
+                                 .kernel_drops = rd_le(r, 8),
+                                 .ring_drops = rd_le(r, 8),
+                                 .ring_drop_octets = rd_le(r, 8),
+                                 .not_journaled = rd_le(r, 8) };
+    decoder = rd_sub(r, (size_t)rd_le(r, 4));
+    if (!rd_ok(r))
+        return err_set(e, ERR_CORRUPT, "checkpoint: cut short");
+    return decoder_load(&p->decode, lim, decoder.p, decoder.left, e);
+}
+
+static int read_checkpoint(struct past_all *p, const struct buf *b,
+                           const struct decoder_limits *lim, struct err *e)
+{
+    struct rd r = rd_init(b->p, b->len);
+    const uint8_t *magic = rd_take(&r, 8);
+    uint32_t draft = (uint32_t)rd_le(&r, 4);
+    uint32_t n = (uint32_t)rd_le(&r, 4);
+    int rc = ERR_OK;
+
+    p->sealed = rd_le(&r, 8);
+    p->refused = rd_le(&r, 8);
+    if (!rd_ok(&r) || memcmp(magic, MAGIC, 8) != 0 || n == 0 || n > COLLECT_MAX_SHARDS)
+        return err_set(e, ERR_CORRUPT, "checkpoint: not a checkpoint");
+    if (draft != CUT_DRAFT)
+        return err_set(e, ERR_VERSION,
+                       "checkpoint: written in draft %u of the format, this weir reads draft %u",
+                       draft, CUT_DRAFT);
+    for (; rc == ERR_OK && p->n < n; p->n++)
+        rc = read_shard(&p->shard[p->n], &r, lim, e);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ starting */
+
+/* The state of the last cut. Where its checkpoint cannot be read, its positions still count: what
+ * they cover is sealed, and only templates and counters are lost. */
+static int last_cut(struct collect *k, struct past_all *p, struct err *e)
+{
+    struct buf b = buf_init(CHECKPOINT_MAX);
+    uint64_t at[COLLECT_MAX_SHARDS] = { 0 };
+    uint32_t n = 0;
+    int rc = store_last_cut(k->st, &n, at, &b, e);
+
+    if (rc == ERR_OK && (rc = read_checkpoint(p, &b, &k->limits, e)) != ERR_OK)
+        past_clear(p);
+    buf_free(&b);
+    if (rc == ERR_CORRUPT) {
+        log_line(LOG_LEVEL_ERROR, "%s; templates are learned anew", e->msg);
+        p->n = MIN(n, COLLECT_MAX_SHARDS);
+        for (unsigned i = 0; i < p->n; i++)
+            p->shard[i].cut.serial = at[i];
+        return ERR_OK;
+    }
+    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+}
+
+void collect_take_drops(struct shard *s, const struct frame *f)
+{
+    struct frame_drops d;
+
+    if (f->len != sizeof d || !s->fresh_ring)
+        return;
+    memcpy(&d, f + 1, sizeof d);
+    s->drops_before.kernel = MAX(s->drops_before.kernel, d.kernel);
+    s->drops_before.not_journaled = MAX(s->drops_before.not_journaled, d.not_journaled);
+    atomic_store(&s->shared->ring_drops_before,
+                 MAX(atomic_load(&s->shared->ring_drops_before), d.ring));
+    atomic_store(&s->shared->ring_drop_octets_before,
+                 MAX(atomic_load(&s->shared->ring_drop_octets_before), d.ring_octets));
+}
+
+/* A predecessor died over this datagram: once may be chance, twice is its fault. */
+static void note_death(struct shard *s)
+{
+    struct shard_shared *h = s->shared;
+    uint64_t at = atomic_load(&h->decoding);
+
+    if (at == 0)
+        return;
+    h->deaths = h->suspect == at ? h->deaths + 1 : 1;
+    h->suspect = at;
+    atomic_store(&h->decoding, 0);
+}
+
+/* Where the ring's numbers begin, or go on. */
+static void begin_ring(struct shard *s, uint64_t journal_last, enum journal_mode mode)
+{
+    struct shard_shared *h = s->shared;
+    struct decode_counters had;
+
+    s->fresh_ring = !h->begun;
+    if (h->begun) {
+        (void)ring_take_over(s->ring);
+        return;
+    }
+    ring_begin(s->ring, MAX(journal_last, s->serial) + 1, mode != JOURNAL_OFF,
+               mode == JOURNAL_SYNC);
+    decoder_totals(s->decode, &had);
+    atomic_store(&h->received_before, had.datagrams + s->missing);
+    atomic_store(&h->ring_drops_before, s->at_cut.ring_drops);
+    atomic_store(&h->ring_drop_octets_before, s->at_cut.ring_drop_octets);
+    h->begun = true;
+}
+
+static int begin_shard(struct shard *s, const struct conf *c, struct err *e)
+{
+    struct journal_limits lim = { .max_octets = conf_num(c, OPT_JOURNAL_SIZE) / s->k->n_shards };
+    enum journal_mode mode = (enum journal_mode)conf_num(c, OPT_JOURNAL_MODE);
+    uint64_t last = 0;
+    int rc;
+
+    rc = journal_open(&s->journal, s->k->journal_dir, s->number, &lim, &last, e);
+    if (rc == ERR_OK && s->shared->begun)
+        rc = collect_write_stage(s, e);
+    if (rc != ERR_OK)
+        return rc;
+    last = journal_last(s->journal);
+    s->replay_upto = last;
+    s->write_journal = mode != JOURNAL_OFF;
+    note_death(s);
+    begin_ring(s, last, mode);
+    return ERR_OK;
+}
+
+static void take_past(struct shard *s, struct past *p)
+{
+    s->at_cut = p->cut;
+    s->serial = s->cut_serial = p->cut.serial;
+    if (p->decode == NULL)
+        return;
+    decoder_free(s->decode);
+    s->decode = p->decode;
+    p->decode = NULL;
+}
+
+/* The sums of the cut go on from here. */
+static void take_sums(struct shard *s)
+{
+    const struct shard_cut *c = &s->at_cut;
+
+    s->records_handed = c->records;
+    s->missing = c->missing;
+    s->quarantined = c->quarantined;
+    s->drops_before.kernel = c->kernel_drops;
+    s->drops_before.not_journaled = c->not_journaled;
+    s->at_cut.decoder = buf_init(CHECKPOINT_MAX);
+}
+
+struct whither {
+    unsigned n, shard;
+};
+
+static bool goes_there(void *ctx, const struct exporter_key *key)
+{
+    const struct whither *w = ctx;
+
+    return net_steered(key->addr.b, w->n) == w->shard;
+}
+
+/* The exporters of old shard `i` to the new ones; its sums to the first. */
+static int spread(struct collect *k, struct past_all *p, unsigned i, struct err *e)
+{
+    struct shard_cut *to = &k->shard[0].at_cut;
+    const struct past *from = &p->shard[i];
+
+    to->records += from->cut.records;
+    to->missing += from->cut.missing;
+    to->quarantined += from->cut.quarantined;
+    to->kernel_drops += from->cut.kernel_drops;
+    to->ring_drops += from->cut.ring_drops;
+    to->ring_drop_octets += from->cut.ring_drop_octets;
+    to->not_journaled += from->cut.not_journaled;
+    for (unsigned n = k->n_shards; from->decode != NULL && n-- > 0;) {
+        struct whither w = { .n = k->n_shards, .shard = n };
+        if (decoder_move(k->shard[n].decode, from->decode, goes_there, &w) != ERR_OK)
+            return err_set(e, ERR_NOMEM, "recovery: out of memory");
+    }
+    return ERR_OK;
+}
+
+/* Another number of shards left this: let that many decoders finish their journals and seal, then
+ * give every exporter to the shard to which the kernel now steers it. */
+static int reshard(struct collect *k, struct past_all *p, struct err *e)
+{
+    struct collect *old;
+    struct conf *c = collect_conf(k);
+    uint64_t serial = 0;
+    int rc = collect_new_shards(&old, c, p->n, e);
+
+    conf_unref(c);
+    if (rc != ERR_OK)
+        return rc;
+    rc = collect_start(old, k->st, e);
+    if (rc == ERR_OK)
+        rc = collect_stop(old, e);
+    collect_free(old);
+    past_clear(p);
+    if (rc != ERR_OK || (rc = last_cut(k, p, e)) != ERR_OK)
+        return rc;
+    for (unsigned i = 0; rc == ERR_OK && i < p->n; i++) {
+        serial = MAX(serial, p->shard[i].cut.serial);
+        rc = journal_remove(k->journal_dir, i, e);
+    }
+    for (unsigned i = 0; rc == ERR_OK && i < p->n; i++)
+        rc = spread(k, p, i, e);
+    for (unsigned i = 0; i < k->n_shards; i++)
+        k->shard[i].serial = k->shard[i].cut_serial = serial; /* no number twice */
+    for (unsigned i = 0; i < p->n; i++)
+        decoder_free(p->shard[i].decode);
+    p->n = 0;
+    return rc;
+}
+
+int collect_recover(struct collect *k, struct err *e)
+{
+    struct past_all *p = calloc(1, sizeof *p);
+    struct conf *c = collect_conf(k);
+    int rc = ERR_NOMEM;
+
+    if (p == NULL) {
+        (void)err_set(e, rc, "recovery: out of memory");
+        goto out;
+    }
+    if ((rc = os_mkdir(k->journal_dir, e)) != ERR_OK || (rc = last_cut(k, p, e)) != ERR_OK)
+        goto out;
+    if (p->n != 0 && p->n != k->n_shards && (rc = reshard(k, p, e)) != ERR_OK)
+        goto out;
+    for (unsigned i = 0; i < p->n; i++)
+        take_past(&k->shard[i], &p->shard[i]);
+    for (unsigned i = 0; i < k->n_shards; i++)
+        take_sums(&k->shard[i]);
+    k->records_sealed = p->sealed;
+    k->records_refused = p->refused;
+    for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
+        rc = begin_shard(&k->shard[i], c, e);
+out:
+    conf_unref(c);
+    if (p != NULL)
+        past_clear(p);
+    free(p);
+    return rc;
+}
