@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILDS = {
     "release": ("gcc", ["-Dwerror=true"]),
     "clang": ("clang", ["-Dwerror=true", "-Doptimization=1"]),
-    "asan": ("gcc", ["-Dwerror=false", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]),
+    "asan": ("gcc", ["-Dwerror=false", "-Dfaults=true", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1"]),
     "tsan": ("gcc", ["-Dwerror=false", "-Db_sanitize=thread", "-Db_lundef=false", "-Doptimization=1"]),
 }
 ENV = dict(os.environ,

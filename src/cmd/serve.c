@@ -1,4 +1,7 @@
-/* cmd/serve.c - weir serve: builds the object graph, waits for signals, takes it down. */
+/* cmd/serve.c - weir serve: a parent that holds the sockets and its rights, and does nothing else
+ * than to start the data process again when it dies; and that process, which builds the object
+ * graph, waits for signals and takes it down. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -6,13 +9,25 @@
 #include "collect/collect.h"
 #include "http/server.h"
 #include "os/clock.h"
+#include "os/fault.h"
 #include "os/file.h"
 #include "os/log.h"
 #include "os/net.h"
 #include "os/proc.h"
+#include "os/share.h"
 
-#define PATH_OCTETS 4096u
-#define LOOK_MS     500
+#define PATH_OCTETS    4096u
+#define LOOK_MS        500
+#define WATCH_MS       100
+#define CALM_MS        10000 /* a child that lived as long is started again at once */
+#define RESTART_MS     100
+#define RESTART_MAX_MS 30000
+
+/* What the data process tells its parent. */
+struct serve_shared {
+    atomic_bool ready;
+    atomic_uint beats;
+};
 
 struct server {
     const struct args *a;
@@ -21,6 +36,10 @@ struct server {
     struct store *store;
     struct http_server *http;
     int unix_fd, tcp_fd;
+    char tcp_name[NET_TEXT_MAX + 8];
+    struct serve_shared *shared;
+    long parent;
+    bool again; /* not the first child */
     char dir[PATH_OCTETS], sock[PATH_OCTETS];
 };
 
@@ -31,34 +50,27 @@ static int open_http(struct server *s, struct err *e)
     const char *tcp = conf_text(s->conf, OPT_HTTP_LISTEN);
     struct net_place p;
     char text[NET_TEXT_MAX];
-    int rc = net_unix_listen(&s->unix_fd, s->sock, 0660, e);
+    int rc = ERR_OK;
 
+    if ((s->unix_fd = proc_inherited("unix")) < 0)
+        rc = net_unix_listen(&s->unix_fd, s->sock, 0660, e);
     if (rc != ERR_OK || tcp[0] == '\0' || strcmp(tcp, "off") == 0)
         return rc;
     if ((rc = net_place_parse(&p, tcp, "", "http.listen", e)) != ERR_OK)
         return rc;
-    if ((rc = net_tcp_listen(&s->tcp_fd, &p, e)) == ERR_OK)
-        log_line(LOG_LEVEL_INFO, "metrics at http://%s/metrics", net_place_text(&p, text));
-    return rc;
+    (void)snprintf(s->tcp_name, sizeof s->tcp_name, "tcp:%s", net_place_text(&p, text));
+    if ((s->tcp_fd = proc_inherited(s->tcp_name)) >= 0)
+        net_tcp_kept(s->tcp_fd, &p);
+    else if ((rc = net_tcp_listen(&s->tcp_fd, &p, e)) != ERR_OK)
+        return rc;
+    log_line(LOG_LEVEL_INFO, "metrics at http://%s/metrics", net_place_text(&p, text));
+    return ERR_OK;
 }
 
-static int drop(struct server *s, struct err *e)
+/* The parent's part, with all rights: sockets, buffers, ownership of the directory. */
+static int prepare(struct server *s, struct err *e)
 {
     const char *user = conf_text(s->conf, OPT_USER);
-    int rc;
-
-    if (user[0] != '\0' && proc_is_root()) {
-        if ((rc = proc_give(s->dir, user, e)) != ERR_OK ||
-            (rc = proc_give(s->sock, user, e)) != ERR_OK)
-            return rc;
-    }
-    return proc_drop(user, e);
-}
-
-/* The sockets first, while there are rights to bind them; the store after the rights are gone, so
- * that its files belong to the user. */
-static int build(struct server *s, struct err *e)
-{
     long pid;
     char other[PATH_OCTETS];
     int rc;
@@ -69,9 +81,26 @@ static int build(struct server *s, struct err *e)
         return err_set(e, ERR_BUSY, "data directory %s is in use by process %ld (socket %s)",
                        s->dir, pid, other);
     if ((rc = os_mkdir(s->dir, e)) != ERR_OK ||
-        (rc = collect_new(&s->collect, s->conf, e)) != ERR_OK || (rc = open_http(s, e)) != ERR_OK ||
-        (rc = drop(s, e)) != ERR_OK ||
-        (rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK ||
+        (rc = collect_new(&s->collect, s->conf, e)) != ERR_OK || (rc = open_http(s, e)) != ERR_OK)
+        return rc;
+    proc_inherited_close();
+    if (user[0] == '\0' || !proc_is_root())
+        return ERR_OK;
+    rc = proc_give(s->dir, user, e);
+    return rc == ERR_OK ? proc_give(s->sock, user, e) : rc;
+}
+
+/* The child's part: no rights any more; the files it makes belong to the user. */
+static int build(struct server *s, struct err *e)
+{
+    int rc;
+
+    if ((rc = proc_drop(conf_text(s->conf, OPT_USER), e)) != ERR_OK)
+        return rc;
+    proc_follow(s->parent);
+    if (!proc_confine())
+        log_line(LOG_LEVEL_WARN, "this kernel has no seccomp: system calls are not confined");
+    if ((rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK ||
         (rc = collect_start(s->collect, s->store, e)) != ERR_OK)
         return rc;
     rc = http_server_start(&s->http, s->collect, s->conf, s->unix_fd, s->tcp_fd, e);
@@ -105,10 +134,8 @@ static void reload(struct server *s)
     struct conf *fresh;
     struct err e;
 
-    proc_notify_reloading();
     if (cmd_conf(s->a, &fresh, &e) != ERR_OK) {
         log_line(LOG_LEVEL_ERROR, "reload refused, the old configuration stays: %s", e.msg);
-        proc_notify("READY=1");
         return;
     }
     for (size_t o = 0; o < OPT_N; o++) {
@@ -126,24 +153,17 @@ static void reload(struct server *s)
     conf_unref(s->conf);
     s->conf = fresh;
     log_line(LOG_LEVEL_INFO, "configuration reloaded");
-    proc_notify("READY=1");
 }
 
 static void wait_for_the_end(struct server *s)
 {
-    int64_t watchdog_ms = proc_watchdog_ms(), next = 0;
-
     for (;;) {
-        enum proc_signal sig =
-            proc_wait_signal(watchdog_ms > 0 ? MIN(watchdog_ms, LOOK_MS) : LOOK_MS);
+        enum proc_signal sig = proc_wait_signal(LOOK_MS);
         if (sig == PROC_STOP)
             return;
         if (sig == PROC_RELOAD)
             reload(s);
-        if (watchdog_ms > 0 && clock_mono_ms() >= next) {
-            proc_notify("WATCHDOG=1");
-            next = clock_mono_ms() + watchdog_ms;
-        }
+        (void)atomic_fetch_add(&s->shared->beats, 1);
     }
 }
 
@@ -157,19 +177,157 @@ static int take_down(struct server *s, bool started, struct err *e)
         rc = collect_stop(s->collect, e);
     collect_free(s->collect);
     store_close(s->store);
-    if (s->store != NULL)
-        net_unlink(s->sock);
     net_close(s->unix_fd);
     net_close(s->tcp_fd);
     conf_unref(s->conf);
     return rc;
 }
 
+/* The data process: everything but the sockets' opening. Returns its exit code. */
+static int data_process(struct server *s)
+{
+    struct err e = { 0 }, why = { 0 };
+    struct conf *fresh;
+    int rc;
+
+    if (s->again && cmd_conf(s->a, &fresh, &e) == ERR_OK) { /* what was reloaded stays so */
+        conf_unref(s->conf);
+        s->conf = fresh;
+        collect_reload(s->collect, fresh);
+    }
+    if ((rc = build(s, &e)) != ERR_OK) {
+        bool started = s->http != NULL;
+        (void)cmd_fail(s->a, &e);
+        (void)!take_down(s, started, &why);
+        return rc == ERR_ARG ? EXIT_USAGE : EXIT_FAILED;
+    }
+    say_hello(s);
+    atomic_store(&s->shared->ready, true);
+    wait_for_the_end(s);
+    log_line(LOG_LEVEL_INFO, "stopping: decoding what has arrived, sealing all of it");
+    if (take_down(s, true, &e) != ERR_OK) {
+        log_line(LOG_LEVEL_ERROR, "%s", e.msg);
+        return EXIT_FAILED;
+    }
+    log_line(LOG_LEVEL_INFO, "stopped");
+    return EXIT_DONE;
+}
+
+/* ------------------------------------------------------------------ the parent */
+
+/* What the parent knows of its child. */
+struct watch {
+    long pid;                            /* 0: none now */
+    int64_t began_ms, again_ms, wait_ms; /* monotonic; span */
+    int64_t beat_ms, told_ms, watchdog_ms;
+    unsigned beats;
+    bool ready, stopping, upgrading;
+};
+
+static void tell_manager(struct server *s, struct watch *w)
+{
+    int64_t now = clock_mono_ms();
+    unsigned beats = atomic_load(&s->shared->beats);
+
+    if (!w->ready && atomic_load(&s->shared->ready)) {
+        w->ready = true;
+        proc_notify("READY=1");
+    }
+    if (beats != w->beats) {
+        w->beats = beats;
+        w->beat_ms = now;
+    }
+    /* a child that hangs makes the manager act */
+    if (w->watchdog_ms > 0 && now - w->told_ms >= w->watchdog_ms &&
+        (now - w->beat_ms < w->watchdog_ms + 2 * LOOK_MS || !w->ready)) {
+        proc_notify("WATCHDOG=1");
+        w->told_ms = now;
+    }
+}
+
+/* The child has ended. True: so do we, with *code. */
+static bool ended(struct server *s, struct watch *w, int signal, int *code)
+{
+    int64_t now = clock_mono_ms(), lived = now - w->began_ms;
+
+    w->pid = 0;
+    if (w->upgrading && !w->stopping)
+        return false;
+    if (w->stopping || (signal == 0 && (*code == EXIT_DONE || !w->ready)))
+        return true;
+    fault_forget();
+    w->wait_ms = lived > CALM_MS ? 0 : MIN(MAX(w->wait_ms * 2, RESTART_MS), RESTART_MAX_MS);
+    w->again_ms = now + w->wait_ms;
+    s->again = true;
+    if (signal != 0)
+        log_line(LOG_LEVEL_ERROR, "the data process died (SIG%s); it starts again in %lld ms",
+                 proc_signal_name(signal), (long long)w->wait_ms);
+    else
+        log_line(LOG_LEVEL_ERROR, "the data process ended with code %d; it starts again in %lld ms",
+                 *code, (long long)w->wait_ms);
+    return false;
+}
+
+static void on_signal(const struct watch *w, enum proc_signal sig, struct watch *out)
+{
+    if (sig == PROC_STOP && !w->stopping)
+        proc_notify("STOPPING=1");
+    out->stopping |= sig == PROC_STOP;
+    out->upgrading |= sig == PROC_UPGRADE;
+    if (w->pid != 0 && (sig == PROC_STOP || sig == PROC_UPGRADE))
+        proc_send(w->pid, PROC_STOP);
+    if (w->pid != 0 && sig == PROC_RELOAD)
+        proc_send(w->pid, PROC_RELOAD);
+}
+
+/* The same program's new version goes on with the sockets. */
+static void upgrade(struct server *s, struct watch *w)
+{
+    struct err e = { 0 };
+
+    log_line(LOG_LEVEL_INFO, "upgrading; the sockets stay open");
+    collect_bequeath(s->collect);
+    proc_bequeath("unix", s->unix_fd);
+    proc_bequeath(s->tcp_name, s->tcp_fd);
+    proc_replace(&e);
+    log_line(LOG_LEVEL_ERROR, "%s; this version goes on", e.msg);
+    w->upgrading = false;
+}
+
+/* Start children until one ends well. In a child: returns its exit code too. */
+static int supervise(struct server *s)
+{
+    struct watch w = { .watchdog_ms = proc_watchdog_ms() };
+    struct err e = { 0 };
+    int code = EXIT_FAILED, signal = 0;
+
+    for (;;) {
+        if (w.pid == 0 && w.upgrading && !w.stopping)
+            upgrade(s, &w);
+        if (w.pid == 0 && w.stopping)
+            return EXIT_DONE;
+        if (w.pid == 0 && clock_mono_ms() >= w.again_ms) {
+            w.began_ms = w.beat_ms = clock_mono_ms();
+            w.pid = proc_fork(&e);
+            if (w.pid == 0)
+                return data_process(s);
+            if (w.pid < 0) {
+                (void)cmd_fail(s->a, &e);
+                return EXIT_FAILED;
+            }
+        }
+        on_signal(&w, proc_wait_signal(WATCH_MS), &w);
+        if (w.pid != 0 && proc_reap(w.pid, &code, &signal) && ended(s, &w, signal, &code))
+            return signal == 0 ? code : EXIT_FAILED;
+        tell_manager(s, &w);
+    }
+}
+
 int cmd_serve(const struct args *a)
 {
-    struct server s = { .a = a, .unix_fd = -1, .tcp_fd = -1 };
-    struct err e = { 0 }, why = { 0 };
-    int rc;
+    struct server s = { .a = a, .unix_fd = -1, .tcp_fd = -1, .parent = proc_pid() };
+    struct err e = { 0 };
+    int rc, code;
 
     if (a->n_operands > 0)
         return cmd_usage(a, "%s: serve takes options only", a->operand[0]);
@@ -181,21 +339,19 @@ int cmd_serve(const struct args *a)
     proc_ignore_pipe();
     proc_hold_signals();
     proc_raise_file_limit();
-    if ((rc = build(&s, &e)) != ERR_OK) {
-        bool started = s.store != NULL;
+    s.shared = os_share_new(sizeof *s.shared);
+    rc = s.shared != NULL ? prepare(&s, &e) : err_set(&e, ERR_NOMEM, "serve: out of memory");
+    if (rc != ERR_OK) {
         (void)cmd_fail(a, &e);
-        (void)!take_down(&s, started, &why);
+        (void)!take_down(&s, false, &e);
+        os_share_free(s.shared, sizeof *s.shared);
         return rc == ERR_ARG ? EXIT_USAGE : EXIT_FAILED;
     }
-    say_hello(&s);
-    proc_notify("READY=1");
-    wait_for_the_end(&s);
-    log_line(LOG_LEVEL_INFO, "stopping: decoding what has arrived, sealing all of it");
-    proc_notify("STOPPING=1");
-    if (take_down(&s, true, &e) != ERR_OK) {
-        log_line(LOG_LEVEL_ERROR, "%s", e.msg);
-        return EXIT_FAILED;
+    code = supervise(&s);
+    if (proc_pid() == s.parent) {
+        net_unlink(s.sock);
+        (void)!take_down(&s, false, &e);
     }
-    log_line(LOG_LEVEL_INFO, "stopped");
-    return EXIT_DONE;
+    os_share_free(s.shared, sizeof *s.shared);
+    return code;
 }

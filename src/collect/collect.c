@@ -6,6 +6,7 @@
 
 #include "os/clock.h"
 #include "os/log.h"
+#include "os/proc.h"
 #include "os/share.h"
 
 #define SPARE_BATCHES 8u
@@ -75,23 +76,56 @@ static int check_allow(const struct conf *c, struct err *e)
     return ERR_OK;
 }
 
+/* What a socket is called over an upgrade. */
+static void socket_name(const struct collect *k, unsigned listener, unsigned shard, char *out,
+                        size_t cap)
+{
+    char text[NET_TEXT_MAX];
+
+    (void)snprintf(out, cap, "udp:%s:%u:%u", net_place_text(&k->listener[listener], text), shard,
+                   k->n_shards);
+}
+
+/* One that was kept over an upgrade, or a new one. */
+static int open_socket(struct collect *k, unsigned l, unsigned i, const struct conf *c,
+                       struct err *e)
+{
+    struct shard *s = &k->shard[i];
+    char name[NET_TEXT_MAX + 32];
+    int rc;
+
+    socket_name(k, l, i, name, sizeof name);
+    s->fd[l] = proc_inherited(name);
+    if (s->fd[l] >= 0) {
+        net_udp_kept(s->fd[l], &k->listener[l], &s->buffer_got[l], &s->shared->drops_seen[l]);
+        return ERR_OK;
+    }
+    rc = net_udp_open(&s->fd[l], &k->listener[l], k->n_shards > 1, conf_num(c, OPT_RECEIVE_BUFFER),
+                      &s->buffer_got[l], e);
+    return rc == ERR_OK && i == 0 && k->n_shards > 1 ? net_steer(s->fd[l], k->n_shards, e) : rc;
+}
+
 /* All sockets of a listener in the order of the shards: the kernel numbers them as they are bound.
  */
 static int open_sockets(struct collect *k, const struct conf *c, struct err *e)
 {
-    int rc;
+    int rc = ERR_OK;
+
+    for (unsigned l = 0; rc == ERR_OK && l < k->n_listeners; l++)
+        for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
+            rc = open_socket(k, l, i, c, e);
+    return rc;
+}
+
+void collect_bequeath(struct collect *k)
+{
+    char name[NET_TEXT_MAX + 32];
 
     for (unsigned l = 0; l < k->n_listeners; l++)
         for (unsigned i = 0; i < k->n_shards; i++) {
-            struct shard *s = &k->shard[i];
-            rc = net_udp_open(&s->fd[l], &k->listener[l], k->n_shards > 1,
-                              conf_num(c, OPT_RECEIVE_BUFFER), &s->buffer_got[l], e);
-            if (rc == ERR_OK && i == 0 && k->n_shards > 1)
-                rc = net_steer(s->fd[l], k->n_shards, e);
-            if (rc != ERR_OK)
-                return rc;
+            socket_name(k, l, i, name, sizeof name);
+            proc_bequeath(name, k->shard[i].fd[l]);
         }
-    return ERR_OK;
 }
 
 static int shard_make(struct collect *k, unsigned i, const struct conf *c, uint64_t ring_octets,
@@ -167,11 +201,12 @@ int collect_new(struct collect **out, struct conf *c, struct err *e)
     int rc = make(&k, c, n, e);
 
     *out = NULL;
-    if (rc == ERR_OK && (rc = parse_listeners(k, c, e)) == ERR_OK &&
-        (rc = check_allow(c, e)) == ERR_OK)
-        rc = open_sockets(k, c, e);
+    if (rc == ERR_OK && (rc = parse_listeners(k, c, e)) == ERR_OK)
+        rc = check_allow(c, e);
     for (unsigned i = 0; rc == ERR_OK && i < n; i++)
         rc = shard_make(k, i, c, conf_num(c, OPT_RING_SIZE), e);
+    if (rc == ERR_OK)
+        rc = open_sockets(k, c, e);
     if (rc != ERR_OK) {
         collect_free(k);
         return rc;

@@ -17,11 +17,16 @@
 
 struct collect;
 
-/* Open the sockets and make the shards; starts nothing. `c` is referenced.
+/* Open the sockets and make the shards; starts nothing. `c` is referenced. A process that forks
+ * children keeps this object as it is; each child starts its copy, and finds in the shared part of
+ * it what a dead predecessor had received.
  * Errors: ERR_ARG, ERR_BUSY, ERR_IO, ERR_NOMEM. */
 int collect_new(struct collect **out, struct conf *c, struct err *e) WARN_UNUSED;
-/* Begin. `st` is open for writing and stays valid until collect_free().
- * Errors: ERR_LIMIT, ERR_NOMEM; then collect_free() is the only call left. */
+/* Keep the sockets open over proc_replace(). */
+void collect_bequeath(struct collect *k);
+/* Begin: take up what the last run left (collect/recover.c), then receive. `st` is open for writing
+ * and stays valid until collect_free(). Errors: ERR_LIMIT, ERR_NOMEM; then collect_free() is the
+ * only call left. */
 int collect_start(struct collect *k, struct store *st, struct err *e) WARN_UNUSED;
 /* Stop receiving, decode what has arrived, seal everything; returns when done.
  * Errors: ERR_IO when the store refused records in the end: *e says how many are lost. */
@@ -53,12 +58,12 @@ struct collect_ring {
     uint64_t datagrams, octets, dropped, dropped_octets, used_octets, capacity_octets;
 };
 struct collect_journal {
-    bool written;                /* journal.mode is not off */
-    bool unsafe;                 /* the disk refuses */
+    bool written; /* journal.mode is not off */
+    bool unsafe;  /* the disk refuses */
     char why[512];
     uint64_t octets, max_octets; /* in use; ceiling */
     uint32_t files;
-    int64_t longest_sync_ms;     /* of one commit, since this process started */
+    int64_t longest_sync_ms; /* of one commit, since this process started */
 };
 /* How things stand; decoders publish about 5 times a second, all figures of one shard at one
  * moment. */
@@ -70,7 +75,7 @@ struct collect_status {
     /* Since the first start, over restarts and crashes: received = total.datagrams + ring_dropped +
      * missing + in the ring; beside them what the kernel dropped. */
     uint64_t received, kernel_dropped, ring_dropped;
-    uint64_t missing; /* a crash took them before they were in the journal */
+    uint64_t missing;       /* a crash took them before they were in the journal */
     uint64_t not_journaled; /* decoded, but a crash before the next seal would have taken them */
     uint64_t quarantined;
     uint64_t replayed; /* from the journal, at this start */

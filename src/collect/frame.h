@@ -8,13 +8,13 @@
 #include "base/crc.h"
 
 #define FRAME_ALIGN      8u
-#define FRAME_OCTETS_MAX 65535u          /* of a datagram */
-#define FRAME_DROPS      UINT16_MAX      /* listener of a frame that holds struct frame_drops */
-#define FRAME_SKIP       UINT32_MAX      /* len, in the ring only: go on at the start of the memory */
+#define FRAME_OCTETS_MAX 65535u     /* of a datagram */
+#define FRAME_DROPS      UINT16_MAX /* listener of a frame that holds struct frame_drops */
+#define FRAME_SKIP       UINT32_MAX /* len, in the ring only: go on at the start of the memory */
 
 struct frame {
-    uint32_t sum; /* CRC32C of what follows; in the journal only */
-    uint32_t len; /* octets of the datagram */
+    uint32_t sum;    /* CRC32C of what follows; in the journal only */
+    uint32_t len;    /* octets of the datagram */
     uint64_t serial; /* of the datagram in its shard: from 1, one more each, over restarts too */
     int64_t received_ms; /* Unix ms */
     uint8_t ip[16];      /* of the sender, network order */

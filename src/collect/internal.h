@@ -96,9 +96,9 @@ struct shard {
     uint64_t serial;         /* decoder only: of the last datagram decoded */
     uint64_t replay_upto;    /* decoder only: the journal as it was found ends there */
     uint64_t missing, replayed, quarantined; /* decoder only */
-    uint64_t records_handed; /* decoder only: rows and options of handed-off batches */
+    uint64_t records_handed;         /* decoder only: rows and options of handed-off batches */
     struct frame_drops drops_before; /* what the cut says; then the journal while it is replayed */
-    struct conf *conf;       /* decoder only: its reference */
+    struct conf *conf;               /* decoder only: its reference */
     unsigned conf_seen;
     struct net *allow; /* decoder only: exporters.allow */
     size_t n_allow;

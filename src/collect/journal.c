@@ -24,9 +24,9 @@
 struct head {
     uint8_t magic[8];
     uint32_t draft, order, shard, zero;
-    uint64_t first;     /* serial of its first frame */
+    uint64_t first;       /* serial of its first frame */
     uint64_t last_before; /* last serial of the file before; 0 = none */
-    uint32_t sum;       /* CRC32C of the octets before it */
+    uint32_t sum;         /* CRC32C of the octets before it */
 };
 
 struct slot {
@@ -328,10 +328,11 @@ static int write_head(struct journal *j, int fd, const char *path, uint64_t firs
                       struct err *e)
 {
     uint8_t page[HEAD] = { 0 };
-    struct head h = {
-        .draft = JOURNAL_DRAFT, .order = ORDER, .shard = j->shard, .first = first,
-        .last_before = j->last
-    };
+    struct head h = { .draft = JOURNAL_DRAFT,
+                      .order = ORDER,
+                      .shard = j->shard,
+                      .first = first,
+                      .last_before = j->last };
     int rc = is_new ? os_file_allocate(fd, path, j->file_octets, e) : ERR_OK;
 
     memcpy(h.magic, MAGIC, 8);

@@ -42,8 +42,8 @@ void journal_get_state(const struct journal *j, struct journal_state *out);
 
 uint64_t journal_last(const struct journal *j); /* serial of the last frame written; writer only */
 
-/* Call fn for every frame with a serial above `after` and up to `upto`, ascending (those of listener
- * FRAME_DROPS too); fn returns ERR_OK or what ends the reading. Damage is stepped over.
+/* Call fn for every frame with a serial above `after` and up to `upto`, ascending (those of
+ * listener FRAME_DROPS too); fn returns ERR_OK or what ends the reading. Damage is stepped over.
  * Errors: ERR_IO, ERR_NOMEM, what fn returned. */
 struct journal_found {
     uint64_t frames, octets; /* given to fn */

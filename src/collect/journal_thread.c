@@ -8,7 +8,7 @@
 #include "os/fault.h"
 #include "os/log.h"
 
-#define GATHER_MS 10   /* async: pieces smaller than GATHER wait this long for more */
+#define GATHER_MS 10 /* async: pieces smaller than GATHER wait this long for more */
 #define GATHER    (STAGE_OCTETS / 4)
 #define IDLE_MS   200
 #define RETRY_MS  1000 /* after the disk refused */

@@ -1,5 +1,5 @@
-/* collect/quarantine.c - a datagram that killed the decoder twice is put aside as a capture that any
- * tool reads: raw IPv4 or IPv6 with UDP in a pcap file. */
+/* collect/quarantine.c - a datagram that killed the decoder twice is put aside as a capture that
+ * any tool reads: raw IPv4 or IPv6 with UDP in a pcap file. */
 #include <stdio.h>
 #include <string.h>
 

@@ -18,8 +18,7 @@
 
 /* ------------------------------------------------------------------ octets */
 
-void collect_checkpoint(const struct collect *k, uint64_t sealed, uint64_t refused,
-                        struct buf *out)
+void collect_checkpoint(const struct collect *k, uint64_t sealed, uint64_t refused, struct buf *out)
 {
     buf_put(out, MAGIC, 8);
     buf_le(out, CUT_DRAFT, 4);
@@ -282,10 +281,31 @@ static int reshard(struct collect *k, struct past_all *p, struct err *e)
     return rc;
 }
 
+/* Say how many shards there are, and with what they begin, before the first datagram comes. */
+static int first_cut(struct collect *k, struct err *e)
+{
+    struct buf b = buf_init(CHECKPOINT_MAX);
+    struct store_cut c = { .n_shards = k->n_shards, .checkpoint = &b };
+    int rc = ERR_OK;
+
+    for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++) {
+        struct shard *s = &k->shard[i];
+        s->at_cut.serial = c.journal[i] = s->serial;
+        rc = decoder_save(s->decode, &s->at_cut.decoder);
+    }
+    if (rc == ERR_OK)
+        collect_checkpoint(k, k->records_sealed, k->records_refused, &b);
+    rc = rc == ERR_OK && buf_ok(&b) ? store_seal_cut(k->st, NULL, 0, &c, NULL, NULL, e)
+                                    : err_set(e, ERR_NOMEM, "checkpoint: out of memory");
+    buf_free(&b);
+    return rc;
+}
+
 int collect_recover(struct collect *k, struct err *e)
 {
     struct past_all *p = calloc(1, sizeof *p);
     struct conf *c = collect_conf(k);
+    bool anew;
     int rc = ERR_NOMEM;
 
     if (p == NULL) {
@@ -294,7 +314,8 @@ int collect_recover(struct collect *k, struct err *e)
     }
     if ((rc = os_mkdir(k->journal_dir, e)) != ERR_OK || (rc = last_cut(k, p, e)) != ERR_OK)
         goto out;
-    if (p->n != 0 && p->n != k->n_shards && (rc = reshard(k, p, e)) != ERR_OK)
+    anew = p->n != k->n_shards;
+    if (p->n != 0 && anew && (rc = reshard(k, p, e)) != ERR_OK)
         goto out;
     for (unsigned i = 0; i < p->n; i++)
         take_past(&k->shard[i], &p->shard[i]);
@@ -302,6 +323,8 @@ int collect_recover(struct collect *k, struct err *e)
         take_sums(&k->shard[i]);
     k->records_sealed = p->sealed;
     k->records_refused = p->refused;
+    if (anew && (rc = first_cut(k, e)) != ERR_OK)
+        goto out;
     for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
         rc = begin_shard(&k->shard[i], c, e);
 out:

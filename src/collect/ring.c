@@ -15,7 +15,7 @@ struct ring {
     uint64_t serial0; /* of the first datagram put, less one */
     /* written by the decoder */
     _Alignas(64) _Atomic uint64_t tail;
-    uint64_t taken;           /* decoder only: position behind what ring_next() showed */
+    uint64_t taken;                   /* decoder only: position behind what ring_next() showed */
     _Atomic uint64_t pass_want, pass; /* see ring_pass() */
     /* written by the journal */
     _Alignas(64) _Atomic uint64_t journal; /* position behind what it has copied */

@@ -37,7 +37,8 @@ bool ring_put(struct ring *r, const struct frame *f, const uint8_t *octets);
 /* Writer: datagrams put and refused, ever; tells a successor how far a batch has come. */
 uint64_t ring_seen(const struct ring *r);
 
-/* Decoder: the oldest datagram (its octets follow the frame; borrowed until ring_done()), or NULL. */
+/* Decoder: the oldest datagram (its octets follow the frame; borrowed until ring_done()), or NULL.
+ */
 const struct frame *ring_next(struct ring *r);
 /* Decoder: give back the room of what ring_next() showed. */
 void ring_done(struct ring *r);

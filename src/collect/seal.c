@@ -20,7 +20,7 @@ struct sealer {
     size_t n, room;
     uint64_t records;
     int64_t retry_ms, backoff_ms, retain_ms; /* monotonic; backoff is a span */
-    int64_t cut_ms; /* monotonic: the last cut */
+    int64_t cut_ms;                          /* monotonic: the last cut */
     unsigned tries;
     bool given_up; /* stopping, and the store refuses */
 };
@@ -210,7 +210,8 @@ static void refused(struct sealer *z, const struct err *e)
     z->given_up = true;
     z->retry_ms = 0;
     if (journals_hold(k)) {
-        log_line(LOG_LEVEL_WARN, "%llu records are not sealed; the journal keeps them for the next start",
+        log_line(LOG_LEVEL_WARN,
+                 "%llu records are not sealed; the journal keeps them for the next start",
                  (unsigned long long)z->records);
         return;
     }

@@ -290,6 +290,7 @@ static void feed(struct shard *s, const struct frame *f, struct decode_sink *sin
         return;
     }
     atomic_store_explicit(&h->decoding, f->serial, memory_order_relaxed);
+    fault_poison(g.octets, g.len);
     if (decoder_feed(s->decode, &g, sink) != ERR_OK)
         log_limited(&failed, LOG_LEVEL_ERROR, "out of memory while decoding; records are lost");
     atomic_store_explicit(&h->decoding, 0, memory_order_relaxed);
@@ -397,10 +398,12 @@ static void between(struct shard *s, struct rounds *r, int64_t decode_now_ms)
     }
     answer_cut(s);
     r->sink.batch = s->cur.b;
+    now = clock_mono_ms();
     if (now >= r->next_status) {
         publish(s);
         /* many exporters make a long list: spend a fiftieth of the time on it at most */
-        r->next_status = now + MAX(STATUS_MS, 50 * (clock_mono_ms() - now));
+        now = clock_mono_ms() - now;
+        r->next_status = clock_mono_ms() + MAX(STATUS_MS, 50 * now);
     }
 }
 
@@ -475,6 +478,7 @@ void *collect_decode_thread(void *arg)
 
     take_conf(s);
     replay(s, &r);
+    publish(s);
     while (!atomic_load(&s->k->finished)) {
         bool last = atomic_load(&s->receiver_done); /* before looking into the ring */
         between(s, &r, clock_now_ms());

@@ -277,11 +277,12 @@ static void shard_sums(struct shard *s, struct collect_status *out)
     struct ring_counters c;
 
     ring_count(s->ring, &c);
-    out->ring[s->number] = (struct collect_ring){ c.put,    c.put_octets, c.dropped,
-                                                  c.dropped_octets, c.octets, c.capacity };
+    out->ring[s->number] =
+        (struct collect_ring){ c.put,    c.put_octets, c.dropped, c.dropped_octets,
+                               c.octets, c.capacity };
     out->ring_dropped += atomic_load(&h->ring_drops_before) + c.dropped;
-    out->received += atomic_load(&h->received_before) + atomic_load(&h->ring_drops_before) + c.put +
-                     c.dropped;
+    out->received +=
+        atomic_load(&h->received_before) + atomic_load(&h->ring_drops_before) + c.put + c.dropped;
     out->not_journaled += atomic_load(&h->not_journaled) + c.passed;
     for (unsigned l = 0; l < s->k->n_listeners; l++)
         out->kernel_dropped += atomic_load_explicit(&h->kernel_drops[l], memory_order_relaxed);

@@ -104,8 +104,8 @@ int decoder_feed(struct decoder *d, const struct datagram *g, struct decode_sink
 /* Count a datagram that the caller does not let in. */
 void decoder_refuse(struct decoder *d, const struct datagram *g, enum decode_reason r);
 
-/* Exporters for which want() is true go over to another decoder, with all that is known of them, and
- * with them the sums that belong to none. Errors: ERR_NOMEM (those left stay). */
+/* Exporters for which want() is true go over to another decoder, with all that is known of them,
+ * and with them the sums that belong to none. Errors: ERR_NOMEM (those left stay). */
 int decoder_move(struct decoder *to, struct decoder *from,
                  bool (*want)(void *ctx, const struct exporter_key *k), void *ctx) WARN_UNUSED;
 

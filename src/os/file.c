@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/fault.h"
+
 /* errno as one of ours, with what was tried. */
 static int fail(struct err *e, const char *path, const char *what)
 {
@@ -108,7 +110,12 @@ int os_file_truncate(int fd, const char *path, uint64_t len, struct err *e)
 
 int os_file_sync(int fd, const char *path, struct err *e)
 {
-    return fsync(fd) == 0 ? ERR_OK : fail(e, path, "fsync");
+    int rc;
+
+    fault_point("os.sync");
+    rc = fsync(fd) == 0 ? ERR_OK : fail(e, path, "fsync");
+    fault_point("os.synced");
+    return rc;
 }
 
 int os_file_datasync(int fd, const char *path, struct err *e)
@@ -174,11 +181,17 @@ int os_file_stat(const char *path, struct os_stat *out, struct err *e)
 
 int os_rename(const char *from, const char *to, struct err *e)
 {
-    return rename(from, to) == 0 ? ERR_OK : fail(e, from, "rename");
+    int rc;
+
+    fault_point("os.rename");
+    rc = rename(from, to) == 0 ? ERR_OK : fail(e, from, "rename");
+    fault_point("os.renamed");
+    return rc;
 }
 
 int os_unlink(const char *path, struct err *e)
 {
+    fault_point("os.unlink");
     return unlink(path) == 0 ? ERR_OK : fail(e, path, "unlink");
 }
 

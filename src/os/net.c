@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -170,6 +171,18 @@ int net_udp_open(int *out, struct net_place *p, bool share, uint64_t want_octets
     chosen_port(fd, p);
     *out = fd;
     return ERR_OK;
+}
+
+void net_udp_kept(int fd, struct net_place *p, uint64_t *got_octets, uint32_t *drops)
+{
+    uint32_t mem[SK_MEMINFO_VARS] = { 0 };
+    socklen_t len = sizeof mem;
+    int v = 0;
+    socklen_t vlen = sizeof v;
+
+    chosen_port(fd, p);
+    *got_octets = getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &v, &vlen) == 0 ? (uint64_t)v / 2 : 0;
+    *drops = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len) == 0 ? mem[SK_MEMINFO_DROPS] : 0;
 }
 
 int net_steer(int fd, unsigned n, struct err *e)
@@ -362,6 +375,11 @@ int net_tcp_listen(int *out, struct net_place *p, struct err *e)
     chosen_port(fd, p);
     *out = fd;
     return ERR_OK;
+}
+
+void net_tcp_kept(int fd, struct net_place *p)
+{
+    chosen_port(fd, p);
 }
 
 bool net_peer_gone(int fd)

@@ -34,11 +34,14 @@ int net_udp_open(int *fd, struct net_place *p, bool share, uint64_t want_octets,
  * that all datagrams of an exporter meet one socket in their order. Socket i is the i-th bound. */
 int net_steer(int fd, unsigned n, struct err *e) WARN_UNUSED;
 
+/* A socket of net_udp_open() that was kept over an upgrade: what it would have told. */
+void net_udp_kept(int fd, struct net_place *p, uint64_t *got_octets, uint32_t *drops);
+
 /* The socket that net_steer() chooses for a sender. */
 unsigned net_steered(const uint8_t ip[16], unsigned n);
 
-/* Buffers for receiving many datagrams with one call; belongs to one thread. They lie in memory that
- * a forked child shares, so that what the kernel gave to a child that died is not lost. */
+/* Buffers for receiving many datagrams with one call; belongs to one thread. They lie in memory
+ * that a forked child shares, so that what the kernel gave to a child that died is not lost. */
 struct net_inbox;
 struct net_datagram {
     const uint8_t *octets; /* valid until the next net_receive() */
@@ -46,7 +49,7 @@ struct net_datagram {
     uint8_t ip[16];
     uint16_t port;
 };
-struct net_inbox *net_inbox_new(void); /* NULL: out of memory */
+struct net_inbox *net_inbox_new(void);     /* NULL: out of memory */
 void net_inbox_free(struct net_inbox *in); /* NULL is allowed */
 /* Forget what it holds; before net_receive(). */
 void net_inbox_clear(struct net_inbox *in);
@@ -62,7 +65,8 @@ struct net_datagram net_inbox_get(const struct net_inbox *in, unsigned i);
  * one. Errors: ERR_ARG (path too long), ERR_BUSY, ERR_IO. */
 int net_unix_listen(int *fd, const char *path, unsigned mode, struct err *e) WARN_UNUSED;
 int net_tcp_listen(int *fd, struct net_place *p, struct err *e) WARN_UNUSED;
-void net_unlink(const char *path); /* a socket file, when done */
+void net_tcp_kept(int fd, struct net_place *p); /* kept over an upgrade: its port */
+void net_unlink(const char *path);              /* a socket file, when done */
 
 bool net_peer_gone(int fd); /* the other side of a stream closed it */
 /* User of the other side of a Unix socket, or -1. */

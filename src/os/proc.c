@@ -1,15 +1,19 @@
 #include "os/proc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,6 +61,8 @@ static void held(sigset_t *s)
     (void)sigaddset(s, SIGTERM);
     (void)sigaddset(s, SIGINT);
     (void)sigaddset(s, SIGHUP);
+    (void)sigaddset(s, SIGUSR2);
+    (void)sigaddset(s, SIGCHLD);
 }
 
 void proc_hold_signals(void)
@@ -77,7 +83,188 @@ enum proc_signal proc_wait_signal(int64_t ms)
     got = sigtimedwait(&s, NULL, &t);
     if (got == SIGHUP)
         return PROC_RELOAD;
+    if (got == SIGUSR2)
+        return PROC_UPGRADE;
+    if (got == SIGCHLD)
+        return PROC_CHILD;
     return got == SIGTERM || got == SIGINT ? PROC_STOP : PROC_NOTHING;
+}
+
+long proc_fork(struct err *e)
+{
+    long parent = (long)getpid();
+    pid_t pid = fork();
+
+    if (pid == 0)
+        proc_follow(parent);
+    if (pid < 0)
+        (void)err_set(e, ERR_IO, "fork: %s", strerror(errno));
+    return (long)pid;
+}
+
+void proc_follow(long parent)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if ((long)getppid() != parent) /* it died before we asked */
+        (void)raise(SIGTERM);
+}
+
+bool proc_reap(long pid, int *code, int *signal)
+{
+    int status;
+
+    if (waitpid((pid_t)pid, &status, WNOHANG) != (pid_t)pid)
+        return false;
+    *signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    *code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    return true;
+}
+
+void proc_send(long pid, enum proc_signal s)
+{
+    (void)kill((pid_t)pid, s == PROC_RELOAD ? SIGHUP : SIGTERM);
+}
+
+const char *proc_signal_name(int signal)
+{
+    const char *name = sigabbrev_np(signal);
+
+    return name != NULL ? name : "?";
+}
+
+bool proc_confine(void)
+{
+    static const int refused[] = {
+#ifndef WEIR_SANITIZED /* the leak checker traces */
+        SCMP_SYS(ptrace),
+#endif
+        SCMP_SYS(execve),
+        SCMP_SYS(execveat),
+        SCMP_SYS(process_vm_readv),
+        SCMP_SYS(process_vm_writev),
+        SCMP_SYS(mount),
+        SCMP_SYS(umount2),
+        SCMP_SYS(pivot_root),
+        SCMP_SYS(chroot),
+        SCMP_SYS(init_module),
+        SCMP_SYS(finit_module),
+        SCMP_SYS(delete_module),
+        SCMP_SYS(kexec_load),
+        SCMP_SYS(reboot),
+        SCMP_SYS(swapon),
+        SCMP_SYS(swapoff),
+        SCMP_SYS(bpf),
+        SCMP_SYS(perf_event_open),
+        SCMP_SYS(unshare),
+        SCMP_SYS(setns),
+        SCMP_SYS(keyctl),
+        SCMP_SYS(add_key),
+        SCMP_SYS(request_key),
+        SCMP_SYS(userfaultfd),
+        SCMP_SYS(open_by_handle_at),
+        SCMP_SYS(acct),
+        SCMP_SYS(settimeofday),
+        SCMP_SYS(clock_settime),
+        SCMP_SYS(sethostname),
+        SCMP_SYS(iopl),
+    };
+    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+    bool ok = f != NULL;
+
+    for (size_t i = 0; ok && i < ARRAY_LEN(refused); i++)
+        (void)seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), refused[i], 0); /* unknown here: fine */
+    ok = ok && seccomp_load(f) == 0;
+    if (f != NULL)
+        seccomp_release(f);
+    return ok;
+}
+
+#define INHERIT "WEIR_SOCKETS" /* NAME=FD;NAME=FD; */
+
+/* An entry of the environment's list as a descriptor of ours, or -1. */
+static int taken(const char *number)
+{
+    int fd = (int)strtol(number, NULL, 10);
+    int flags = fd > STDERR_FILENO ? fcntl(fd, F_GETFD) : -1;
+
+    if (flags < 0)
+        return -1;
+    (void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+    return fd;
+}
+
+int proc_inherited(const char *name)
+{
+    const char *list = getenv(INHERIT), *p = list, *end;
+    size_t n = strlen(name);
+    char *rest;
+    int fd;
+
+    for (; p != NULL && *p != '\0'; p = end + 1) {
+        if ((end = strchr(p, ';')) == NULL)
+            return -1;
+        if (strncmp(p, name, n) != 0 || p[n] != '=')
+            continue;
+        fd = taken(p + n + 1);
+        if (asprintf(&rest, "%.*s%s", (int)(p - list), list, end + 1) < 0)
+            return -1;
+        (void)setenv(INHERIT, rest, 1);
+        free(rest);
+        return fd;
+    }
+    return -1;
+}
+
+void proc_inherited_close(void)
+{
+    const char *p = getenv(INHERIT);
+
+    while (p != NULL && (p = strchr(p, '=')) != NULL) {
+        int fd = taken(++p);
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    (void)unsetenv(INHERIT);
+}
+
+void proc_bequeath(const char *name, int fd)
+{
+    const char *old = getenv(INHERIT);
+    char *text;
+
+    if (fd < 0 || asprintf(&text, "%s%s=%d;", old != NULL ? old : "", name, fd) < 0)
+        return;
+    (void)setenv(INHERIT, text, 1);
+    free(text);
+    (void)fcntl(fd, F_SETFD, 0);
+}
+
+#define ARGUMENTS_MAX 4096u
+
+void proc_replace(struct err *e)
+{
+    static char words[1u << 17];
+    char *argv[ARGUMENTS_MAX + 1], path[4096];
+    static const char gone[] = " (deleted)"; /* what an upgrade makes of its name */
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, words, sizeof words - 1) : -1;
+    size_t argc = 0;
+
+    if (fd >= 0)
+        (void)close(fd);
+    if (n < 0 || len <= 0) {
+        (void)err_set(e, ERR_IO, "upgrade: /proc/self cannot be read: %s", strerror(errno));
+        return;
+    }
+    path[n] = '\0';
+    if ((size_t)n >= sizeof gone && strcmp(path + n - (sizeof gone - 1), gone) == 0)
+        path[(size_t)n - (sizeof gone - 1)] = '\0';
+    for (ssize_t at = 0; at < len && argc < ARGUMENTS_MAX; at += (ssize_t)strlen(words + at) + 1)
+        argv[argc++] = words + at;
+    argv[argc] = NULL;
+    (void)execv(path, argv);
+    (void)err_set(e, ERR_IO, "upgrade: %s: %s", path, strerror(errno));
 }
 
 void proc_raise_file_limit(void)

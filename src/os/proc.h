@@ -14,11 +14,33 @@ unsigned proc_cpus(void);    /* that this process may use; at least 1 */
 /* A closed pipe or connection becomes an error of the write, not the end of the process. */
 void proc_ignore_pipe(void);
 
-enum proc_signal { PROC_NOTHING, PROC_STOP, PROC_RELOAD };
-/* Call before any thread is started: SIGTERM, SIGINT and SIGHUP then only come out of
- * proc_wait_signal(). */
+enum proc_signal { PROC_NOTHING, PROC_STOP, PROC_RELOAD, PROC_UPGRADE, PROC_CHILD };
+/* Call before any thread is started: SIGTERM, SIGINT (stop), SIGHUP (reload), SIGUSR2 (upgrade) and
+ * SIGCHLD then only come out of proc_wait_signal(). */
 void proc_hold_signals(void);
 enum proc_signal proc_wait_signal(int64_t ms);
+
+/* A child: returns 0 in it, its pid in the parent; there errno's text goes to *e on failure (-1).
+ * The child gets SIGTERM when the parent dies. Only while there is one thread. */
+long proc_fork(struct err *e);
+/* After proc_drop(), which loses it: SIGTERM when the parent (this pid) dies. */
+void proc_follow(long parent);
+/* Has the child ended? *code: its exit code; *signal: what killed it, or 0. */
+bool proc_reap(long pid, int *code, int *signal);
+void proc_send(long pid, enum proc_signal s); /* PROC_STOP, PROC_RELOAD */
+const char *proc_signal_name(int signal);
+
+/* Refuse from now on, in this process and its threads, the system calls that a server has no use
+ * for: programs, tracing, mounts, modules, namespaces, keys (seccomp). False where the kernel has
+ * no seccomp. */
+bool proc_confine(void);
+
+/* Descriptors that this process kept over proc_replace(), by name; each is taken once. -1: none. */
+int proc_inherited(const char *name);
+void proc_inherited_close(void); /* those nobody took */
+void proc_bequeath(const char *name, int fd);
+/* Run this program anew in the same process, with the same arguments. Returns only on failure. */
+void proc_replace(struct err *e);
 
 /* Allow as many open files as the system lets us. */
 void proc_raise_file_limit(void);

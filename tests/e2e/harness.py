@@ -22,7 +22,7 @@ def v5(seq, count, base_ip=0x0A000000, engine=0, at=None):
 
 
 class Server:
-    def __init__(self, weir, *options, folder=None):
+    def __init__(self, weir, *options, folder=None, env=None):
         self.weir = weir
         self.hold = None if folder else tempfile.TemporaryDirectory(prefix="weir-e2e-")
         self.dir = pathlib.Path(folder or self.hold.name)
@@ -32,10 +32,26 @@ class Server:
         probe.bind(("127.0.0.1", 0))
         self.port = probe.getsockname()[1]
         probe.close()
-        self.p = subprocess.Popen([weir, "serve", "--data", self.data, "--listen", f"udp://127.0.0.1:{self.port}",
+        self.env = dict(os.environ, **(env or {}))
+        self.start(*options)
+
+    def start(self, *options):
+        """Again, in the same folder and on the same port."""
+        said = self.text().count("answers at")
+        self.p = subprocess.Popen([self.weir, "serve", "--data", self.data, "--listen", f"udp://127.0.0.1:{self.port}",
                                    "--http.listen", "127.0.0.1:0", "--ring.size", "16M", *options],
-                                  stderr=self.log, stdin=subprocess.DEVNULL)
-        self.wait(lambda: "answers at" in self.text(), "the server to start")
+                                  stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, env=self.env)
+        self.wait(lambda: self.text().count("answers at") > said, "the server to start", 60)
+
+    def kill_all(self):
+        """SIGKILL for the parent and the data process."""
+        try:
+            os.killpg(self.p.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.p.wait()
+        while self.pids():
+            time.sleep(0.01)
 
     def text(self):
         return (self.dir / "log").read_text(errors="replace")
@@ -74,13 +90,26 @@ class Server:
             self.p.send_signal(signal.SIGTERM)
         return self.p.wait(timeout=60)
 
+    def pids(self):
+        """Processes of this server that live: the parent, the data process."""
+        out = []
+        for d in pathlib.Path("/proc").iterdir():
+            try:
+                if d.name.isdigit() and int((d / "stat").read_text().rsplit(")", 1)[1].split()[2]) == self.p.pid \
+                        and (d / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+                    out.append(int(d.name))
+            except OSError:
+                pass
+        return out
+
+    def data_pid(self):
+        return next((p for p in self.pids() if p != self.p.pid), None)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *why):
-        if self.p.poll() is None:
-            self.p.kill()
-            self.p.wait()
+        self.kill_all()
         self.log.close()
         if self.hold:
             self.hold.cleanup()

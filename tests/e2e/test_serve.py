@@ -60,8 +60,8 @@ def metrics_please_promtool_and_show_no_flows():
 def a_second_server_is_told_who_holds_the_directory():
     with Server(WEIR) as s:
         r = run("serve", "--data", s.data, "--listen", "udp://127.0.0.1:0", "--http.listen", "off")
-        assert r.returncode == 1 and str(s.p.pid) in r.stderr and "weir.sock" in r.stderr, r.stderr
-        assert s.status()["pid"] == s.p.pid
+        assert r.returncode == 1 and str(s.data_pid()) in r.stderr and "weir.sock" in r.stderr, r.stderr
+        assert s.status()["pid"] == s.data_pid()
         assert s.stop() == 0
 
 
@@ -77,7 +77,7 @@ def a_reload_takes_what_it_may_and_names_the_rest():
             conf.write_text("shard: 2\n")
             s.p.send_signal(signal.SIGHUP)
             s.wait(lambda: "did you mean shards?" in s.text(), "the refusal")
-            assert s.status()["pid"] == s.p.pid
+            assert s.status()["pid"] == s.data_pid()
             assert s.stop() == 0
         assert first.stop() == 0
 

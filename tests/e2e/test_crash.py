@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""usage: test_crash.py WEIR [KILLS]
+Nothing is lost and nothing counts twice when the data process or all of it is killed, upgraded, or started
+with other shards. The template is sent once, before the first kill; sets wait for one that comes at the end."""
+import json
+import pathlib
+import random
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import Server  # noqa: E402
+
+WEIR = sys.argv[1]
+KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else 4
+OCTETS = pathlib.Path(WEIR).read_bytes()
+SLOW = b"__tsan_" in OCTETS or b"__asan_" in OCTETS
+FAULTS = b"WEIR_FAULT" in OCTETS
+RECORDS = 40  # of a datagram
+
+
+class Sender(threading.Thread):
+    """One IPFIX exporter. Each record has a source address of its own and (its number % 1000 + 1) octets."""
+
+    def __init__(self, port, per_second, source="127.0.0.1"):
+        super().__init__(daemon=True)
+        self.s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.s.bind((source, 0))
+        self.to = ("127.0.0.1", port)
+        self.gap = RECORDS / per_second
+        self.records = self.octets = self.waiting = 0
+        self.halt = threading.Event()
+        self.base = 0x0A000000 + (int(source.split(".")[-1]) << 20)
+
+    def message(self, body, n):
+        self.s.sendto(struct.pack("!HHIII", 10, 16 + len(body), int(time.time()), self.records, 7) + body, self.to)
+        self.records += n
+
+    def template(self, number):
+        fields = [(8, 4), (12, 4), (1, 4), (2, 4), (152, 8), (153, 8)]
+        t = struct.pack("!HH", number, len(fields)) + b"".join(struct.pack("!HH", *f) for f in fields)
+        self.message(struct.pack("!HH", 2, 4 + len(t)) + t, 0)
+
+    def data(self, number, n):
+        now = int(time.time() * 1000)
+        out = b"".join(struct.pack("!IIIIQQ", self.base + i, 0xC0A80001, i % 1000 + 1, 1, now - 5, now)
+                       for i in range(self.records, self.records + n))
+        self.octets += sum(i % 1000 + 1 for i in range(self.records, self.records + n))
+        self.message(struct.pack("!HH", number, 4 + len(out)) + out, n)
+
+    def run(self):
+        due = time.monotonic()
+        while not self.halt.is_set():
+            self.data(256, RECORDS)
+            due += self.gap
+            while (left := due - time.monotonic()) > 0:
+                time.sleep(left)
+
+    def stop(self):
+        self.halt.set()
+        self.join()
+
+
+def dropped(s):
+    d = s.status()["datagrams"]
+    assert d["kernel_dropped"] == 0 and d["ring_dropped"] == 0 and d["lost_in_crash"] == 0, d
+    return d
+
+
+def check(s, senders, quiet=True):
+    """Every record that was sent is there, once."""
+    flows, octets = sum(x.records for x in senders), sum(x.octets for x in senders)
+    s.wait(lambda: s.totals()["flows"] >= flows, f"{flows} records", 60)
+    t = s.totals()
+    twice = json.loads(s.run("query", "-o", "json", "--by", "src ip", "--measure", "flows", "--having", "flows > 1").stdout)
+    rows = [r for r in twice["rows"] if r.get("src ip")]
+    assert t["flows"] == flows and t["bytes"] == octets and not rows, (t, flows, octets, rows[:3])
+    s.wait(lambda: (d := s.status()["datagrams"])["total"] >= d["received"], "all datagrams in the status", 10)
+    d, r = dropped(s), s.status()["records"]
+    assert d["received"] == d["total"] == d["accepted"] + sum(d["refused"].values()), d
+    assert r["flows"] == flows and r["sealed"] + r["open"] + r["refused"] == r["flows"] + r["options"], r
+
+
+def kill(s, begin=None):
+    """The data process; wait for its successor."""
+    pid = s.data_pid()
+    while pid is None:
+        time.sleep(0.01)
+        pid = s.data_pid()
+    begin and begin()
+    import os
+    os.kill(pid, signal.SIGKILL)
+    s.wait(lambda: s.data_pid() not in (None, pid), "a new data process")
+
+
+def per_second():
+    return 10000 if SLOW else 200000
+
+
+def the_data_process_may_die_at_any_moment(mode="async"):
+    with Server(WEIR, "--shards", "2", "--seal.rows", "70000", "--seal.age", "1s", "--journal.mode", mode,
+                "--journal.size", "256M") as s:
+        x = [Sender(s.port, per_second() / 2, f"127.0.0.{i}") for i in (1, 2)]
+        for one in x:
+            one.template(256)
+            one.data(300, 5)  # waits for its template
+        s.wait(lambda: s.status()["sets"]["waiting"] == 2, "waiting sets")
+        for one in x:
+            one.start()
+        for _ in range(KILLS):
+            time.sleep(random.uniform(0.2, 2 if SLOW else 1))
+            kill(s)
+        time.sleep(0.3)
+        for one in x:
+            one.stop()
+            one.template(300)
+        check(s, x)
+        assert s.stop() == 0, s.text()
+        assert s.totals()["flows"] == sum(one.records for one in x)
+
+
+def all_processes_may_die_and_another_number_of_shards_goes_on():
+    with Server(WEIR, "--shards", "1", "--seal.rows", "100000", "--journal.size", "256M") as s:
+        x = [Sender(s.port, per_second(), f"127.0.0.{i}") for i in (1, 2, 3)]
+        for one in x:
+            one.template(256)
+        for shards in ("3", "2", "2", "1"):
+            for _ in range(100):
+                for one in x:
+                    one.data(256, RECORDS)
+            s.wait(lambda: s.totals()["flows"] == sum(one.records for one in x), "what was sent")
+            time.sleep(0.5)  # async: the journal has it
+            s.kill_all()
+            s.start("--shards", shards, "--seal.rows", "100000", "--journal.size", "256M")
+            s.wait(lambda: s.totals()["flows"] == sum(one.records for one in x), "what was recovered")
+            assert len(s.status()["rings"]) == int(shards)
+        check(s, x)
+        assert s.stop() == 0, s.text()
+        s.start("--shards", "2")  # a planned restart keeps templates
+        for one in x:
+            one.data(256, 3)
+        check(s, x)
+        assert s.stop() == 0, s.text()
+
+
+def an_upgrade_loses_no_datagram():
+    with Server(WEIR, "--seal.rows", "100000") as s:
+        x = Sender(s.port, per_second() / 2)
+        x.template(256)
+        x.start()
+        for _ in range(3):
+            time.sleep(0.5)
+            pid = s.data_pid()
+            s.p.send_signal(signal.SIGUSR2)
+            s.wait(lambda: s.data_pid() not in (None, pid), "the new process")
+            s.wait(lambda: s.status()["pid"] == s.data_pid(), "its answer")
+        x.stop()
+        check(s, [x])
+        assert s.stop() == 0, s.text()
+
+
+def a_full_journal_is_said_and_loses_nothing():
+    with Server(WEIR, "--journal.size", "2M", "--seal.rows", "100000000", "--seal.age", "1h") as s:
+        x = Sender(s.port, 100000)
+        x.template(256)
+        for _ in range(3000):
+            x.data(256, RECORDS)
+        s.wait(lambda: s.totals()["flows"] == x.records, "all records", 60)
+        check(s, [x])
+        assert s.status()["journal"]["octets"] <= 2 << 20, s.status()["journal"]
+        assert s.stop() == 0, s.text()
+
+
+def a_poisoned_datagram_is_put_aside():
+    with Server(WEIR, env={"WEIR_CRASH": "1"}) as s:
+        x = Sender(s.port, 1000)
+        x.template(256)
+        x.data(256, 10)
+        s.wait(lambda: s.totals()["flows"] == 10, "ten records")
+        x.s.sendto(b"\0\5WEIR-CRASH", x.to)
+        s.wait(lambda: "is kept in" in s.text(), "quarantine")
+        x.data(256, 10)
+        s.wait(lambda: s.totals()["flows"] == 20, "ten more")
+        s.wait(lambda: s.status()["datagrams"]["total"] == 4, "all datagrams in the status")
+        d = s.status()["datagrams"]
+        assert d["quarantined"] == 1 and d["refused"]["quarantined"] == 1 and d["received"] == d["total"] == 4, d
+        kept = list((s.data / "quarantine").iterdir())
+        assert len(kept) == 1 and b"WEIR-CRASH" in kept[0].read_bytes(), kept
+        assert s.stop() == 0, s.text()
+
+
+def named_places(places):
+    """Die at each of them once, between writes that belong together."""
+    for place in places:
+        with Server(WEIR, "--seal.rows", "65536", "--seal.age", "1s", "--journal.size", "256M",
+                    env={"WEIR_FAULT": place}) as s:
+            x = Sender(s.port, per_second())
+            x.template(256)
+            x.start()
+            s.wait(lambda: "died (SIGKILL)" in s.text(), f"death at {place}", 30)
+            time.sleep(0.5)
+            x.stop()
+            check(s, [x])
+            assert s.stop() == 0, s.text()
+        print("   ", place, flush=True)
+
+
+the_data_process_may_die_at_any_moment()
+print("ok the_data_process_may_die_at_any_moment", flush=True)
+the_data_process_may_die_at_any_moment("sync")
+print("ok the_data_process_may_die_at_any_moment, sync", flush=True)
+all_processes_may_die_and_another_number_of_shards_goes_on()
+print("ok all_processes_may_die_and_another_number_of_shards_goes_on", flush=True)
+an_upgrade_loses_no_datagram()
+print("ok an_upgrade_loses_no_datagram", flush=True)
+a_full_journal_is_said_and_loses_nothing()
+print("ok a_full_journal_is_said_and_loses_nothing", flush=True)
+if FAULTS:
+    a_poisoned_datagram_is_put_aside()
+    print("ok a_poisoned_datagram_is_put_aside", flush=True)
+    # each fsync, rename and unlink of the store comes by: segment, directory, checkpoint, manifest
+    named = ["journal.write:3", "journal.sync:2", "os.unlink:2", *(f"os.{p}:{n}" for p in ("sync", "synced") for n in range(3, 13)),
+             *(f"os.{p}:{n}" for p in ("rename", "renamed") for n in range(2, 7))]
+    named_places(named if KILLS > 20 else random.sample(named, 6))
+    print("ok named_places", flush=True)
