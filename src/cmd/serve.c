@@ -21,7 +21,7 @@
 #define WATCH_MS       100
 #define CALM_MS        10000 /* a child that lived as long is started again at once */
 #define RESTART_MS     100
-#define RESTART_MAX_MS 30000
+#define RESTART_MAX_MS 2000
 
 /* What the data process tells its parent. */
 struct serve_shared {
