@@ -188,7 +188,7 @@ void nearest_term(struct nearest *n);
  * NULL on success, else what is wrong. */
 const char *number_parse(uint64_t *out, const char *s, size_t len, int bits);
 
-/* query/clause.c */
+/* query/key.c */
 bool syn_key(struct syntax *p, struct key *k);
 bool syn_measure(struct syntax *p, struct measure *m);
 /* query/check.c: a "having" tree, measures by name. */
