@@ -97,6 +97,19 @@ static bool net_range(struct syntax *p, struct netset *s, const struct token *k,
     return false;
 }
 
+/* Absent addresses read as unspecified (nfdump's way), so 0.0.0.0 and :: are one question. */
+static void add_net(struct netset *s, struct net n, bool out)
+{
+    static const struct addr six;
+    const struct addr four = addr_from_v4(0);
+
+    netset_add(s, n, out);
+    if (n.len == 128 && addr_cmp(&n.a, &four) == 0)
+        netset_add(s, (struct net){ .a = six, .len = 128 }, out);
+    else if (n.len == 128 && addr_cmp(&n.a, &six) == 0)
+        netset_add(s, (struct net){ .a = four, .len = 128 }, out);
+}
+
 static bool netmask(const struct token *k, const char *s, uint8_t *len)
 {
     struct addr m;
@@ -113,7 +126,9 @@ static bool netmask(const struct token *k, const char *s, uint8_t *len)
     return v == 0;
 }
 
-static bool net_value(struct syntax *p, struct netset *s, bool out)
+/* One item; `masked`: a netmask may follow (net 10.0.0.0 255.0.0.0), which a list has no room for.
+ */
+static bool net_value(struct syntax *p, struct netset *s, bool out, bool masked)
 {
     const struct token *k = syn_tok(p);
     const char *t = syn_text(p, k), *dots = NULL;
@@ -140,17 +155,14 @@ static bool net_value(struct syntax *p, struct netset *s, bool out)
     }
     if (k->len < 64 && net_parse(&n, t, k->len, NULL)) {
         p->at++;
-        if (n.len == 128 && netmask(syn_tok(p), syn_text(p, syn_tok(p)), &len)) {
+        size_t at = masked && syn_is(p, "mask");
+        const struct token *m = syn_ahead(p, at);
+        if (masked && n.len == 128 && addr_is_v4(&n.a) && netmask(m, syn_text(p, m), &len)) {
             n.len = (uint8_t)(96 + len);
             n.a = addr_mask(&n.a, n.len);
-            p->at++;
-        } else if (n.len == 128 && syn_is(p, "mask") &&
-                   netmask(syn_ahead(p, 1), syn_text(p, syn_ahead(p, 1)), &len)) {
-            n.len = (uint8_t)(96 + len);
-            n.a = addr_mask(&n.a, n.len);
-            p->at += 2;
+            p->at += at + 1;
         }
-        netset_add(s, n, out);
+        add_net(s, n, out);
         return true;
     }
     if (strspn(t, "0123456789.:/abcdefABCDEF") >= k->len && strpbrk(t, ".:/") != NULL &&
@@ -176,7 +188,7 @@ struct expr *syn_addr_term(struct syntax *p, const struct field *f, const struct
             return NULL;
         from = p->at;
         while (syn_list_goes_on(p))
-            (void)net_value(p, &nets, syn_type(p, TOK_NOT));
+            (void)net_value(p, &nets, syn_type(p, TOK_NOT), false);
         (void)syn_list_ends(p, from);
     } else {
         uint8_t comp = syn_comparison(p);
@@ -186,7 +198,7 @@ struct expr *syn_addr_term(struct syntax *p, const struct field *f, const struct
         else if (comp != TOK_END && comp != TOK_EQ && comp != TOK_NE)
             syn_fail(p, ERR_SYNTAX, k, "addresses are compared with = and !=, networks, or A..B");
         else
-            (void)net_value(p, &nets, false);
+            (void)net_value(p, &nets, false, f->type == FIELD_NET);
     }
     if (p->rc == ERR_OK) {
         nets_done(&nets);

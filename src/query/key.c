@@ -108,7 +108,8 @@ bool syn_key(struct syntax *p, struct key *k)
         return true;
     }
     if (f->type == FIELD_AT || f->type == FIELD_MPLS_EOS || f->type == FIELD_PAYLOAD_REGEX ||
-        f->type == FIELD_DSCP || f->type == FIELD_MPLS_EXP) {
+        f->type == FIELD_DSCP || f->type == FIELD_MPLS_EXP ||
+        (f->type >= FIELD_PORTRANGE && f->type <= FIELD_GREATER)) {
         syn_fail_from(p, ERR_UNSUPPORTED, from,
                       "not yet: this as a key; tos and mpls label1 are keys");
         return false;

@@ -1,6 +1,7 @@
 /* Terms on numbers: comparisons, ranges, lists, words that stand for numbers, MPLS labels. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "query/term.h"
 
@@ -69,7 +70,7 @@ static bool number_of(struct syntax *p, const struct field *f, const struct toke
         *hi = w->hi;
         return true;
     }
-    if (f->type == FIELD_DURATION) {
+    if (f->type == FIELD_DURATION || f->type == FIELD_LATENCY) {
         if (!query_duration(&ms, s, len)) {
             syn_fail(p, ERR_SYNTAX, &at, "a duration is expected: 500 (ms), 1.5s, 10m, 1h30m");
             return false;
@@ -263,6 +264,116 @@ struct expr *syn_number_term(struct syntax *p, const struct field *f, const stru
                 set.n = i; /* ranges are sorted: the rest lies beyond too */
         }
         x = tree_sided(p, f, s, set.negate, &m);
+    }
+    numset_free(&set);
+    return x;
+}
+
+/* tcpdump's words mean a range and a comparison that ours have another word for. */
+struct expr *syn_tcpdump_term(struct syntax *p, const struct field *f, const struct sides *s)
+{
+    struct field plain = *f;
+    struct numset set = { 0 };
+    struct leaf_maker m = { leaf_range, &set };
+    const struct token *k = syn_tok(p);
+    const char *t = syn_text(p, k), *dash = k->type == TOK_WORD ? memchr(t, '-', k->len) : NULL;
+    uint64_t lo = 0, hi = 0, unused;
+    struct expr *x = NULL;
+
+    plain.type = f->type == FIELD_PORTRANGE ? FIELD_PORT : FIELD_VOLUME;
+    if (k->type != TOK_WORD || (f->type == FIELD_PORTRANGE && dash == NULL)) {
+        syn_fail(p, ERR_SYNTAX, k,
+                 f->type == FIELD_PORTRANGE ? "two ports are expected: 6000-6063"
+                                            : "a number of octets is expected");
+        return NULL;
+    }
+    p->at++;
+    if (f->type == FIELD_PORTRANGE) {
+        if (!number_of(p, &plain, k, t, (size_t)(dash - t), &lo, &unused) ||
+            !number_of(p, &plain, k, dash + 1, k->len - (size_t)(dash - t) - 1, &unused, &hi))
+            return NULL;
+        if (lo > hi) {
+            syn_fail(p, ERR_SYNTAX, k, "this range is empty: the smaller end comes first");
+            return NULL;
+        }
+    } else if (!number_of(p, &plain, k, t, k->len, &lo, &hi)) {
+        return NULL;
+    }
+    numset_add(&set, f->type == FIELD_LESS ? 0 : lo, f->type == FIELD_GREATER ? UINT64_MAX : hi,
+               false);
+    x = tree_sided(p, &plain, s, false, &m);
+    numset_free(&set);
+    return x;
+}
+
+/* One bound of a latency sent as whole seconds and microseconds: at least (or at most) `ms`. */
+static struct expr *latency_bound(struct syntax *p, uint16_t id, uint64_t ms, bool least)
+{
+    const struct value_alts sec = { .v = { { .kind = VALUE_ELEM, .id = id, .occurrence = 1 } },
+                                    .n = 1 };
+    struct value_alts usec = sec;
+    uint64_t whole = ms / 1000, part = ms % 1000 * 1000;
+    struct expr *beyond, *same;
+
+    usec.v[0].id++;
+    beyond = least        ? tree_range1(p, &sec, whole + 1, UINT64_MAX)
+             : whole == 0 ? tree_constant(p, false)
+                          : tree_range1(p, &sec, 0, whole - 1);
+    same = tree_pair(p, EXPR_AND, tree_range1(p, &sec, whole, whole),
+                     tree_range1(p, &usec, least ? part : 0, least ? UINT64_MAX : part + 999));
+    return tree_pair(p, EXPR_OR, beyond, same);
+}
+
+static struct expr *latency_pair(struct syntax *p, uint16_t id, const struct numset *set)
+{
+    struct expr *x = expr_new(EXPR_OR);
+
+    if (x == NULL)
+        return tree_oom(p);
+    for (uint32_t i = 0; i < set->n; i++) {
+        struct expr *r = latency_bound(p, id, set->r[i].lo, true);
+        if (set->r[i].hi != UINT64_MAX)
+            r = tree_pair(p, EXPR_AND, r, latency_bound(p, id, set->r[i].hi, false));
+        if (!expr_add(x, r)) {
+            expr_free(x);
+            return p->rc == ERR_OK ? tree_oom(p) : NULL;
+        }
+    }
+    return x;
+}
+
+static struct expr *has_value(struct syntax *p, const struct value_alts *v)
+{
+    struct expr *x = expr_new(EXPR_EXISTS);
+
+    if (x == NULL)
+        return tree_oom(p);
+    x->value = *v;
+    return x;
+}
+
+/* nprobe sends a latency in ms, or (older) as two elements: seconds, microseconds. A record that
+ * has the pair is asked by it. */
+struct expr *syn_latency_term(struct syntax *p, const struct field *f)
+{
+    const uint16_t id = f->v[0].v[0].id == 57595 ? 57554 : 57556;
+    const struct value_alts both = {
+        .v = { { .kind = VALUE_ELEM, .id = id, .occurrence = 1 },
+               { .kind = VALUE_ELEM, .id = (uint16_t)(id + 1), .occurrence = 1 } },
+        .n = 2
+    };
+    struct numset set = { 0 };
+    struct expr *x = NULL;
+
+    if (numbers(p, f, &set)) {
+        struct expr *one =
+            tree_pair(p, EXPR_AND, tree_not(p, has_value(p, &both)), tree_range(p, &f->v[0], &set));
+        struct expr *two = tree_pair(p, EXPR_AND, has_value(p, &both), latency_pair(p, id, &set));
+        x = tree_pair(p, EXPR_OR, one, two);
+        if (x != NULL)
+            x->form = FORM_LATENCY;
+        if (set.negate)
+            x = tree_not(p, x);
     }
     numset_free(&set);
     return x;

@@ -476,6 +476,7 @@ static bool test_value(struct scan *s, const struct expr *x, const struct cellv 
     case EXPR_OR:
     case EXPR_XOR:
     case EXPR_EXISTS:
+    case EXPR_INSIDE:
     case EXPR_OVERLAP:
         break;
     }
@@ -490,6 +491,8 @@ static bool test_elem_field(struct scan *s, const struct expr *x, const struct v
 
     if (x->op == EXPR_OCTETS)
         return holds(f->p, f->len, x->pattern, x->pattern_len);
+    if (x->op == EXPR_REGEX && x->yes)
+        return test_text(s, x, f->p, f->len);
     if (x->op == EXPR_TEXT || x->op == EXPR_REGEX) {
         buf_clear(&s->text);
         elem_text(&s->text, v->pen, v->id, f->p, f->len);
@@ -555,10 +558,23 @@ static bool exists(struct scan *s, const struct expr *x, uint32_t row)
     return false;
 }
 
+/* Numbers only; what is absent reads as 0. */
+static bool inside(struct scan *s, const struct expr *x, uint32_t row)
+{
+    struct cellv c[3] = { 0 };
+
+    for (unsigned i = 0; i < 3; i++)
+        if (!one_value(s, &x->value.v[i], row, &c[i]))
+            c[i].u = 0;
+    return c[0].u >= c[1].u && c[0].u <= c[2].u;
+}
+
 static bool slow_leaf(struct scan *s, const struct expr *x, uint32_t row)
 {
     struct cellv c = { 0 };
 
+    if (x->op == EXPR_INSIDE)
+        return inside(s, x, row);
     if (x->op == EXPR_EXISTS)
         return exists(s, x, row);
     for (unsigned i = 0; i < x->value.n; i++) {
@@ -706,6 +722,7 @@ int node_eval(struct scan *s, struct node *x, const uint8_t *live, uint8_t *out)
     case EXPR_REGEX:
     case EXPR_OCTETS:
     case EXPR_EXISTS:
+    case EXPR_INSIDE:
     case EXPR_OVERLAP:
         break;
     }
@@ -834,6 +851,7 @@ static enum tri node_tri(struct scan *s, const struct node *x, uint32_t block)
     case EXPR_REGEX:
     case EXPR_OCTETS:
     case EXPR_EXISTS:
+    case EXPR_INSIDE:
     case EXPR_OVERLAP:
         break;
     }

@@ -100,6 +100,9 @@ bool syn_sides(struct syntax *p, struct sides *s);
 enum field_type {
     FIELD_NUM,
     FIELD_PORT,
+    FIELD_PORTRANGE, /* tcpdump's: portrange 6000-6063 */
+    FIELD_LESS,      /* tcpdump's, of a packet's length: the mean length of a record's packets */
+    FIELD_GREATER,
     FIELD_PROTO,
     FIELD_ADDR,
     FIELD_NET,
@@ -107,6 +110,7 @@ enum field_type {
     FIELD_VOLUME,
     FIELD_BITS,
     FIELD_DURATION,
+    FIELD_LATENCY,
     FIELD_MAC,
     FIELD_TOS,
     FIELD_DSCP,

@@ -88,15 +88,29 @@ static struct expr *exists_term(struct syntax *p, bool absent)
     return tree_sided(p, f, &s, absent, &m);
 }
 
-/* "port in pblock": the port lies between start and end of the block. The columns of two values
- * cannot be compared in one leaf, so it is refused by name. */
-static bool pblock(struct syntax *p)
+static struct expr *leaf_inside(struct syntax *p, const struct value_alts *v, const void *what)
 {
+    struct expr *x = expr_new(EXPR_INSIDE);
+
+    (void)what;
+    if (x == NULL)
+        return tree_oom(p);
+    x->value = (struct value_alts){ .v = { v->v[0],
+                                           { .kind = VALUE_ELEM, .id = 361, .occurrence = 1 },
+                                           { .kind = VALUE_ELEM, .id = 362, .occurrence = 1 } },
+                                    .n = 3 };
+    return x;
+}
+
+/* "port in pblock": the port lies between start and end of the record's NAT port block. */
+static struct expr *port_term(struct syntax *p, const struct field *f, const struct sides *s)
+{
+    struct leaf_maker m = { leaf_inside, NULL };
+
     if (!syn_is(p, "in") || !syn_is_at(p, 1, "pblock"))
-        return false;
-    p->at++;
-    syn_fail(p, ERR_UNSUPPORTED, syn_tok(p), "not yet: port in pblock");
-    return true;
+        return syn_number_term(p, f, s);
+    p->at += 2;
+    return tree_sided(p, f, s, false, &m);
 }
 
 static struct expr *field_term(struct syntax *p, const struct field *f, const struct sides *s)
@@ -123,7 +137,13 @@ static struct expr *field_term(struct syntax *p, const struct field *f, const st
     case FIELD_AT:
         return at_term(p, f);
     case FIELD_PORT:
-        return pblock(p) ? NULL : syn_number_term(p, f, s);
+        return port_term(p, f, s);
+    case FIELD_PORTRANGE:
+    case FIELD_LESS:
+    case FIELD_GREATER:
+        return syn_tcpdump_term(p, f, s);
+    case FIELD_LATENCY:
+        return syn_latency_term(p, f);
     case FIELD_NUM:
     case FIELD_PROTO:
     case FIELD_VOLUME:

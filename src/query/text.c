@@ -31,6 +31,7 @@ struct text {
     char *s;
     size_t len;
     uint32_t options; /* PCRE2 */
+    bool octets;      /* match the octets as sent, whatever type the dictionary gives them */
     const struct token *k;
 };
 
@@ -55,6 +56,7 @@ static struct expr *make_text(struct syntax *p, const struct value_alts *v, cons
         x->pattern_len = 0;
     }
     if (t->op == EXPR_REGEX) {
+        x->yes = t->octets;
         x->mask = (t->options & PCRE2_CASELESS) != 0;
         x->regex = pcre2_compile((PCRE2_SPTR)t->s, t->len, t->options | PCRE2_NEVER_BACKSLASH_C,
                                  &code, &at, NULL);
@@ -91,6 +93,7 @@ struct expr *syn_text_term(struct syntax *p, const struct field *f, const struct
 {
     uint8_t comp = syn_comparison(p);
     struct text t = { .op = comp == TOK_MATCH || comp == TOK_NO_MATCH ? EXPR_REGEX : op,
+                      .octets = f->type == FIELD_PAYLOAD || f->type == FIELD_PAYLOAD_REGEX,
                       .k = syn_tok(p) };
     struct leaf_maker m = { make_text, &t };
     struct expr *x = NULL;
