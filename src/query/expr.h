@@ -99,7 +99,7 @@ enum expr_form {
     FORM_ICMP,   /* AND (is icmp, leaf on type or code) */
     FORM_CLIENT, /* OR (AND (answer, dst leaf), AND (NOT answer, src leaf)) */
     FORM_SERVER,
-    FORM_LATENCY, /* kid[0]->kid[1] asks the element in ms, kid[1] its older pair, see number.c */
+    FORM_LATENCY, /* kid[0]->kid[1] asks the element in ms, kid[1] its older pair, see compare.c */
 };
 
 struct expr {

@@ -67,6 +67,9 @@ struct expr *syn_flags_term(struct syntax *p, const struct field *f, const struc
     } else if (k->type == TOK_WORD && slash == NULL && flag_letters(t, k->len, &m.want) &&
                (comp == TOK_END || comp == TOK_EQ || comp == TOK_NE)) {
         m.mask = comp == TOK_END ? m.want : 0xff;
+        /* "flags S and not flags AFRPU" is only SYN: behind "not" letters mean none of them, as in
+         * nfdump, though without it they mean all of them. */
+        m.any = m.any || (comp == TOK_END && p->negated);
     } else {
         syn_fail(
             p, ERR_SYNTAX, k,

@@ -58,7 +58,8 @@ struct syntax {
     size_t at;
     unsigned depth;
     uint32_t nodes;
-    int rc; /* ERR_OK until something failed */
+    bool negated; /* an odd number of "not" stands before the term, brackets included */
+    int rc;       /* ERR_OK until something failed */
     struct err *e;
     int64_t now_ms;
     const struct zone *zone;

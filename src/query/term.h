@@ -46,7 +46,7 @@ struct expr *tree_sided(struct syntax *p, const struct field *f, const struct si
 struct expr *leaf_range(struct syntax *p, const struct value_alts *v, const void *numset);
 struct expr *leaf_net(struct syntax *p, const struct value_alts *v, const void *netset);
 
-/* ---- query/number.c: comparisons, lists and ranges of numbers */
+/* ---- query/compare.c: comparisons, lists and ranges of numbers */
 uint8_t syn_comparison(struct syntax *p); /* enum token_type; TOK_END = none is written */
 /* A value or A..B at the cursor, into the set. hour and weekday wrap around. */
 bool syn_item(struct syntax *p, const struct field *f, struct numset *set, bool out);
