@@ -109,10 +109,10 @@ static void flags_text(struct buf *out, const struct expr *x)
     static const char letters[] = "FSRPAUEC";
     uint64_t parts[2] = { x->want, x->mask };
 
-    buf_str(out, x->mask_any ? "flags any " : x->mask == 0xff ? "flags = " : "flags ");
+    buf_str(out, x->mask_any ? "flags any " : x->mask == 0xff && !x->yes ? "flags = " : "flags ");
     for (unsigned k = x->mask_any; k < 2; k++) {
         if (k == 1 && !x->mask_any) {
-            if (x->want == x->mask || x->mask == 0xff)
+            if (!x->yes)
                 return;
             buf_char(out, '/');
         }

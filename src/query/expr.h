@@ -103,9 +103,10 @@ enum expr_form {
 };
 
 struct expr {
-    uint8_t op;              /* enum expr_op */
-    uint8_t form;            /* enum expr_form */
-    bool yes;                /* EXPR_CONST; EXPR_REGEX: on the octets as sent, not on their text */
+    uint8_t op;   /* enum expr_op */
+    uint8_t form; /* enum expr_form */
+    bool yes; /* EXPR_CONST. EXPR_REGEX: on the octets as sent, not on their text. EXPR_MASK, for
+                 printing only: written with a slash (flags S/SA) */
     bool mask_any;           /* EXPR_MASK: true: (v & mask) != 0; false: (v & mask) == want */
     struct value_alts value; /* leaves */
     struct expr **kid;       /* owned */

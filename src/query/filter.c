@@ -85,6 +85,12 @@ static struct expr *unary(struct syntax *p, const struct sides *outer)
     p->negated ^= nots % 2 == 1;
     if (x == NULL || nots % 2 == 0)
         return x;
+    if (x->op == EXPR_NOT) { /* not (not x) */
+        n = x->kid[0];
+        x->n_kids = 0;
+        expr_free(x);
+        return n;
+    }
     if ((n = expr_new(EXPR_NOT)) == NULL || !expr_add(n, x)) {
         if (n == NULL)
             expr_free(x);

@@ -24,6 +24,7 @@ static bool flag_letters(const char *s, size_t len, uint64_t *out)
 struct mask {
     uint64_t mask, want;
     bool any;
+    bool slash; /* written "SA/SA": for printing only */
 };
 
 static struct expr *make_mask(struct syntax *p, const struct value_alts *v, const void *what)
@@ -37,6 +38,7 @@ static struct expr *make_mask(struct syntax *p, const struct value_alts *v, cons
     x->mask = m->mask;
     x->want = m->want;
     x->mask_any = m->any;
+    x->yes = m->slash;
     return x;
 }
 
@@ -60,6 +62,7 @@ struct expr *syn_flags_term(struct syntax *p, const struct field *f, const struc
     if (k->type == TOK_WORD && slash != NULL && comp == TOK_END && !m.any &&
         flag_letters(slash + 1, k->len - (size_t)(slash - t) - 1, &m.mask) &&
         (slash == t + 1 && *t == '0' ? true : flag_letters(t, (size_t)(slash - t), &m.want))) {
+        m.slash = true;
         if ((m.want & ~m.mask) != 0) {
             syn_fail(p, ERR_SYNTAX, k, "the flags before the slash must be among those behind it");
             return NULL;

@@ -57,26 +57,28 @@ bool clause_last(struct syntax *p, struct draft *d)
     return true;
 }
 
-/* this hour | day | week */
+/* this hour | day | week | month */
 static bool clause_this(struct syntax *p, struct draft *d)
 {
     const int64_t day_ms = 86400000, hour_ms = 3600000;
-    int64_t local = p->now_ms + zone_offset_s(p->zone, p->now_ms) * 1000ll, len, start;
+    int64_t local = p->now_ms + zone_offset_s(p->zone, p->now_ms) * 1000ll, start, next;
 
     if (syn_word(p, "hour")) {
-        len = hour_ms;
-        start = local - local % len;
+        start = local - local % hour_ms;
+        next = start + hour_ms;
     } else if (syn_word(p, "day")) {
-        len = day_ms;
-        start = local - local % len;
+        start = local - local % day_ms;
+        next = start + day_ms;
     } else if (syn_word(p, "week")) { /* 1970-01-01 was a Thursday */
-        len = 7 * day_ms;
-        start = local - (local + 3 * day_ms) % len;
+        start = local - (local + 3 * day_ms) % (7 * day_ms);
+        next = start + 7 * day_ms;
+    } else if (syn_word(p, "month")) {
+        month_around(local, &start, &next);
     } else {
-        syn_fail(p, ERR_SYNTAX, syn_tok(p), "hour, day or week is expected");
+        syn_fail(p, ERR_SYNTAX, syn_tok(p), "hour, day, week or month is expected");
         return false;
     }
-    frame_set(d->plan, zone_to_utc_ms(p->zone, start), zone_to_utc_ms(p->zone, start + len));
+    frame_set(d->plan, zone_to_utc_ms(p->zone, start), zone_to_utc_ms(p->zone, next));
     return true;
 }
 

@@ -193,6 +193,9 @@ void nearest_term(struct nearest *n);
  * NULL on success, else what is wrong. */
 const char *number_parse(uint64_t *out, const char *s, size_t len, int bits);
 
+/* query/time.c: first moments of the month that a wall time lies in, and of the next. */
+void month_around(int64_t local_ms, int64_t *start_ms, int64_t *next_ms);
+
 /* query/key.c */
 bool syn_key(struct syntax *p, struct key *k);
 bool syn_measure(struct syntax *p, struct measure *m);

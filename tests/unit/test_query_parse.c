@@ -697,6 +697,14 @@ static void full_form(void **state)
     assert_int_equal(ask(&p, "measure", "distinct:dst ip", &e), ERR_OK);
     assert_string_equal(p->measures[0].name, "distinct dst ip");
     plan_free(p);
+    assert_int_equal(ask(&p, "time", "this:month", &e), ERR_OK);
+    assert_int_equal(p->from_ms, 1772323200000); /* 2026-03-01 */
+    assert_int_equal(p->to_ms, 1775001600000);   /* 2026-04-01 */
+    plan_free(p);
+    assert_int_equal(ask(&p, "filter", "| this month | tz Europe/Berlin", &e), ERR_OK);
+    assert_int_equal(p->from_ms, 1772319600000);
+    assert_int_equal(p->to_ms, 1774994400000); /* summer time by then */
+    plan_free(p);
     assert_int_equal(ask(&p, "by", "client", &e), ERR_UNSUPPORTED);
     assert_int_equal(ask(&p, "top", "x", &e), ERR_SYNTAX);
 }
