@@ -60,8 +60,9 @@ static bool unknown_key(struct syntax *p)
     for (size_t i = 0; i < field_count; i++)
         nearest_try(&near, field_table[i].words);
     syn_fail(p, ERR_SYNTAX, k,
-             "no such key%s%s; host, src ip, dst port, proto, as, exporter, in if ... are keys",
-             near.word[0] != '\0' ? ": did you mean " : "", near.word);
+             "no such key%s%s%s host, src ip, dst port, proto, as, exporter, in if ... are keys",
+             near.word[0] != '\0' ? ": did you mean " : ";", near.word,
+             near.word[0] != '\0' ? "?" : "");
     return false;
 }
 
@@ -208,8 +209,9 @@ bool syn_measure(struct syntax *p, struct measure *m)
     }
     if (syn_field(p) != NULL || p->rc == ERR_OK)
         syn_fail(p, ERR_SYNTAX, k,
-                 "no such measure%s%s; bytes bits packets flows active flows bps pps bpp duration "
+                 "no such measure%s%s%s bytes bits packets flows active flows bps pps bpp duration "
                  "first seen, last seen, distinct KEY",
-                 near.word[0] != '\0' ? ": did you mean " : "", near.word);
+                 near.word[0] != '\0' ? ": did you mean " : ";", near.word,
+                 near.word[0] != '\0' ? "?" : "");
     return false;
 }

@@ -745,6 +745,24 @@ static void nfdump_options(void **state)
     char top[] = "--top", o[] = "-o", json[] = "json";
     char *const stat[] = { s, by, n, ten, tcp };
     char *const ours[] = { tcp, top, ten, o, json };
+    static const struct {
+        const char *nfdump, *weir; /* NULL: not nfdump's */
+    } t[] = {
+        { "-s ip/flows", "weir query --by host --measure flows\n" },
+        { "-A srcip4/24,dstport -O bytes",
+          "weir query --by 'src ip/24,dst port' --measure bytes\n" },
+        { "-s dstport:p/bps", "weir query --by 'dst port,proto' --measure bps\n" },
+        { "-c 20", "weir query --list --limit 20\n" },
+        { "-O tstart", "weir query --list --sort start\n" },
+        { "-o fmt:%ts%sa%byt", "weir query --list --columns 'start,src ip,bytes'\n" },
+        { "-o raw any", "weir query any --list --columns all\n" },
+        { "-q -N", "weir query -o csv\n" },
+        { "-t 2026/03/03.14:00:00-2026/03/03.14:20:00",
+          "weir query --from 2026-03-03T14:00 --to 2026-03-03T14:20\n" },
+        { "-I", "weir status\n" },
+        { "--sort -bytes --list", NULL },
+        { "--from -1h tcp -o csv", NULL },
+    };
     struct buf out = buf_init(65536);
 
     (void)state;
@@ -752,6 +770,22 @@ static void nfdump_options(void **state)
     assert_non_null(
         strstr(buf_cstr(&out), "weir query 'proto tcp' --by 'src ip' --measure bytes --top 10"));
     assert_false(query_from_nfdump(&out, 5, ours));
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        char line[120], *argv[16];
+        int argc = 0;
+        (void)snprintf(line, sizeof line, "%s", t[i].nfdump);
+        for (char *w = line, *end; *w != '\0'; w = end) {
+            end = w + strcspn(w, " ");
+            argv[argc++] = w;
+            if (*end != '\0')
+                *end++ = '\0';
+        }
+        buf_clear(&out);
+        if (query_from_nfdump(&out, argc, argv) != (t[i].weir != NULL))
+            fail_msg("%s", t[i].nfdump);
+        if (t[i].weir != NULL)
+            assert_string_equal(strstr(buf_cstr(&out), "weir"), t[i].weir);
+    }
     buf_free(&out);
 }
 
