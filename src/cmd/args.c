@@ -103,13 +103,10 @@ struct cursor {
     char **argv;
 };
 
-static int unknown(const struct args *a, const struct cursor *k, const char *name, size_t len,
-                   const char *dashes)
+static int unknown(const struct args *a, const char *name, size_t len, const char *dashes)
 {
     const char *near = nearest_option(a->command, name, len);
 
-    if (a->command->foreign != NULL && a->command->foreign(k->argc, k->argv))
-        return EXIT_USAGE;
     if (near != NULL && len > 1)
         return cmd_usage(a, "unknown option %s%.*s; did you mean --%s?", dashes, (int)len, name,
                          near);
@@ -126,7 +123,7 @@ static int parse_option(struct args *a, struct cursor *k)
     struct arg x;
 
     if (is_long ? !find_long(a->command, name, len, &x) : !find_letter(a->command, *name, &x))
-        return unknown(a, k, name, is_long ? len : strlen(name), is_long ? "--" : "-");
+        return unknown(a, name, is_long ? len : strlen(name), is_long ? "--" : "-");
     x.value = name[len] != '\0' ? name + len + (is_long || name[len] == '=') : NULL;
     if (!wants_value(&x) && x.value != NULL)
         return cmd_usage(a, "--%s takes no value", arg_name(&x));
@@ -149,6 +146,8 @@ int args_parse(struct args *a, const struct command *c, int argc, char **argv)
     a->operand = calloc((size_t)argc + 1, sizeof *a->operand);
     if (a->opt == NULL || a->operand == NULL)
         return cmd_usage(a, "out of memory");
+    if (c->foreign != NULL && c->foreign(argc, argv))
+        return EXIT_USAGE;
     for (; k.at < argc; k.at++) {
         const char *w = argv[k.at];
         int rc;

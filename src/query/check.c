@@ -30,7 +30,7 @@ static void number_text(struct buf *out, const struct field *f, uint64_t v)
     else if (f != NULL && f->type == FIELD_MAC)
         for (int i = 5; i >= 0; i--)
             buf_printf(out, "%02x%s", (unsigned)(v >> (8 * i) & 0xff), i > 0 ? ":" : "");
-    else if (f != NULL && f->type == FIELD_DURATION)
+    else if (f != NULL && (f->type == FIELD_DURATION || f->type == FIELD_LATENCY))
         buf_printf(out, "%llums", (unsigned long long)v);
     else
         buf_printf(out, "%llu", (unsigned long long)v);
@@ -109,10 +109,10 @@ static void flags_text(struct buf *out, const struct expr *x)
     static const char letters[] = "FSRPAUEC";
     uint64_t parts[2] = { x->want, x->mask };
 
-    buf_str(out, x->mask_any ? "flags any " : x->mask == 0xff ? "flags = " : "flags ");
+    buf_str(out, x->mask_any ? "flags any " : x->mask == 0xff && !x->yes ? "flags = " : "flags ");
     for (unsigned k = x->mask_any; k < 2; k++) {
         if (k == 1 && !x->mask_any) {
-            if (x->want == x->mask || x->mask == 0xff)
+            if (!x->yes)
                 return;
             buf_char(out, '/');
         }
@@ -227,6 +227,16 @@ void query_filter_text(struct buf *out, const struct expr *x)
     }
     if (x->form == FORM_CLIENT || x->form == FORM_SERVER) {
         role_text(out, x);
+        return;
+    }
+    if (x->form == FORM_LATENCY) {
+        query_filter_text(out, x->kid[0]->kid[1]);
+        return;
+    }
+    if (x->op == EXPR_INSIDE) {
+        struct value_alts port = { .v = { x->value.v[0] }, .n = 1 };
+        (void)field_name(&port, name, sizeof name);
+        buf_printf(out, "%s in pblock", name);
         return;
     }
     if (is_eos(x)) {
@@ -351,7 +361,8 @@ void key_names(struct buf *out)
         const struct field *f = &field_table[i];
         if (f->type == FIELD_LATER || f->type == FIELD_REFUSED || f->type == FIELD_AT ||
             f->type == FIELD_NET || f->type == FIELD_PAYLOAD_REGEX || f->type == FIELD_DSCP ||
-            f->type == FIELD_MPLS_EXP || f->type == FIELD_MPLS_EOS)
+            f->type == FIELD_MPLS_EXP || f->type == FIELD_MPLS_EOS ||
+            (f->type >= FIELD_PORTRANGE && f->type <= FIELD_GREATER))
             continue;
         buf_printf(out, ", %s%.*s",
                    f->axis == AXIS_SIDE || f->axis == AXIS_VLAN ? "[src|dst] "

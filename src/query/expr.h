@@ -80,6 +80,7 @@ enum expr_op {
     EXPR_REGEX,   /* text matches (PCRE2, unanchored) */
     EXPR_OCTETS,  /* octets: contains (payload content) */
     EXPR_EXISTS,  /* the record was sent with this element (or one that fills this column) */
+    EXPR_INSIDE,  /* value.v[0] lies in v[1]..v[2] of the same record, both included */
     EXPR_OVERLAP, /* record overlaps [lo, hi] in effective time (clause `at`) */
 };
 
@@ -98,12 +99,14 @@ enum expr_form {
     FORM_ICMP,   /* AND (is icmp, leaf on type or code) */
     FORM_CLIENT, /* OR (AND (answer, dst leaf), AND (NOT answer, src leaf)) */
     FORM_SERVER,
+    FORM_LATENCY, /* kid[0]->kid[1] asks the element in ms, kid[1] its older pair, see compare.c */
 };
 
 struct expr {
-    uint8_t op;              /* enum expr_op */
-    uint8_t form;            /* enum expr_form */
-    bool yes;                /* EXPR_CONST */
+    uint8_t op;   /* enum expr_op */
+    uint8_t form; /* enum expr_form */
+    bool yes; /* EXPR_CONST. EXPR_REGEX: on the octets as sent, not on their text. EXPR_MASK, for
+                 printing only: written with a slash (flags S/SA) */
     bool mask_any;           /* EXPR_MASK: true: (v & mask) != 0; false: (v & mask) == want */
     struct value_alts value; /* leaves */
     struct expr **kid;       /* owned */

@@ -8,7 +8,8 @@
 
 /* clang-format off */
 #define COL1(c)      { .v = { { .kind = VALUE_COL, .col = (c) } }, .n = 1 }
-#define CALC1(c)     { .v = { { .kind = VALUE_CALC, .calc = (c) } }, .n = 1 }
+#define CALC(c)      { .kind = VALUE_CALC, .calc = (c) }
+#define CALC1(c)     { .v = { CALC(c) }, .n = 1 }
 #define IE(i)        { .kind = VALUE_ELEM, .id = (i), .occurrence = 1 }
 #define IE2(i)       { .kind = VALUE_ELEM, .id = (i), .occurrence = 2 }
 #define PART(i, o)   { .kind = VALUE_ELEM, .id = (i), .occurrence = 1, .part_off = (o), .part_len = 4 }
@@ -38,24 +39,27 @@ const struct field field_table[] = {
     { "tunip|tun ip", FIELD_ADDR, AXIS_SIDE, 0, { ALT2(IE2(8), IE2(27)), ALT2(IE2(12), IE2(28)) }, NULL },
     { "tun proto", FIELD_PROTO, AXIS_NONE, 255, { ALT1(IE2(4)) }, NULL },
     { "port", FIELD_PORT, AXIS_SIDE, 65535, { COL1(COL_SRC_PORT), COL1(COL_DST_PORT) }, NULL },
+    { "portrange", FIELD_PORTRANGE, AXIS_SIDE, 65535, { COL1(COL_SRC_PORT), COL1(COL_DST_PORT) }, NULL },
     { "proto|protocol", FIELD_PROTO, AXIS_NONE, 255, { COL1(COL_PROTO) }, NULL },
     { "icmp-type|icmp type", FIELD_ICMP, AXIS_NONE, 255, { CALC1(CALC_ICMP_TYPE) }, NULL },
     { "icmp-code|icmp code", FIELD_ICMP, AXIS_NONE, 255, { CALC1(CALC_ICMP_CODE) }, NULL },
     { "flags", FIELD_FLAGS, AXIS_NONE, 65535, { COL1(COL_TCP_FLAGS) }, NULL },
     { "bytes|octets", FIELD_VOLUME, AXIS_IO_ONE, UINT64_MAX, { CALC1(CALC_BYTES), CALC1(CALC_OUT_BYTES), CALC1(CALC_RAW_BYTES), CALC1(CALC_RAW_OUT_BYTES) }, NULL },
     { "packets|pkts", FIELD_VOLUME, AXIS_IO_ONE, UINT64_MAX, { CALC1(CALC_PACKETS), CALC1(CALC_OUT_PACKETS), CALC1(CALC_RAW_PACKETS), CALC1(CALC_RAW_OUT_PACKETS) }, NULL },
-    { "flows|flow", FIELD_VOLUME, AXIS_NONE, UINT64_MAX, { CALC1(CALC_FLOWS) }, NULL },
+    { "flows|flow", FIELD_VOLUME, AXIS_NONE, UINT64_MAX, { ALT2(IE(3), CALC(CALC_FLOWS)) }, NULL },
     { "bps", FIELD_BITS, AXIS_NONE, UINT64_MAX, { CALC1(CALC_BPS), { .n = 0 }, CALC1(CALC_RAW_BPS) }, NULL },
     { "pps", FIELD_VOLUME, AXIS_NONE, UINT64_MAX, { CALC1(CALC_PPS), { .n = 0 }, CALC1(CALC_RAW_PPS) }, NULL },
     { "bpp", FIELD_VOLUME, AXIS_NONE, UINT64_MAX, { CALC1(CALC_BPP), { .n = 0 }, CALC1(CALC_BPP) }, NULL },
+    { "less", FIELD_LESS, AXIS_NONE, UINT64_MAX, { CALC1(CALC_BPP) }, NULL },
+    { "greater", FIELD_GREATER, AXIS_NONE, UINT64_MAX, { CALC1(CALC_BPP) }, NULL },
     { "duration", FIELD_DURATION, AXIS_NONE, UINT64_MAX, { CALC1(CALC_DURATION_MS) }, NULL },
-    { "client latency", FIELD_DURATION, AXIS_NONE, UINT64_MAX, { ALT2(IE(57595), PEN(35632, 123)) }, NULL },
-    { "server latency", FIELD_DURATION, AXIS_NONE, UINT64_MAX, { ALT2(IE(57596), PEN(35632, 124)) }, NULL },
+    { "client latency", FIELD_LATENCY, AXIS_NONE, UINT64_MAX, { ALT2(IE(57595), PEN(35632, 123)) }, NULL },
+    { "server latency", FIELD_LATENCY, AXIS_NONE, UINT64_MAX, { ALT2(IE(57596), PEN(35632, 124)) }, NULL },
     { "domain|observation domain id", FIELD_NUM, AXIS_NONE, UINT32_MAX, { CALC1(CALC_EXPORTER_DOMAIN) }, NULL },
     { "observation point id", FIELD_NUM, AXIS_NONE, UINT64_MAX, { ALT1(IE(138)) }, NULL },
     { "engine-type|engine type", FIELD_NUM, AXIS_NONE, 255, { CALC1(CALC_ENGINE_TYPE) }, NULL },
     { "engine-id|engine id", FIELD_NUM, AXIS_NONE, UINT32_MAX, { CALC1(CALC_ENGINE_ID) }, NULL },
-    { "version", FIELD_VERSION, AXIS_NONE, 65535, { CALC1(CALC_EXPORTER_VERSION) }, NULL },
+    { "version|nfversion", FIELD_VERSION, AXIS_NONE, 65535, { CALC1(CALC_EXPORTER_VERSION) }, NULL },
     { "if|interface", FIELD_NUM, AXIS_IO, UINT32_MAX, { COL1(COL_IN_IF), COL1(COL_OUT_IF) }, NULL },
     { "as", FIELD_NUM, AXIS_SIDE, UINT32_MAX, { COL1(COL_SRC_AS), COL1(COL_DST_AS) }, NULL },
     { "next as", FIELD_NUM, AXIS_NONE, UINT32_MAX, { ALT1(IE(128)) }, NULL },
@@ -86,6 +90,7 @@ const struct field field_table[] = {
     { "pblock start", FIELD_NUM, AXIS_NONE, 65535, { ALT1(IE(361)) }, NULL },
     { "pblock end", FIELD_NUM, AXIS_NONE, 65535, { ALT1(IE(362)) }, NULL },
     { "pblock step", FIELD_NUM, AXIS_NONE, 65535, { ALT1(IE(363)) }, NULL },
+    { "pblock size", FIELD_NUM, AXIS_NONE, 65535, { ALT1(IE(364)) }, NULL },
     { "payload content", FIELD_PAYLOAD, AXIS_NONE, 0, { ALT3(PEN(6871, 18), IE(314), IE(313)) }, NULL },
     { "payload regex", FIELD_PAYLOAD_REGEX, AXIS_NONE, 0, { ALT3(PEN(6871, 18), IE(314), IE(313)) }, NULL },
     { "start|first seen", FIELD_TIME, AXIS_NONE, INT64_MAX, { COL1(COL_START) }, NULL },

@@ -72,6 +72,7 @@ static struct expr *unary(struct syntax *p, const struct sides *outer)
 
     while (syn_type(p, TOK_NOT) || syn_word(p, "not"))
         nots++;
+    p->negated ^= nots % 2 == 1;
     if (syn_tok(p)->type == TOK_OPEN) {
         x = bracket(p, outer);
     } else if (p->plan != NULL) {
@@ -81,8 +82,15 @@ static struct expr *unary(struct syntax *p, const struct sides *outer)
         if (x == NULL && p->rc == ERR_OK)
             x = syn_term(p, outer);
     }
+    p->negated ^= nots % 2 == 1;
     if (x == NULL || nots % 2 == 0)
         return x;
+    if (x->op == EXPR_NOT) { /* not (not x) */
+        n = x->kid[0];
+        x->n_kids = 0;
+        expr_free(x);
+        return n;
+    }
     if ((n = expr_new(EXPR_NOT)) == NULL || !expr_add(n, x)) {
         if (n == NULL)
             expr_free(x);

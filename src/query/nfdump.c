@@ -129,6 +129,12 @@ static void option(struct buf *out, const char *name, const char *value)
     word(out, value);
 }
 
+static void option_letter(struct buf *out, char letter, const char *value)
+{
+    buf_printf(out, " -%c", letter);
+    word(out, value);
+}
+
 /* srcip[:p][/order...] */
 static void stat(struct buf *out, const char *s)
 {
@@ -210,7 +216,7 @@ static void format(struct buf *out, const char *s)
 }
 
 struct seen {
-    bool ranked, aggregated, any;
+    bool ranked, aggregated, listed, format, quiet, any;
     const char *n, *c, *order, *filter, *tool;
 };
 
@@ -264,8 +270,10 @@ static bool take(struct buf *out, struct seen *k, char c, const char *value)
     case 'I':
         k->tool = "weir status";
         break;
-    case 'q':
+    case 'q': /* no heads, plain numbers: for programs */
     case 'N':
+        k->quiet = true;
+        break;
     case '6':
         break;
     default:
@@ -274,36 +282,76 @@ static bool take(struct buf *out, struct seen *k, char c, const char *value)
     return true;
 }
 
+/* Is argv[i] the value of an option of ours before it ("--sort -bytes")? */
+static bool our_value(char *const *argv, int i)
+{
+    const char *before = i > 0 ? argv[i - 1] : "";
+
+    if (strncmp(before, "--", 2) != 0 || before[2] == '\0' || strchr(before, '=') != NULL ||
+        strcmp(before, "--check") == 0)
+        return false;
+    for (size_t q = 0; q < QUERY_PARAM_N; q++)
+        if (query_param_info[q].flag && strcmp(query_param_info[q].name, before + 2) == 0)
+            return false;
+    return true;
+}
+
+static bool their_format(const char *s)
+{
+    static const char *const names[] = { "raw", "line", "long", "extended", "pipe", "biline" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(s, names[i]) == 0)
+            return true;
+    return strncmp(s, "fmt:", 4) == 0;
+}
+
+/* Options that mean something together. */
+static void finish(struct buf *cmd, const struct seen *k)
+{
+    bool ranked = k->ranked || k->aggregated;
+    char hold[32];
+
+    if (!ranked && !k->listed && (k->order != NULL || k->n != NULL || k->c != NULL))
+        buf_str(cmd, " --list");
+    if (k->order != NULL)
+        option(cmd, k->aggregated ? "measure" : "sort",
+               order(k->order, strlen(k->order), hold, sizeof hold));
+    if (k->n != NULL)
+        option(cmd, ranked ? "top" : "limit", k->n);
+    if (k->c != NULL)
+        option(cmd, "limit", k->c);
+    if (k->quiet && !k->format)
+        buf_str(cmd, " -o csv");
+}
+
 bool query_from_nfdump(struct buf *out, int argc, char *const *argv)
 {
     struct buf cmd = buf_init(1u << 16);
     struct seen k = { 0 };
-    char hold[32];
 
     for (int i = 0; i < argc; i++) {
         const char *a = argv[i], *value = NULL;
-        if (strncmp(a, "--", 2) == 0) { /* ours: kept, with its value */
+        if (our_value(argv, i) || strncmp(a, "--", 2) == 0) { /* ours: kept, with its value */
+            k.listed = k.listed || strcmp(a, "--list") == 0;
             word(&cmd, a);
             continue;
         }
         if (a[0] != '-' || a[1] == '\0') {
-            if (i > 0 && strncmp(argv[i - 1], "--", 2) == 0)
-                word(&cmd, a);
-            else
-                k.filter = a;
+            k.filter = a;
             continue;
         }
         if (strchr("sAnctOrRo", a[1]) != NULL)
             value = a[2] != '\0' ? a + 2 : i + 1 < argc ? argv[++i] : "";
         if (a[1] == 'o') {
-            bool theirs = strncmp(value, "fmt:", 4) == 0 || strcmp(value, "raw") == 0 ||
-                          strcmp(value, "line") == 0 || strcmp(value, "long") == 0 ||
-                          strcmp(value, "extended") == 0 || strcmp(value, "pipe") == 0;
-            k.any = k.any || theirs;
-            if (theirs || k.any)
+            bool theirs = their_format(value) || k.any;
+            k.any = theirs;
+            k.format = true;
+            k.listed = k.listed || theirs;
+            if (theirs)
                 format(&cmd, value);
             else
-                buf_printf(&cmd, " -o %s", value);
+                option_letter(&cmd, 'o', value);
             continue;
         }
         if (!take(&cmd, &k, a[1], value)) {
@@ -312,14 +360,7 @@ bool query_from_nfdump(struct buf *out, int argc, char *const *argv)
         }
         k.any = true;
     }
-    if (k.order != NULL && k.aggregated)
-        option(&cmd, "measure", order(k.order, strlen(k.order), hold, sizeof hold));
-    else if (k.order != NULL)
-        option(&cmd, "sort", order(k.order, strlen(k.order), hold, sizeof hold));
-    if (k.n != NULL)
-        option(&cmd, k.ranked || k.aggregated ? "top" : "limit", k.n);
-    if (k.c != NULL)
-        option(&cmd, "limit", k.c);
+    finish(&cmd, &k);
     if (k.any) {
         buf_str(out, "these are options of nfdump; the same in Weir:\n  ");
         buf_str(out, k.tool != NULL ? k.tool : "weir query");

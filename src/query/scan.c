@@ -476,6 +476,7 @@ static bool test_value(struct scan *s, const struct expr *x, const struct cellv 
     case EXPR_OR:
     case EXPR_XOR:
     case EXPR_EXISTS:
+    case EXPR_INSIDE:
     case EXPR_OVERLAP:
         break;
     }
@@ -490,6 +491,8 @@ static bool test_elem_field(struct scan *s, const struct expr *x, const struct v
 
     if (x->op == EXPR_OCTETS)
         return holds(f->p, f->len, x->pattern, x->pattern_len);
+    if (x->op == EXPR_REGEX && x->yes)
+        return test_text(s, x, f->p, f->len);
     if (x->op == EXPR_TEXT || x->op == EXPR_REGEX) {
         buf_clear(&s->text);
         elem_text(&s->text, v->pen, v->id, f->p, f->len);
@@ -507,6 +510,16 @@ static bool test_elem_field(struct scan *s, const struct expr *x, const struct v
     return test_value(s, x, &c);
 }
 
+static bool shape_has(const struct shape *sh, const struct value *v)
+{
+    uint32_t nth = 0;
+
+    for (uint32_t k = 0; k < sh->n_fields; k++)
+        if (sh->f[k].pen == v->pen && sh->f[k].id == v->id && ++nth >= MAX(v->occurrence, 1))
+            return true;
+    return false;
+}
+
 /* Every occurrence is tried where the leaf names none; *found says that there was one. */
 static bool test_elem(struct scan *s, const struct expr *x, const struct value *v, uint32_t row,
                       bool *found)
@@ -516,6 +529,8 @@ static bool test_elem(struct scan *s, const struct expr *x, const struct value *
     struct record_iter it = { 0 };
     uint32_t nth = 0;
 
+    if (!shape_has(s->rs->shapes[s->col[COL_SHAPE][row]], v))
+        return false; /* the row need not be loaded, see leaf_load() */
     scan_record(s, row, &r);
     while (record_next(&r, &it, &f)) {
         if (f.f->pen != v->pen || f.f->id != v->id)
@@ -527,16 +542,6 @@ static bool test_elem(struct scan *s, const struct expr *x, const struct value *
         if (test_elem_field(s, x, v, &f))
             return true;
     }
-    return false;
-}
-
-static bool shape_has(const struct shape *sh, const struct value *v)
-{
-    uint32_t nth = 0;
-
-    for (uint32_t k = 0; k < sh->n_fields; k++)
-        if (sh->f[k].pen == v->pen && sh->f[k].id == v->id && ++nth >= MAX(v->occurrence, 1))
-            return true;
     return false;
 }
 
@@ -555,10 +560,26 @@ static bool exists(struct scan *s, const struct expr *x, uint32_t row)
     return false;
 }
 
+/* Numbers only; what is absent reads as 0. */
+static bool inside(struct scan *s, const struct expr *x, uint32_t row)
+{
+    struct cellv c[3] = { 0 };
+
+    for (unsigned i = 0; i < 3; i++) {
+        const struct value *v = &x->value.v[i];
+        bool has = v->kind != VALUE_ELEM || shape_has(s->rs->shapes[s->col[COL_SHAPE][row]], v);
+        if (!has || !one_value(s, v, row, &c[i]))
+            c[i].u = 0;
+    }
+    return c[0].u >= c[1].u && c[0].u <= c[2].u;
+}
+
 static bool slow_leaf(struct scan *s, const struct expr *x, uint32_t row)
 {
     struct cellv c = { 0 };
 
+    if (x->op == EXPR_INSIDE)
+        return inside(s, x, row);
     if (x->op == EXPR_EXISTS)
         return exists(s, x, row);
     for (unsigned i = 0; i < x->value.n; i++) {
@@ -625,6 +646,38 @@ static int fast_leaf(struct scan *s, struct node *x, const uint8_t *live, uint8_
     return ERR_OK;
 }
 
+/* Has a live row one of a leaf's elements? */
+static bool elems_live(struct scan *s, const struct expr *t, const uint8_t *live)
+{
+    uint64_t last = UINT64_MAX;
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint64_t shape = s->col[COL_SHAPE][i];
+        if (!live[i] || shape == last)
+            continue;
+        last = shape;
+        for (unsigned k = 0; k < t->value.n; k++)
+            if (t->value.v[k].kind == VALUE_ELEM && shape_has(s->rs->shapes[shape], &t->value.v[k]))
+                return true;
+    }
+    return false;
+}
+
+/* What a leaf reads. Whole records only where a row has an element that the leaf asks for. */
+static int leaf_load(struct scan *s, const struct expr *t, const uint8_t *live)
+{
+    int rc = load(s, BIT(COL_SHAPE));
+
+    if (rc != ERR_OK || t->op == EXPR_EXISTS)
+        return rc;
+    if (elems_live(s, t, live))
+        return scan_load_alts(s, &t->value);
+    for (unsigned i = 0; rc == ERR_OK && i < t->value.n; i++)
+        if (t->value.v[i].kind != VALUE_ELEM)
+            rc = load_value(s, &t->value.v[i]);
+    return rc;
+}
+
 static int leaf(struct scan *s, struct node *x, const uint8_t *live, uint8_t *out)
 {
     const struct expr *t = x->x;
@@ -642,8 +695,7 @@ static int leaf(struct scan *s, struct node *x, const uint8_t *live, uint8_t *ou
             out[i] = live[i] && (int64_t)a[i] <= t->hi_ms && (int64_t)b[i] >= t->lo_ms;
         return ERR_OK;
     }
-    rc = t->op == EXPR_EXISTS ? load(s, BIT(COL_SHAPE)) : scan_load_alts(s, &t->value);
-    if (rc != ERR_OK)
+    if ((rc = leaf_load(s, t, live)) != ERR_OK)
         return rc;
     for (uint32_t i = 0; i < s->n; i++)
         out[i] = live[i] && slow_leaf(s, t, i);
@@ -706,6 +758,7 @@ int node_eval(struct scan *s, struct node *x, const uint8_t *live, uint8_t *out)
     case EXPR_REGEX:
     case EXPR_OCTETS:
     case EXPR_EXISTS:
+    case EXPR_INSIDE:
     case EXPR_OVERLAP:
         break;
     }
@@ -834,6 +887,7 @@ static enum tri node_tri(struct scan *s, const struct node *x, uint32_t block)
     case EXPR_REGEX:
     case EXPR_OCTETS:
     case EXPR_EXISTS:
+    case EXPR_INSIDE:
     case EXPR_OVERLAP:
         break;
     }

@@ -58,7 +58,8 @@ struct syntax {
     size_t at;
     unsigned depth;
     uint32_t nodes;
-    int rc; /* ERR_OK until something failed */
+    bool negated; /* an odd number of "not" stands before the term, brackets included */
+    int rc;       /* ERR_OK until something failed */
     struct err *e;
     int64_t now_ms;
     const struct zone *zone;
@@ -100,6 +101,9 @@ bool syn_sides(struct syntax *p, struct sides *s);
 enum field_type {
     FIELD_NUM,
     FIELD_PORT,
+    FIELD_PORTRANGE, /* tcpdump's: portrange 6000-6063 */
+    FIELD_LESS,      /* tcpdump's, of a packet's length: the mean length of a record's packets */
+    FIELD_GREATER,
     FIELD_PROTO,
     FIELD_ADDR,
     FIELD_NET,
@@ -107,6 +111,7 @@ enum field_type {
     FIELD_VOLUME,
     FIELD_BITS,
     FIELD_DURATION,
+    FIELD_LATENCY,
     FIELD_MAC,
     FIELD_TOS,
     FIELD_DSCP,
@@ -188,7 +193,10 @@ void nearest_term(struct nearest *n);
  * NULL on success, else what is wrong. */
 const char *number_parse(uint64_t *out, const char *s, size_t len, int bits);
 
-/* query/clause.c */
+/* query/time.c: first moments of the month that a wall time lies in, and of the next. */
+void month_around(int64_t local_ms, int64_t *start_ms, int64_t *next_ms);
+
+/* query/key.c */
 bool syn_key(struct syntax *p, struct key *k);
 bool syn_measure(struct syntax *p, struct measure *m);
 /* query/check.c: a "having" tree, measures by name. */

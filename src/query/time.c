@@ -1,7 +1,7 @@
 /* Moments as people write them. */
 #include <strings.h>
 
-#include "query/parse.h"
+#include "query/syntax.h"
 
 #define DAY_MS 86400000ll
 
@@ -112,6 +112,19 @@ static bool absolute(const char *s, const struct zone *z, int64_t *out)
     ms += days_of(y, m, d) * DAY_MS;
     *out = given ? ms - offset : zone_to_utc_ms(z, ms);
     return true;
+}
+
+void month_around(int64_t local_ms, int64_t *start_ms, int64_t *next_ms)
+{
+    int64_t day = local_ms / DAY_MS - (local_ms % DAY_MS < 0);
+    int64_t y = 1970 + day / 366 - (day < 0), m = 1; /* never after it */
+
+    while (days_of(y + 1, 1, 1) <= day)
+        y++;
+    while (m < 12 && days_of(y, m + 1, 1) <= day)
+        m++;
+    *start_ms = days_of(y, m, 1) * DAY_MS;
+    *next_ms = (m == 12 ? days_of(y + 1, 1, 1) : days_of(y, m + 1, 1)) * DAY_MS;
 }
 
 static int64_t day_start(const struct zone *z, int64_t now_ms, int64_t plus_days)

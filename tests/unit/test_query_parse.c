@@ -48,7 +48,9 @@ static const struct {
     { "at 2026-03-03",
       "at 2026-03-03T00:00:00.000Z..2026-03-03T23:59:59.999Z" },
     { "bgpnext ip ::",
-      "bgpnext ip ::" },
+      "bgpnext ip in [:: 0.0.0.0]" },
+    { "bgpnext ip 0.0.0.0",
+      "bgpnext ip in [:: 0.0.0.0]" },
     { "both (ip 10.0.0.0/8)",
       "(src ip 10.0.0.0/8 and dst ip 10.0.0.0/8)" },
     { "both port 123",
@@ -118,7 +120,7 @@ static const struct {
     { "flags > 2",
       "flags >= 3" },
     { "flags S and not flags AFRPU",
-      "(flags S and not flags FRPAU)" },
+      "(flags S and not flags any FRPAU)" },
     { "flags S/SA",
       "flags S/SA" },
     { "flags any RF",
@@ -389,6 +391,69 @@ static const struct {
       "src ip 10.0.0.1" },
     { "bpp 40..60",
       "bpp in [40..60]" },
+    { "port in pblock",
+      "(src port in pblock or dst port in pblock)" },
+    { "not src port in pblock",
+      "not src port in pblock" },
+    { "pblock size 2048",
+      "pblock size 2048" },
+    { "nfversion 9",
+      "version 9" },
+    { "portrange 6000-6063",
+      "(src port in [6000..6063] or dst port in [6000..6063])" },
+    { "src portrange 1-1023",
+      "src port in [1..1023]" },
+    { "less 128",
+      "bpp <= 128" },
+    { "greater 1k",
+      "bpp >= 1000" },
+    { "dst net 10.0.0.0 mask 255.0.0.0",
+      "dst ip 10.0.0.0/8" },
+    { "ip6 and udp",
+      "(ipv6 and proto udp)" },
+    { "payload regex 'GET|POST'",
+      "payload regex ~ /GET|POST/" },
+    { "client latency 5..10",
+      "client latency in [5ms..10ms]" },
+    { "server latency != 0",
+      "not server latency 0ms" },
+    { "client latency < 0",
+      "none" },
+    /* the ambiguous cases of the reference, section 4 */
+    { "not port > 1024",
+      "not (src port >= 1025 or dst port >= 1025)" },
+    { "src port != 22 or dst port != 22",
+      "(not src port 22 or not dst port 22)" },
+    { "proto tcp or proto udp and port 53",
+      "(proto tcp or (proto udp and (src port 53 or dst port 53)))" },
+    { "not (tcp and flags SA)",
+      "not (proto tcp and flags any SA)" },
+    { "not (udp or not flags SA)",
+      "not (proto udp or not flags SA)" },
+    { "not flags S/SA",
+      "not flags S/SA" },
+    { "flags SA",
+      "flags SA" },
+    { "duration 0 and bps > 0",
+      "(duration 0ms and bps >= 1)" },
+    { "dst port 2048",
+      "dst port 2048" },
+    { "net 0.0.0.0/0",
+      "(src ip 0.0.0.0/0 or dst ip 0.0.0.0/0)" },
+    { "net 10/8",
+      "(src ip 10.0.0.0/8 or dst ip 10.0.0.0/8)" },
+    { "as 0",
+      "(src as 0 or dst as 0)" },
+    { "tos 0xb8",
+      "tos 184" },
+    { "dscp 46",
+      "tos in [184..187]" },
+    { "flow 1",
+      "flows 1" },
+    { "src in ip [10.0.0.1]",
+      "src ip 10.0.0.1" },
+    { "flags CE",
+      "flags EC" },
 };
 
 static const struct {
@@ -516,12 +581,24 @@ static const struct {
       "not yet: subqueries" },
     { "src ip in group x", 10,
       "not yet: groups" },
-    { "src port in pblock", 12,
-      "not yet: port in pblock" },
     { "src src port 5", 4,
       "one side is enough: \"src or dst\", \"src and dst\" or both name two" },
     { "start ~ 5", 6,
       "a pattern fits text only: compare numbers with = != < <= > >=" },
+    { "src internal", 4,
+      "not yet: internal" },
+    { "internal traffic", 0,
+      "not yet: internal traffic" },
+    { "country in [DE CN IN OR]", 0,
+      "not yet: country" },
+    { "portrange 80", 10,
+      "two ports are expected: 6000-6063" },
+    { "portrange 90-80", 10,
+      "this range is empty: the smaller end comes first" },
+    { "less", 4,
+      "a number of octets is expected" },
+    { "src less 5", 0,
+      "less has no such side: write it without" },
     { "state open", 0,
       "not yet: sessions" },
     { "sysid 1", 0,
@@ -620,6 +697,14 @@ static void full_form(void **state)
     assert_int_equal(ask(&p, "measure", "distinct:dst ip", &e), ERR_OK);
     assert_string_equal(p->measures[0].name, "distinct dst ip");
     plan_free(p);
+    assert_int_equal(ask(&p, "time", "this:month", &e), ERR_OK);
+    assert_int_equal(p->from_ms, 1772323200000); /* 2026-03-01 */
+    assert_int_equal(p->to_ms, 1775001600000);   /* 2026-04-01 */
+    plan_free(p);
+    assert_int_equal(ask(&p, "filter", "| this month | tz Europe/Berlin", &e), ERR_OK);
+    assert_int_equal(p->from_ms, 1772319600000);
+    assert_int_equal(p->to_ms, 1774994400000); /* summer time by then */
+    plan_free(p);
     assert_int_equal(ask(&p, "by", "client", &e), ERR_UNSUPPORTED);
     assert_int_equal(ask(&p, "top", "x", &e), ERR_SYNTAX);
 }
@@ -660,6 +745,24 @@ static void nfdump_options(void **state)
     char top[] = "--top", o[] = "-o", json[] = "json";
     char *const stat[] = { s, by, n, ten, tcp };
     char *const ours[] = { tcp, top, ten, o, json };
+    static const struct {
+        const char *nfdump, *weir; /* NULL: not nfdump's */
+    } t[] = {
+        { "-s ip/flows", "weir query --by host --measure flows\n" },
+        { "-A srcip4/24,dstport -O bytes",
+          "weir query --by 'src ip/24,dst port' --measure bytes\n" },
+        { "-s dstport:p/bps", "weir query --by 'dst port,proto' --measure bps\n" },
+        { "-c 20", "weir query --list --limit 20\n" },
+        { "-O tstart", "weir query --list --sort start\n" },
+        { "-o fmt:%ts%sa%byt", "weir query --list --columns 'start,src ip,bytes'\n" },
+        { "-o raw any", "weir query any --list --columns all\n" },
+        { "-q -N", "weir query -o csv\n" },
+        { "-t 2026/03/03.14:00:00-2026/03/03.14:20:00",
+          "weir query --from 2026-03-03T14:00 --to 2026-03-03T14:20\n" },
+        { "-I", "weir status\n" },
+        { "--sort -bytes --list", NULL },
+        { "--from -1h tcp -o csv", NULL },
+    };
     struct buf out = buf_init(65536);
 
     (void)state;
@@ -667,6 +770,22 @@ static void nfdump_options(void **state)
     assert_non_null(
         strstr(buf_cstr(&out), "weir query 'proto tcp' --by 'src ip' --measure bytes --top 10"));
     assert_false(query_from_nfdump(&out, 5, ours));
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        char line[120], *argv[16];
+        int argc = 0;
+        (void)snprintf(line, sizeof line, "%s", t[i].nfdump);
+        for (char *w = line, *end; *w != '\0'; w = end) {
+            end = w + strcspn(w, " ");
+            argv[argc++] = w;
+            if (*end != '\0')
+                *end++ = '\0';
+        }
+        buf_clear(&out);
+        if (query_from_nfdump(&out, argc, argv) != (t[i].weir != NULL))
+            fail_msg("%s", t[i].nfdump);
+        if (t[i].weir != NULL)
+            assert_string_equal(strstr(buf_cstr(&out), "weir"), t[i].weir);
+    }
     buf_free(&out);
 }
 

@@ -1,0 +1,313 @@
+/* From the pieces of a question to its plan. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "query/clause.h"
+
+struct asking {
+    struct query_params *params;
+    struct draft d;
+    struct syntax filter; /* tokens of the filter stay until "having" is read */
+    struct zone *zone;
+    int64_t now_ms;
+    struct err *e;
+};
+
+/* One piece of text through one clause. */
+static int option(struct asking *q, enum query_param which,
+                  bool (*read)(struct syntax *p, struct draft *d))
+{
+    struct syntax p = { .e = q->e, .now_ms = q->now_ms, .zone = q->zone, .tz = q->d.plan->tz };
+    int rc;
+
+    if (q->params->text[which] == NULL)
+        return ERR_OK;
+    q->params->where = (uint8_t)which;
+    if ((rc = tokens_make(&p.t, q->params->text[which], q->e)) != ERR_OK)
+        return rc;
+    if (read(&p, &q->d) && syn_tok(&p)->type != TOK_END)
+        syn_fail(&p, ERR_SYNTAX, syn_tok(&p), "the end is expected here");
+    tokens_free(&p.t);
+    return p.rc;
+}
+
+static bool read_top(struct syntax *p, struct draft *d)
+{
+    return clause_top(p, d, false);
+}
+static bool read_bottom(struct syntax *p, struct draft *d)
+{
+    return clause_top(p, d, true);
+}
+
+static bool read_having(struct syntax *p, struct draft *d)
+{
+    struct expr *x;
+
+    p->plan = d->plan;
+    x = syn_filter(p);
+    p->plan = NULL;
+    if (x == NULL)
+        return false;
+    expr_free(d->plan->having);
+    d->plan->having = x;
+    d->plan->has_having = true;
+    return true;
+}
+
+static bool read_names(struct syntax *p, struct draft *d)
+{
+    d->plan->ipfix_names = syn_is(p, "ipfix");
+    if (!syn_word(p, "ipfix") && !syn_word(p, "weir"))
+        syn_fail(p, ERR_SYNTAX, syn_tok(p), "weir or ipfix is expected");
+    return p->rc == ERR_OK;
+}
+static bool read_kind(struct syntax *p, struct draft *d)
+{
+    d->plan->option_records = syn_is(p, "option");
+    if (!syn_word(p, "option") && !syn_word(p, "flow"))
+        syn_fail(p, ERR_SYNTAX, syn_tok(p), "flow or option is expected");
+    return p->rc == ERR_OK;
+}
+static bool read_view(struct syntax *p, struct draft *d)
+{
+    if (syn_word(p, "list"))
+        d->list = true;
+    else if (syn_word(p, "series"))
+        d->series = true;
+    else if (!syn_word(p, "rank") && !syn_word(p, "totals"))
+        syn_fail(p, syn_is(p, "sessions") ? ERR_UNSUPPORTED : ERR_SYNTAX, syn_tok(p),
+                 syn_is(p, "sessions") ? "not yet: sessions"
+                                       : "totals, rank, series or list is expected");
+    return p->rc == ERR_OK;
+}
+
+/* The zone first: everything with a time needs it. In the full form it is the clause "tz ZONE". */
+static int find_zone(struct asking *q)
+{
+    const char *name = q->params->text[QUERY_TZ];
+    char text[64] = "";
+    size_t pos = 0;
+    int rc;
+
+    q->params->where = QUERY_TZ;
+    for (size_t i = 0; name == NULL && i + 1 < q->filter.t.n; i++) {
+        const struct token *k = &q->filter.t.tok[i], *w = k + 1;
+        if (k->type == TOK_PIPE && w->type == TOK_WORD && w->len == 2 && i + 2 < q->filter.t.n &&
+            strncasecmp(q->filter.t.s + w->pos, "tz", 2) == 0) {
+            (void)snprintf(text, sizeof text, "%.*s", (int)MIN(w[1].len, 63u),
+                           q->filter.t.s + w[1].pos);
+            pos = w[1].pos;
+            name = text;
+            q->params->where = QUERY_FILTER;
+        }
+    }
+    if (name == NULL)
+        name = "";
+    rc = zone_open(&q->zone, strlen(name) < sizeof q->d.plan->tz ? name : "?", q->e);
+    if (rc != ERR_OK) {
+        if (q->e != NULL)
+            q->e->pos += pos;
+        return rc;
+    }
+    (void)snprintf(q->d.plan->tz, sizeof q->d.plan->tz, "%s", name);
+    return ERR_OK;
+}
+
+static int read_filter(struct asking *q)
+{
+    struct syntax *p = &q->filter;
+    uint8_t first;
+
+    q->params->where = QUERY_FILTER;
+    p->zone = q->zone;
+    p->tz = q->d.plan->tz;
+    first = syn_tok(p)->type;
+    if (first != TOK_END && first != TOK_PIPE) {
+        q->d.plan->filter = syn_filter(p);
+        if (q->d.plan->filter != NULL && syn_tok(p)->type != TOK_END &&
+            syn_tok(p)->type != TOK_PIPE) {
+            const struct token *k = syn_tok(p), *before = &p->t.tok[p->at - 1];
+            if (k->type == TOK_WORD && p->at >= 2 &&
+                (syn_text(p, k)[0] >= '0' && syn_text(p, k)[0] <= '9'))
+                syn_fail(p, ERR_SYNTAX, k,
+                         "and, or, \"|\" or the end is expected here; several values stand in a "
+                         "list: [%.*s %.*s]",
+                         (int)MIN(before->len, 40u), syn_text(p, before), (int)MIN(k->len, 40u),
+                         syn_text(p, k));
+            else
+                syn_fail(p, ERR_SYNTAX, k, "and, or, \"|\" or the end is expected here");
+        }
+    } else if ((q->d.plan->filter = expr_new(EXPR_CONST)) != NULL) {
+        q->d.plan->filter->yes = true;
+    } else {
+        syn_fail(p, ERR_NOMEM, syn_tok(p), "query: out of memory");
+    }
+    if (p->rc == ERR_OK)
+        (void)clause_all(p, &q->d);
+    return p->rc;
+}
+
+static void default_columns(struct plan *plan)
+{
+    static const struct value v[] = {
+        { .kind = VALUE_COL, .col = COL_START },
+        { .kind = VALUE_CALC, .calc = CALC_DURATION_MS },
+        { .kind = VALUE_COL, .col = COL_PROTO },
+        { .kind = VALUE_COL, .col = COL_SRC_IP },
+        { .kind = VALUE_COL, .col = COL_SRC_PORT },
+        { .kind = VALUE_COL, .col = COL_DST_IP },
+        { .kind = VALUE_COL, .col = COL_DST_PORT },
+        { .kind = VALUE_COL, .col = COL_TCP_FLAGS },
+        { .kind = VALUE_CALC, .calc = CALC_PACKETS },
+        { .kind = VALUE_CALC, .calc = CALC_BYTES },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        struct list_column *c = &plan->cols[plan->n_cols++];
+        c->value = (struct value_alts){ .v = { v[i] }, .n = 1 };
+        (void)field_name(&c->value, c->name, sizeof c->name);
+    }
+}
+
+static void default_measures(struct plan *plan)
+{
+    static const uint8_t kinds[] = { MEASURE_BYTES, MEASURE_PACKETS, MEASURE_FLOWS };
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct measure *m = &plan->measures[plan->n_measures++];
+        m->kind = kinds[i];
+        (void)snprintf(m->name, sizeof m->name, "%s", measure_word(kinds[i]));
+    }
+}
+
+/* The measure that orders goes first. */
+static int put_order(struct asking *q)
+{
+    struct plan *plan = q->d.plan;
+    uint32_t i = 0;
+    struct measure m;
+
+    plan->no_order = q->d.no_order;
+    if (q->d.order[0] == '\0')
+        return ERR_OK;
+    while (i < plan->n_measures && strcmp(plan->measures[i].name, q->d.order) != 0)
+        i++;
+    if (i == plan->n_measures) {
+        q->params->where = q->params->text[QUERY_ORDER] != NULL ? QUERY_ORDER : QUERY_FILTER;
+        return err_at(q->e, ERR_SYNTAX, 0, 1, "%s is not among the measures; --measure %s first",
+                      q->d.order, q->d.order);
+    }
+    m = plan->measures[i];
+    memmove(&plan->measures[1], &plan->measures[0], i * sizeof m);
+    plan->measures[0] = m;
+    return ERR_OK;
+}
+
+static int finish(struct asking *q)
+{
+    struct draft *d = &q->d;
+    struct plan *plan = d->plan;
+    int rc;
+
+    plan->view = d->rank ? VIEW_RANK : d->list || plan->option_records ? VIEW_LIST : VIEW_TOTALS;
+    if (d->list && d->rank) {
+        q->params->where = q->params->text[QUERY_BY] != NULL ? QUERY_BY : QUERY_FILTER;
+        return err_at(q->e, ERR_SYNTAX, 0, 1,
+                      "a ranking and a list are two views: leave out by, or list and columns");
+    }
+    if (plan->view == VIEW_LIST && plan->n_cols == 0 && !plan->all_columns) {
+        default_columns(plan);
+        if (plan->option_records)
+            plan->all_columns = true;
+    }
+    if (!d->measured)
+        default_measures(plan);
+    if ((rc = put_order(q)) != ERR_OK)
+        return rc;
+    if (!d->topped)
+        plan->top = 10;
+    if (plan->framed && plan->from_ms >= plan->to_ms) {
+        q->params->where = q->params->text[QUERY_TO] != NULL     ? QUERY_TO
+                           : q->params->text[QUERY_TIME] != NULL ? QUERY_TIME
+                                                                 : QUERY_FILTER;
+        return err_at(q->e, ERR_SYNTAX, 0, 1,
+                      "this frame is empty: its end is not after its begin");
+    }
+    if (d->series && plan->step_ms < 0 && plan->framed && plan->from_ms != INT64_MIN) {
+        int64_t end = MIN(plan->to_ms, q->now_ms);
+        plan->step_ms = query_auto_step(end > plan->from_ms ? end - plan->from_ms : 1000);
+    }
+    plan->raw = plan->raw || q->params->text[QUERY_RAW] != NULL;
+    plan->whole = plan->whole || q->params->text[QUERY_WHOLE] != NULL;
+    if (plan->no_order && plan->bottom)
+        plan->bottom = false;
+    return ERR_OK;
+}
+
+static int read_having_clause(struct asking *q)
+{
+    struct syntax *p = &q->filter;
+
+    if (q->d.having_at == 0)
+        return ERR_OK;
+    q->params->where = QUERY_FILTER;
+    p->at = q->d.having_at - 1;
+    if (read_having(p, &q->d) && !clause_at_end(p))
+        syn_fail(p, ERR_SYNTAX, syn_tok(p), "and, or or the next clause is expected");
+    return p->rc;
+}
+
+static int read_all(struct asking *q)
+{
+    static const struct {
+        uint8_t which;
+        bool (*read)(struct syntax *p, struct draft *d);
+    } options[] = {
+        { QUERY_BY, clause_by },           { QUERY_MEASURE, clause_measures },
+        { QUERY_TOP, read_top },           { QUERY_BOTTOM, read_bottom },
+        { QUERY_ORDER, clause_order },     { QUERY_SERIES, clause_series },
+        { QUERY_COLUMNS, clause_columns }, { QUERY_SORT, clause_sort },
+        { QUERY_LIMIT, clause_limit },     { QUERY_LAST, clause_last },
+        { QUERY_FROM, frame_from },        { QUERY_TO, frame_to },
+        { QUERY_TIME, frame_time },        { QUERY_NAMES, read_names },
+        { QUERY_KIND, read_kind },         { QUERY_VIEW, read_view },
+    };
+    int rc;
+
+    if ((rc = find_zone(q)) != ERR_OK || (rc = read_filter(q)) != ERR_OK)
+        return rc;
+    q->d.list = q->d.list || q->params->text[QUERY_LIST] != NULL;
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if ((rc = option(q, (enum query_param)options[i].which, options[i].read)) != ERR_OK)
+            return rc;
+    if ((rc = finish(q)) != ERR_OK || (rc = read_having_clause(q)) != ERR_OK)
+        return rc;
+    return option(q, QUERY_HAVING, read_having);
+}
+
+int query_plan(struct plan **out, struct query_params *params, int64_t now_ms, struct err *e)
+{
+    struct err unused;
+    struct asking q = { .params = params, .now_ms = now_ms, .e = e != NULL ? e : &unused };
+    const char *text = params->text[QUERY_FILTER] != NULL ? params->text[QUERY_FILTER] : "";
+    int rc;
+
+    *out = NULL;
+    params->where = QUERY_FILTER;
+    q.filter = (struct syntax){ .e = q.e, .now_ms = now_ms };
+    if ((q.d.plan = calloc(1, sizeof *q.d.plan)) == NULL)
+        return err_set(q.e, ERR_NOMEM, "query: out of memory");
+    rc = tokens_make(&q.filter.t, text, q.e);
+    if (rc == ERR_OK)
+        rc = read_all(&q);
+    tokens_free(&q.filter.t);
+    zone_free(q.zone);
+    if (rc != ERR_OK) {
+        plan_free(q.d.plan);
+        return rc;
+    }
+    *out = q.d.plan;
+    return ERR_OK;
+}
