@@ -281,7 +281,7 @@ bool query_from_nfdump(struct buf *out, int argc, char *const *argv)
     char hold[32];
 
     for (int i = 0; i < argc; i++) {
-        const char *a = argv[i], *value = NULL;
+        const char *a = argv[i], *value = "";
         if (strncmp(a, "--", 2) == 0) { /* ours: kept, with its value */
             word(&cmd, a);
             continue;
