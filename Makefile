@@ -22,6 +22,7 @@ build:
 bench: build
 	@tools/deps.sh build bench
 	@python3 bench/run.py --build $(BUILD)
+	@python3 bench/table.py
 
 fuzz:
 	@tools/deps.sh build test
