@@ -148,6 +148,7 @@ def made_5():
          + piece(p16(7, 1), AS_IS) + piece(v5(30, sampling=0x4064)) + piece(v5(1, when=0, up=0)) + piece(v5(1, when=0xffffffff)))
     save("nf5", "made-exporters", b"".join(piece(v5(1, engine=e), UNTRUSTED if e & 1 else 0, peer=e & 3) for e in range(12))
          + piece(v5(1), LATER | TICK | UNTRUSTED) + piece(v5(1, engine=77), UNTRUSTED) + piece(v5(1, engine=77)))
+    save("nf5", "made-weir-restarts", piece(v5(2)) + piece(v5(1, 2), peer=1) + piece(v5(1), UNTRUSTED, peer=2) + RESTART + piece(v5(1, 2)) + piece(b"x", AS_IS) + RESTART)
     save("nf5", "made-ports", b"".join(piece(v5(0, seq=p) + bytes([p]), AS_IS, 3) for p in range(90))
          + piece(v5(1), LATER | TICK, 1) + piece(v5(1) + b"\xc8", AS_IS, 3))
 

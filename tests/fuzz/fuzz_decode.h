@@ -52,6 +52,24 @@ static void fuzz_check(const struct decoder *d, const struct flow_batch *b, uint
     }
 }
 
+static inline bool fuzz_even(void *ctx, const struct exporter_key *k)
+{
+    (void)ctx;
+    return (k->addr.b[15] & 1) == 0;
+}
+
+/* Weir stops and starts again with another number of shards: half of the exporters go to another
+ * decoder, and back. */
+static inline void fuzz_shards(struct decoder *d, const struct decoder_limits *lim)
+{
+    struct decoder *half;
+
+    if (decoder_new(&half, lim) != ERR_OK || decoder_move(half, d, fuzz_even, NULL) != ERR_OK ||
+        decoder_move(d, half, fuzz_even, NULL) != ERR_OK)
+        abort();
+    decoder_free(half);
+}
+
 /* Weir stops and starts again: the decoder goes on as it was. */
 static inline void fuzz_restart(struct decoder **d, const struct decoder_limits *lim)
 {
@@ -65,6 +83,7 @@ static inline void fuzz_restart(struct decoder **d, const struct decoder_limits 
         abort();
     decoder_free(*d);
     *d = fresh;
+    fuzz_shards(*d, lim);
     decoder_totals(*d, &after);
     if (before.flows != after.flows || before.sets_waiting != after.sets_waiting)
         abort();
@@ -116,6 +135,8 @@ static inline void fuzz_datagrams(uint16_t version, const uint8_t *data, size_t 
             in.peer_port = g[len - 1];
         if (decoder_feed(d, &in, &sink) != ERR_OK)
             abort();
+        if (len == 1)
+            decoder_refuse(d, &in, DECODE_QUARANTINED);
         free(g);
         if (as_is && len == 0 && in.peer_port == FUZZ_RESTART)
             fuzz_restart(&d, &lim);
