@@ -5,8 +5,11 @@ MINUTES ?= 10
 
 .PHONY: run test bench fuzz format lint deps build gen clean
 
-run: build
-	@tools/run.sh $(BUILD) $(DATA) $(SAMPLE)
+# make run SAMPLE=1 sends generated traffic; ARGS='--listen udp://[::]:9995' and the like go to weir serve
+run:
+	@tools/deps.sh build
+	@tools/build.sh $(BUILD) weir tools/flowgen
+	@tools/run.sh $(BUILD) $(DATA) '$(SAMPLE)' $(ARGS)
 
 test:
 	@tools/deps.sh build test
@@ -14,12 +17,12 @@ test:
 
 build:
 	@tools/deps.sh build
-	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) >/dev/null
-	@ninja -C $(BUILD) --quiet
+	@tools/build.sh $(BUILD)
 
 bench: build
 	@tools/deps.sh build bench
 	@python3 bench/run.py --build $(BUILD)
+	@python3 bench/table.py
 
 fuzz:
 	@tools/deps.sh build test

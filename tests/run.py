@@ -105,7 +105,8 @@ def meson_suite(folder, suite):
             print((text + "\n" + (t.get("stderr") or ""))[-6000:])
         if c.skipped:
             if name in allowed:
-                print(f"skipped {suite}/{name}: {allowed[name]}")
+                said = text.strip().splitlines()
+                print(f"skipped {suite}/{name}: {allowed[name]}" + (f" (it says: {said[0]})" if said else ""))
             else:
                 print(f"FAILED {suite}/{name}: skipped, and tests/skips.txt gives no reason")
                 total.failed += 1

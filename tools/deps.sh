@@ -18,10 +18,16 @@ if ! command -v apt-get >/dev/null 2>&1; then
     exit 1
 fi
 if [ "$(id -u)" != 0 ]; then
-    echo "Weir needs packages that are not installed. As root, type:" >&2
-    echo "    apt-get update && $line" >&2
+    echo "Weir needs packages that are not installed. As root (or with sudo in front of each), type:" >&2
+    echo "    apt-get update" >&2
+    echo "    $line" >&2
     exit 1
 fi
-echo "Installing:$missing"
-apt-get update -q >/dev/null
-DEBIAN_FRONTEND=noninteractive $line >/dev/null
+echo "Installing Debian packages (about a minute):$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { apt-get update && DEBIAN_FRONTEND=noninteractive $line; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "That did not work; the line was: $line" >&2
+    exit 1
+fi

@@ -106,7 +106,7 @@ int cmd_main(int argc, char **argv)
     struct args a;
     int rc;
 
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "version") == 0) {
         (void)printf("weir " WEIR_VERSION "\n");
         return EXIT_DONE;
     }
@@ -122,6 +122,10 @@ int cmd_main(int argc, char **argv)
     }
     if ((c = find(word)) == NULL)
         return EXIT_USAGE;
+    if (argc == 3 && strcmp(argv[2], "help") == 0) {
+        help(c);
+        return EXIT_DONE;
+    }
     rc = args_parse(&a, c, argc - 2, argv + 2);
     if (rc == EXIT_DONE && args_has(&a, "help"))
         help(c);

@@ -8,6 +8,7 @@
 #include "os/proc.h"
 
 #define CONF_PLACE "/etc/weir/weir.yaml"
+#define LOCAL_DIR  "weir-data" /* of a user who is not root; `make run` has its data there */
 
 /* The file's text; *found says whether there is one, which is an error only if it was named. */
 static int read_text(const char *path, bool named, struct buf *text, bool *found, struct err *e)
@@ -56,7 +57,26 @@ void cmd_data_dir(const struct conf *c, char *out, size_t cap)
     else if (state != NULL && state[0] == '/')
         (void)snprintf(out, cap, "%s/weir", state);
     else
-        (void)snprintf(out, cap, "weir-data");
+        (void)snprintf(out, cap, LOCAL_DIR);
+}
+
+int cmd_fail_dir(const struct args *a, const char *dir, const struct err *e)
+{
+    (void)cmd_fail(a, e);
+    if (e->code != ERR_NOTFOUND)
+        return EXIT_FAILED;
+    if (args_has(a, "data"))
+        (void)fprintf(stderr, "weir serve --data %s and weir import --data %s FILE begin it\n", dir,
+                      dir);
+    else if (strcmp(dir, LOCAL_DIR) != 0 && os_is_dir(LOCAL_DIR))
+        (void)fprintf(stderr,
+                      "there is a folder " LOCAL_DIR " here; to ask that: weir %s --data " LOCAL_DIR
+                      "\n",
+                      a->command->name);
+    else
+        (void)fprintf(stderr, "weir serve and weir import FILE begin it; --data DIR names another "
+                              "directory\n");
+    return EXIT_FAILED;
 }
 
 void cmd_socket(const struct conf *c, char *out, size_t cap)

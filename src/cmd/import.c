@@ -171,9 +171,7 @@ static int busy_or(const struct args *a, struct err *e)
 
     if (e->code == ERR_BUSY) {
         (void)snprintf(told, sizeof told, "%s", e->msg);
-        (void)err_set(e, ERR_BUSY,
-                      "%.300s; stop that server, or import into another directory: --data OTHER",
-                      told);
+        (void)err_set(e, ERR_BUSY, "%.300s; or import into another directory: --data OTHER", told);
     }
     return cmd_fail(a, e);
 }
@@ -216,7 +214,7 @@ static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
 
 static int import_one(struct job *j)
 {
-    struct os_map m;
+    struct os_map m = { 0 };
     struct err e = { 0 };
     int rc;
 
@@ -260,6 +258,7 @@ int cmd_import(const struct args *a)
 {
     struct job j = { .a = a, .terminal = proc_on_terminal() };
     char dir[4096];
+    struct os_stat st;
     struct conf *c;
     struct err e = { 0 };
     int exit_code = EXIT_DONE;
@@ -272,6 +271,10 @@ int cmd_import(const struct args *a)
         return cmd_fail(a, &e);
     cmd_data_dir(c, dir, sizeof dir);
     conf_unref(c);
+    /* before a data directory is made for a name mistyped */
+    for (size_t i = 0; i < a->n_operands; i++)
+        if (os_file_stat(a->operand[i], &st, &e) != ERR_OK)
+            return cmd_fail(a, &e);
     if (store_open(&j.store, dir, STORE_WRITE, "", &e) != ERR_OK)
         return busy_or(a, &e);
     if (j.terminal) {

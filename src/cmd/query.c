@@ -228,7 +228,7 @@ int cmd_query(const struct args *a)
     } else if (server_holds(&q))
         code = ask_server(&q, "/api/v1/query");
     else if (ask_directory(&q, p, &e) != ERR_OK)
-        code = cmd_fail(a, &e);
+        code = cmd_fail_dir(a, q.dir, &e);
     plan_free(p);
     buf_free(&text);
     finish(&q);

@@ -67,6 +67,14 @@ static int open_http(struct server *s, struct err *e)
     return ERR_OK;
 }
 
+static int make_dir(const char *dir, struct err *e)
+{
+    struct err why;
+    int rc = os_mkdir(dir, &why);
+
+    return rc == ERR_OK ? rc : err_set(e, rc, "%.400s; --data DIR names another place", why.msg);
+}
+
 /* The parent's part, with all rights: sockets, buffers, ownership of the directory. */
 static int prepare(struct server *s, struct err *e)
 {
@@ -78,9 +86,11 @@ static int prepare(struct server *s, struct err *e)
     cmd_data_dir(s->conf, s->dir, sizeof s->dir);
     cmd_socket(s->conf, s->sock, sizeof s->sock);
     if (store_writer(s->dir, &pid, other, sizeof other, NULL) == ERR_OK)
-        return err_set(e, ERR_BUSY, "data directory %s is in use by process %ld (socket %s)",
+        return err_set(e, ERR_BUSY,
+                       "%s: weir runs there already, process %ld, and answers at %s; "
+                       "a second one needs --data OTHER and --listen",
                        s->dir, pid, other);
-    if ((rc = os_mkdir(s->dir, e)) != ERR_OK ||
+    if ((rc = make_dir(s->dir, e)) != ERR_OK ||
         (rc = collect_new(&s->collect, s->conf, e)) != ERR_OK || (rc = open_http(s, e)) != ERR_OK)
         return rc;
     proc_inherited_close();

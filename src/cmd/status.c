@@ -231,7 +231,7 @@ static int look(const struct args *a, const char *dir, bool json)
     char when[CLOCK_TEXT_MAX];
 
     if (store_open(&st, dir, STORE_READ, "", &e) != ERR_OK)
-        return cmd_fail(a, &e);
+        return cmd_fail_dir(a, dir, &e);
     store_get_stats(st, &t);
     store_close(st);
     o = json_pack("{s:n,s:{s:I,s:I,s:I,s:I,s:I}}", "pid", "store", "segments",

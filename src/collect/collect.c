@@ -332,7 +332,7 @@ void collect_free(struct collect *k)
         os_mutex_free(&s->status_lock);
     }
     free(k->shard);
-    for (size_t i = 0; i < k->n_full; i++)
+    for (size_t i = 0; k->full != NULL && i < k->n_full; i++)
         open_batch_drop(&k->full[i]);
     for (size_t i = 0; i < k->n_recent; i++)
         open_batch_drop(&k->recent[i]);

@@ -148,10 +148,10 @@ static inline uint64_t batch_records(const struct flow_batch *b)
 }
 
 struct conf *collect_conf(struct collect *k); /* a new reference to the present one */
-void *collect_receive_thread(void *shard);
-void *collect_decode_thread(void *shard);
-void *collect_seal_thread(void *k);
-void *collect_journal_thread(void *shard);
+void *collect_receive_thread(void *arg);      /* its struct shard */
+void *collect_decode_thread(void *arg);
+void *collect_seal_thread(void *arg); /* its struct collect */
+void *collect_journal_thread(void *arg);
 
 /* A collector without listeners, for what is in the journals of n shards. */
 int collect_new_shards(struct collect **out, struct conf *c, unsigned n, struct err *e) WARN_UNUSED;

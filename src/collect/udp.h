@@ -40,7 +40,7 @@ struct udp_stats {
 int udp_reader_new(struct udp_reader **out) WARN_UNUSED;
 void udp_reader_free(struct udp_reader *u); /* NULL is allowed */
 
-enum udp_result udp_extract(struct udp_reader *u, const struct capture_packet *p,
+enum udp_result udp_extract(struct udp_reader *u, const struct capture_packet *c,
                             struct udp_datagram *out);
 
 void udp_get_stats(const struct udp_reader *u, struct udp_stats *out);

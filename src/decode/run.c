@@ -5,7 +5,7 @@
 /* ---------------------------------------------------------------- octets to integers, by column */
 
 /* One loop per column width; the wire width is a constant in each, so that the compiler unrolls it.
- */
+ * A type cannot stand in brackets. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define LOAD_LOOP(type, expr)                         \
     do {                                              \
         type *o = (type *)to + row;                   \
@@ -25,6 +25,7 @@
             LOAD_LOOP(type, be64(p));     \
         LOAD_LOOP(type, be_uint(p, len)); \
     } while (0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static void load8(void *to, uint32_t row, uint32_t n, const uint8_t *p, size_t stride, uint32_t len)
 {

@@ -18,6 +18,6 @@ void http_server_stop(struct http_server *s); /* ends all answers; NULL is allow
 /* The status as JSON text, and as Prometheus text. */
 struct buf;
 void http_status_json(struct buf *out, const struct collect_status *s, const struct conf *c);
-void http_metrics_text(struct buf *out, const struct collect_status *s);
+void http_metrics_text(struct buf *b, const struct collect_status *s);
 
 #endif

@@ -199,7 +199,7 @@ int os_mkdir(const char *path, struct err *e)
 {
     if (mkdir(path, 0750) == 0 || (errno == EEXIST && os_is_dir(path)))
         return ERR_OK;
-    return fail(e, path, "mkdir");
+    return fail(e, path, "the directory cannot be made");
 }
 
 bool os_is_dir(const char *path)

@@ -51,7 +51,10 @@ int net_place_parse(struct net_place *out, const char *text, const char *scheme,
 
     *out = (struct net_place){ 0 };
     if (strncmp(s, scheme, strlen(scheme)) != 0)
-        return err_set(e, ERR_ARG, "%s: \"%s\" does not begin with %s", what, text, scheme);
+        return err_set(e, ERR_ARG,
+                       "%s: \"%s\" does not begin with %s; write %sADDRESS:PORT, "
+                       "such as %s[::]:2055",
+                       what, text, scheme, scheme, scheme);
     s += strlen(scheme);
     colon = strrchr(s, ':');
     if (colon == NULL || !parse_port(colon + 1, &out->port))
@@ -116,7 +119,7 @@ static socklen_t to_sockaddr(const struct net_place *p, union any_addr *a)
 
 static void chosen_port(int fd, struct net_place *p)
 {
-    union any_addr a;
+    union any_addr a = { 0 };
     socklen_t len = sizeof a;
 
     if (p->port == 0 && getsockname(fd, &a.any, &len) == 0)
@@ -144,7 +147,9 @@ static int bind_error(const struct net_place *p, const char *kind, struct err *e
 
     return err_set(e, why == EADDRINUSE ? ERR_BUSY : ERR_IO, "%s%s: %s%s", kind,
                    net_place_text(p, text), strerror(why),
-                   why == EADDRINUSE ? "; ss -lnp shows by whom" : "");
+                   why == EADDRINUSE
+                       ? "; ss -lnp shows by whom, and --listen or --http.listen takes another port"
+                       : "");
 }
 
 int net_udp_open(int *out, struct net_place *p, bool share, uint64_t want_octets,

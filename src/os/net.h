@@ -28,7 +28,7 @@ bool net_have_ipv6(void);
 /* A bound UDP socket, not blocking, that counts what the kernel drops. `share`: several sockets
  * take this port (SO_REUSEPORT). *got_octets is the receive buffer the kernel gave. A port of 0 is
  * replaced in *p by the one chosen. Errors: ERR_BUSY (in use), ERR_IO. */
-int net_udp_open(int *fd, struct net_place *p, bool share, uint64_t want_octets,
+int net_udp_open(int *out, struct net_place *p, bool share, uint64_t want_octets,
                  uint64_t *got_octets, struct err *e) WARN_UNUSED;
 /* Let the kernel choose among the n sockets that share this one's port by source address alone, so
  * that all datagrams of an exporter meet one socket in their order. Socket i is the i-th bound. */
@@ -63,8 +63,8 @@ struct net_datagram net_inbox_get(const struct net_inbox *in, unsigned i);
 
 /* Listening stream sockets. The Unix one replaces a dead socket file at path and refuses a living
  * one. Errors: ERR_ARG (path too long), ERR_BUSY, ERR_IO. */
-int net_unix_listen(int *fd, const char *path, unsigned mode, struct err *e) WARN_UNUSED;
-int net_tcp_listen(int *fd, struct net_place *p, struct err *e) WARN_UNUSED;
+int net_unix_listen(int *out, const char *path, unsigned mode, struct err *e) WARN_UNUSED;
+int net_tcp_listen(int *out, struct net_place *p, struct err *e) WARN_UNUSED;
 void net_tcp_kept(int fd, struct net_place *p); /* kept over an upgrade: its port */
 void net_unlink(const char *path);              /* a socket file, when done */
 

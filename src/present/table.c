@@ -171,6 +171,12 @@ static void count(struct buf *out, uint64_t n, const char *one, const char *many
 
 static void put_stats(struct buf *out, const struct query_stats *st)
 {
+    if (st->rows == 0 && !st->incomplete) {
+        buf_str(
+            out,
+            "Nothing is stored here yet: point an exporter at weir serve, or weir import FILE.\n");
+        return;
+    }
     buf_str(out, "Scanned ");
     count(out, st->rows_scanned, "record", "records");
     buf_str(out, " of ");

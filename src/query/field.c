@@ -20,8 +20,8 @@
 #define LATER(words, hint)   { words, FIELD_LATER, AXIS_NONE, 0, { { .n = 0 } }, hint }
 #define REFUSED(words, hint) { words, FIELD_REFUSED, AXIS_NONE, 0, { { .n = 0 } }, hint }
 #define MPLS(i) \
-    { "mpls label" #i, FIELD_MPLS_LABEL, AXIS_NONE, 0xfffff, { ALT1(IE(69 + i)) }, NULL }, \
-    { "mpls exp" #i, FIELD_MPLS_EXP, AXIS_NONE, 7, { ALT1(IE(69 + i)) }, NULL }
+    { "mpls label" #i, FIELD_MPLS_LABEL, AXIS_NONE, 0xfffff, { ALT1(IE(69 + (i))) }, NULL }, \
+    { "mpls exp" #i, FIELD_MPLS_EXP, AXIS_NONE, 7, { ALT1(IE(69 + (i))) }, NULL }
 
 /* Elements: IANA's numbers; 33000 … and 40000 … are Cisco's of NSEL, 575xx nprobe's as NetFlow v9 has them,
  * 35632 is nprobe's enterprise, 6871 yaf's. */

@@ -331,7 +331,7 @@ bool query_from_nfdump(struct buf *out, int argc, char *const *argv)
     struct seen k = { 0 };
 
     for (int i = 0; i < argc; i++) {
-        const char *a = argv[i], *value = NULL;
+        const char *a = argv[i], *value = "";
         if (our_value(argv, i) || strncmp(a, "--", 2) == 0) { /* ours: kept, with its value */
             k.listed = k.listed || strcmp(a, "--list") == 0;
             word(&cmd, a);

@@ -303,7 +303,7 @@ static int bin_row(struct group *g, const struct bin_row *b, const struct ranked
     if (p->framed)
         to = MIN(to, p->to_ms);
     c[0] = (struct cell){ .kind = CELL_TIME, .u = (uint64_t)b->at };
-    if (b->rank1 > 0)
+    if (b->rank1 > 0 && top != NULL)
         key_cells(g, g->groups.key + (size_t)top[b->rank1 - 1].group * g->words, c + 1, text);
     for (uint32_t k = 0; b->rank1 == 0 && k < g->n_keys; k++)
         c[1 + k] = (struct cell){ .kind = CELL_ABSENT };

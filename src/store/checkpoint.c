@@ -37,7 +37,7 @@ int checkpoint_get(const uint8_t *p, size_t n, const char *name, struct manifest
     struct rd r = rd_init(p, n);
     const uint8_t *magic = rd_take(&r, 8);
     uint32_t draft = (uint32_t)rd_le(&r, 4);
-    uint64_t octets, shards = rd_le(&r, 4);
+    uint64_t octets, sum, shards = rd_le(&r, 4);
 
     memset(cut, 0, sizeof *cut);
     *content = rd_init(NULL, 0);
@@ -51,8 +51,10 @@ int checkpoint_get(const uint8_t *p, size_t n, const char *name, struct manifest
                        draft, CHECKPOINT_DRAFT);
     for (uint64_t i = 0; i < shards && i < SEG_SHARDS; i++)
         cut->journal[i] = rd_le(&r, 8);
-    n = CHECKPOINT_HEAD + (size_t)shards * 8;
-    if (shards > SEG_SHARDS || rd_le(&r, 8) != store_sum(p, n) || !rd_ok(&r)) {
+    sum = rd_le(&r, 8);
+    /* what is summed is there: the positions and the sum behind them could be read */
+    if (shards > SEG_SHARDS || !rd_ok(&r) ||
+        sum != store_sum(p, CHECKPOINT_HEAD + (size_t)shards * 8)) {
         cut->id = 0;
         return err_set(e, ERR_CORRUPT, "%s: head is damaged", name);
     }

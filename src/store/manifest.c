@@ -485,7 +485,8 @@ static int get_ids(struct manifest *m, struct rd *r)
 {
     uint64_t reserved = rd_le(r, 8);
 
-    if (!rd_ok(r) || r->left != 0 || reserved >= UINT64_MAX / 2)
+    /* one more than the highest id that get_segment() and get_cut() take */
+    if (!rd_ok(r) || r->left != 0 || reserved > UINT64_MAX / 2)
         return ERR_CORRUPT;
     m->reserved = MAX(m->reserved, reserved);
     return ERR_OK;

@@ -207,9 +207,8 @@ static int lock_writer(struct store *s, const char *socket_path, struct err *e)
     rc = os_file_lock(s->lock_fd, path, true, e);
     if (rc == ERR_BUSY) {
         read_owner(path, &pid, other, sizeof other);
-        return err_set(e, ERR_BUSY,
-                       "%s: process %ld writes there%s%s; stop it, or let it do the work", s->dir,
-                       pid, other[0] != 0 ? " and answers at " : "", other);
+        return err_set(e, ERR_BUSY, "%s: process %ld writes there%s%s; stop it first (kill %ld)",
+                       s->dir, pid, other[0] != 0 ? " and answers at " : "", other, pid);
     }
     if (rc != ERR_OK)
         return rc;

@@ -55,7 +55,7 @@ static void keep(struct store *s, const struct pick *p)
 
 static int open_picks(struct store *s, struct pick *p, size_t n, struct err *e)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; p != NULL && i < n; i++) {
         struct seg_info found;
         struct err why;
         int rc;

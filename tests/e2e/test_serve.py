@@ -93,7 +93,13 @@ def wrong_words_are_answered_with_the_right_ones():
         (["config", "check", "--config", "/nonexistent.yaml"], 1, "/nonexistent.yaml"),
         (["status", "-o", "xml"], 2, "expected -o table or -o json"),
         (["--version"], 0, "weir "),
+        (["version"], 0, "weir "),
         (["help", "serve"], 0, "--ring.size"),
+        (["query", "help"], 0, "--series"),
+        (["query", "--data", "/nonexistent/weir"], 1, "weir import --data /nonexistent/weir FILE begin it"),
+        (["serve", "--listen", "2055"], 2, "such as udp://[::]:2055"),
+        (["serve", "--data", "/proc/weir/data", "--listen", "udp://127.0.0.1:0"], 1, "--data DIR names another place"),
+        (["import", "--data", "/proc/weir", "/nonexistent.pcap"], 1, "/nonexistent.pcap"),
     ]:
         r = run(*words)
         assert r.returncode == code and text in r.stdout + r.stderr, (words, r.returncode, r.stdout, r.stderr)

@@ -31,9 +31,14 @@ def sh(cmd, **kw):
     return subprocess.run(cmd, shell=True, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw)
 
 
+def inside(ns, *cmd):
+    """nsenter, since "ip netns exec" and "ip -n" mount, which a container or a chroot does not allow."""
+    return ["nsenter", f"--net=/run/netns/{ns}", *cmd]
+
+
 def start(cmd, log, ns=None):
     if ns:
-        cmd = ["ip", "netns", "exec", ns, *cmd]
+        cmd = inside(ns, *cmd)
     p = subprocess.Popen(cmd, stdout=open(log, "w"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     PROCS.append(p)
     return p
@@ -54,12 +59,13 @@ def setup():
     sh(f"ip link add va{os.getpid()} type veth peer name vb{os.getpid()}")
     sh(f"ip link set va{os.getpid()} netns {NS_A}; ip link set vb{os.getpid()} netns {NS_B}")
     for ns, dev, addr in ((NS_A, f"va{os.getpid()}", "10.98.0.1"), (NS_B, f"vb{os.getpid()}", "10.98.0.2")):
-        sh(f"ip -n {ns} link set {dev} name eth0; ip -n {ns} addr add {addr}/24 dev eth0;"
-           f"ip -n {ns} -6 addr add fd98::{addr[-1]}/64 dev eth0 nodad;"
-           f"ip -n {ns} link set eth0 up; ip -n {ns} link set lo up")
-        sh(f"ip netns exec {ns} sysctl -q -w net.ipv4.ip_local_port_range='10000 65000'")
+        enter = " ".join(inside(ns))
+        sh(f"{enter} ip link set {dev} name eth0; {enter} ip addr add {addr}/24 dev eth0;"
+           f"{enter} ip -6 addr add fd98::{addr[-1]}/64 dev eth0 nodad;"
+           f"{enter} ip link set eth0 up; {enter} ip link set lo up")
+        sh(f"{enter} sysctl -q -w net.ipv4.ip_local_port_range='10000 65000'")
         # a userspace bridge sees checksums that nobody filled in, unless offloading is off
-        sh(f"ip netns exec {ns} ethtool -K eth0 tx off rx off >/dev/null")
+        sh(f"{enter} ethtool -K eth0 tx off rx off >/dev/null")
 
 
 def teardown():
@@ -152,23 +158,23 @@ def exporters(tmp, base):
 def start_ovs(tmp, tee):
     """A userspace bridge in namespace B between two veth pairs would need its own traffic path: eth0 of B becomes
     a port of the bridge, and B's addresses move to the bridge's own interface."""
-    d = f"{tmp}/ovs"
+    d, enter = f"{tmp}/ovs", " ".join(inside(NS_B))
     os.mkdir(d)
     sh(f"ovsdb-tool create {d}/conf.db /usr/share/openvswitch/vswitch.ovsschema")
     start(["ovsdb-server", f"{d}/conf.db", f"--remote=punix:{d}/db.sock", f"--unixctl={d}/db.ctl"], f"{d}/db.log", NS_B)
     time.sleep(1)
     sh(f"ovs-vsctl --db=unix:{d}/db.sock --no-wait init")
     env = dict(os.environ, OVS_RUNDIR=d)
-    p = subprocess.Popen(["ip", "netns", "exec", NS_B, "ovs-vswitchd", f"unix:{d}/db.sock", f"--unixctl={d}/vs.ctl",
-                          f"--log-file={d}/vs.log", "--pidfile=" + f"{d}/vs.pid"],
+    p = subprocess.Popen(inside(NS_B, "ovs-vswitchd", f"unix:{d}/db.sock", f"--unixctl={d}/vs.ctl",
+                                f"--log-file={d}/vs.log", "--pidfile=" + f"{d}/vs.pid"),
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
     PROCS.append(p)
     sh(f"ovs-vsctl --timeout=20 --db=unix:{d}/db.sock add-br br0 -- set bridge br0 datapath_type=netdev"
        f" -- add-port br0 eth0")
     sh(f"ovs-vsctl --timeout=20 --db=unix:{d}/db.sock -- --id=@nf create NetFlow targets=\\\"127.0.0.1:{tee}\\\""
        f" active_timeout=2 -- set bridge br0 netflow=@nf")
-    sh(f"ip -n {NS_B} addr flush dev eth0; ip -n {NS_B} link set br0 up; ip -n {NS_B} addr add 10.98.0.2/24 dev br0;"
-       f" ip -n {NS_B} -6 addr add fd98::2/64 dev br0 nodad")
+    sh(f"{enter} ip addr flush dev eth0; {enter} ip link set br0 up; {enter} ip addr add 10.98.0.2/24 dev br0;"
+       f" {enter} ip -6 addr add fd98::2/64 dev br0 nodad")
     # other-config of the datapath: flows leave the cache (and are exported) after this idle time
     sh(f"ovs-vsctl --timeout=20 --db=unix:{d}/db.sock set Open_vSwitch . other_config:max-idle=1500")
 
@@ -275,7 +281,7 @@ def main():
             start(cmd, f"{tmp}/{name}/exporter.log", NS_B)
         start([sys.executable, "-c", SERVER], f"{tmp}/server.log", NS_B)
         time.sleep(3)
-        subprocess.run(["ip", "netns", "exec", NS_A, sys.executable, "-c", CLIENT, "11000", "800"], check=True, timeout=90)
+        subprocess.run(inside(NS_A, sys.executable, "-c", CLIENT, "11000", "800"), check=True, timeout=90)
         time.sleep(14)
         for p in [x for x in PROCS if "softflowd" in x.args or "pmacctd" in x.args]:
             stop(p)

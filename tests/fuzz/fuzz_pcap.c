@@ -1,4 +1,5 @@
-/* Captures: every packet of any file, through links, IP, reassembly and UDP. */
+/* Captures: every packet of any file, through links, IP, reassembly and UDP. Each packet is counted
+ * once. */
 #include "collect/capture.h"
 #include "collect/udp.h"
 
@@ -11,6 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct udp_reader *u;
     struct capture *c;
     struct err e;
+    struct udp_stats st;
+    uint64_t packets = 0, counted = 0;
     unsigned sum = 0;
     int rc;
 
@@ -18,6 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (udp_reader_new(&u) == ERR_OK) {
         while ((rc = capture_next(c, &p, &e)) == ERR_OK) {
+            packets++;
             if (udp_extract(u, &p, &d) != UDP_OK)
                 continue;
             for (size_t i = 0; i < d.len; i++)
@@ -25,6 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         if (rc != ERR_NOTFOUND && e.msg[0] == '\0')
             __builtin_trap(); /* damage is always named */
+        udp_get_stats(u, &st);
+        for (size_t i = 0; i < ARRAY_LEN(st.result); i++)
+            counted += st.result[i];
+        if (counted != packets || capture_at(c) > size)
+            __builtin_trap();
         udp_reader_free(u);
     }
     capture_close(c);

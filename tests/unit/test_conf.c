@@ -68,6 +68,8 @@ static void what_is_wrong_is_named_with_its_place(void **s)
     static const struct {
         const char *text, *msg;
     } bad[] = {
+        { "retenion:\n size: 1G\n",
+          "w.yaml:1:1: unknown option \"retenion\"; did you mean retention?" },
         { "a: 1\n", "w.yaml:1:1: unknown option \"a\"; weir config show lists all options" },
         { "\nring:\n  sise: 1M\n",
           "w.yaml:3:3: unknown option \"ring.sise\"; did you mean ring.size?" },
