@@ -382,10 +382,9 @@ static void choose(struct history *h, struct history_minute *m,
 static void own_counters(const struct collect_status *s, uint64_t out[OWN_N])
 {
     memset(out, 0, OWN_N * sizeof *out);
-    for (uint32_t i = 0; i < s->n_listeners; i++)
-        out[OWN_KERNEL] += s->listener[i].kernel_drops;
-    for (uint32_t i = 0; i < s->n_shards; i++)
-        out[OWN_RING] += s->ring[i].dropped;
+    out[OWN_KERNEL] = s->kernel_dropped;
+    out[OWN_RING] = s->ring_dropped;
+    out[OWN_JOURNAL] = s->not_journaled;
     for (unsigned r = 0; r < DECODE_REASON_N; r++)
         out[OWN_REFUSED] += s->total.datagrams_refused[r];
     out[OWN_REFUSED] += s->records_refused;
@@ -441,7 +440,7 @@ void history_note(struct history *h, const struct collect_status *s)
     struct history_minute m = { .from_ms = h->noted_ms, .to_ms = s->now_ms };
     struct history_exporter *row = malloc(HISTORY_EXPORTERS * sizeof *row);
     uint64_t own[OWN_N];
-    bool base = !h->noted;
+    bool base = !h->noted || s->recovering;
 
     if (row == NULL || merge(h, s, base) != ERR_OK) {
         free(row);

@@ -28,8 +28,10 @@ struct history;
  * are left out. Errors: ERR_IO, ERR_NOMEM. */
 int history_open(struct history **out, const char *dir, bool write, int64_t keep_ms, int64_t now_ms,
                  struct err *e) WARN_UNUSED;
-/* How things stand now: the differences to the last call make one row. The first call only says
- * where counters stand. */
+/* How things stand now: the differences to the last call make one row. The first call, and any
+ * while the journal is replayed, only say where counters stand: what was decoded twice is told
+ * once.
+ */
 void history_note(struct history *h, const struct collect_status *s);
 /* Write what was noted. Errors: ERR_IO (it is kept, and written with the next). */
 int history_flush(struct history *h, struct err *e);
