@@ -112,6 +112,8 @@ static void drop_oldest(struct gap_list *l)
 
 int gap_add(struct gap_list *l, const struct gap *g)
 {
+    /* two stops are two: Weir did run between them */
+    int64_t join_ms = g->reason == GAP_DOWN ? 0 : GAP_JOIN_MS;
     size_t at;
 
     if (g->to_ms < g->from_ms || g->reason >= GAP_REASON_N)
@@ -123,7 +125,7 @@ int gap_add(struct gap_list *l, const struct gap *g)
     at = place(l, g);
     if (l->slot[at] != 0) {
         struct gap *last = &l->g[l->slot[at] - 1];
-        if (g->from_ms <= last->to_ms + GAP_JOIN_MS && g->to_ms + GAP_JOIN_MS >= last->from_ms) {
+        if (g->from_ms <= last->to_ms + join_ms && g->to_ms + join_ms >= last->from_ms) {
             last->from_ms = MIN(last->from_ms, g->from_ms);
             last->to_ms = MAX(last->to_ms, g->to_ms);
             last->count += g->count;

@@ -188,6 +188,15 @@ static int64_t get_time(struct rd *r)
     return t;
 }
 
+static int64_t get_end(struct rd *r, int64_t from_ms)
+{
+    int64_t t = from_ms + (int64_t)rd_var(r, (uint64_t)TIME_MAX_MS * 2);
+
+    if (t > TIME_MAX_MS)
+        r->bad = true;
+    return t;
+}
+
 static void get_key(struct rd *r, struct exporter_key *k)
 {
     const uint8_t *p = rd_take(r, sizeof k->addr.b);
@@ -238,14 +247,14 @@ static bool read_exporter(struct reader *q, struct rd *r)
     return true;
 }
 
-static void get_counts(struct rd *r, struct history_exporter *x)
+static void get_counts(struct rd *r, struct history_exporter *x, int64_t to_ms)
 {
     x->datagrams = rd_var(r, UINT64_MAX);
     x->records = rd_var(r, UINT64_MAX);
     x->lost = rd_svar(r);
     x->restarts = rd_var(r, UINT64_MAX);
     x->undecoded = rd_var(r, UINT64_MAX);
-    x->silent_ms = rd_var(r, TIME_MAX_MS);
+    x->silent_ms = rd_var(r, (uint64_t)(to_ms + TIME_MAX_MS)); /* not before all time */
 }
 
 static bool row_room(struct reader *q, uint32_t n)
@@ -276,7 +285,7 @@ static bool read_rows(struct reader *q, struct rd *r, struct history_minute *m)
         struct history_exporter *x = &q->row[m->n];
         bool named = no < q->n_names && q->name[no].number == no;
         *x = named ? q->name[no] : (struct history_exporter){ 0 };
-        get_counts(r, x);
+        get_counts(r, x, m->to_ms);
         m->n += named;
     }
     m->x = q->row;
@@ -289,7 +298,7 @@ static bool read_minute(struct reader *q, struct rd *r, bool hour)
     uint64_t n_own;
 
     m.from_ms = get_time(r);
-    m.to_ms = m.from_ms + (int64_t)rd_var(r, TIME_MAX_MS);
+    m.to_ms = get_end(r, m.from_ms);
     n_own = rd_var(r, 64);
     for (uint64_t i = 0; i < n_own; i++) {
         uint64_t v = rd_var(r, UINT64_MAX);
@@ -300,7 +309,7 @@ static bool read_minute(struct reader *q, struct rd *r, bool hour)
         return false;
     m.n_others = (uint32_t)rd_var(r, UINT32_MAX);
     if (m.n_others > 0)
-        get_counts(r, &m.others);
+        get_counts(r, &m.others, m.to_ms);
     if (!rd_ok(r))
         return false;
     q->s->last_ms = MAX(q->s->last_ms, m.to_ms);
@@ -318,7 +327,7 @@ static bool read_gap(struct reader *q, struct rd *r)
 
     g.whose = (uint8_t)rd_le(r, 1);
     g.from_ms = get_time(r);
-    g.to_ms = g.from_ms + (int64_t)rd_var(r, TIME_MAX_MS);
+    g.to_ms = get_end(r, g.from_ms);
     g.count = rd_var(r, UINT64_MAX);
     if (g.whose == GAP_OF_EXPORTER)
         get_key(r, &g.key);
@@ -383,7 +392,7 @@ struct thinner {
     struct history_minute m;
     struct history_exporter *x, *row; /* row: those of this hour */
     uint32_t n, room, named;
-    bool no_memory;
+    bool begun, no_memory;
 };
 
 static void sum_up(struct history_exporter *to, const struct history_exporter *x)
@@ -422,8 +431,9 @@ static struct history_exporter *of(struct thinner *t, const struct exporter_key 
 
 static void hour_end(struct thinner *t)
 {
-    if (t->m.to_ms == 0)
+    if (!t->begun)
         return;
+    t->begun = false;
     for (; t->named < t->n; t->named++)
         history_put_exporter(t->out, &t->x[t->named]);
     for (uint32_t i = 0; i < t->n; i++)
@@ -443,11 +453,11 @@ static void thin_minute(void *ctx, const struct history_minute *m)
 {
     struct thinner *t = ctx;
 
-    if (t->m.to_ms != 0 && m->to_ms / HOUR_MS != t->m.to_ms / HOUR_MS)
+    if (t->begun && m->to_ms / HOUR_MS != t->m.to_ms / HOUR_MS)
         hour_end(t);
-    if (t->m.to_ms == 0)
-        t->m.from_ms = m->from_ms;
-    t->m.to_ms = m->to_ms;
+    t->m.from_ms = t->begun ? MIN(t->m.from_ms, m->from_ms) : m->from_ms; /* clocks step */
+    t->m.to_ms = t->begun ? MAX(t->m.to_ms, m->to_ms) : m->to_ms;
+    t->begun = true;
     for (unsigned i = 0; i < OWN_N; i++)
         t->m.own[i] += m->own[i];
     for (uint32_t i = 0; i < m->n; i++) {
