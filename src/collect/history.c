@@ -92,7 +92,7 @@ static int list_days(const char *dir, struct days *out, struct err *e)
 
     if (rc == ERR_NOMEM)
         return err_set(e, rc, "history: out of memory");
-    if (rc == ERR_OK)
+    if (rc == ERR_OK && out->n > 0)
         qsort(out->name, out->n, sizeof *out->name, by_name);
     return rc;
 }
@@ -314,7 +314,8 @@ static int merge(struct history *h, const struct collect_status *s, bool base)
     }
     for (size_t i = 0; i < s->n_exporters; i++)
         x[i] = &s->exporter[i];
-    qsort(x, s->n_exporters, sizeof *x, by_key);
+    if (s->n_exporters > 1)
+        qsort(x, s->n_exporters, sizeof *x, by_key);
     for (size_t i = 0; i < s->n_exporters || old < h->n_known;) {
         int c = i == s->n_exporters ? 1
                 : old == h->n_known ? -1

@@ -133,11 +133,13 @@ void gaps_table(struct buf *out, const struct gap_list *l, const struct zone *z)
         else
             buf_printf(out, "%llu %.*s", (unsigned long long)g->count,
                        (int)(strlen(gap_unit(g)) - (g->count == 1)), gap_unit(g));
-        if (g->whose == GAP_OF_EXPORTER)
-            buf_printf(out, "  %s domain %u v%u", (addr_format(&g->key.addr, addr), addr),
-                       (unsigned)g->key.domain, (unsigned)g->key.version);
-        else if (g->whose == GAP_OF_OTHERS)
+        if (g->whose == GAP_OF_EXPORTER) {
+            (void)addr_format(&g->key.addr, addr);
+            buf_printf(out, "  %s domain %u v%u", addr, (unsigned)g->key.domain,
+                       (unsigned)g->key.version);
+        } else if (g->whose == GAP_OF_OTHERS) {
             buf_str(out, "  other exporters");
+        }
         buf_char(out, '\n');
     }
     if (l->left_out > 0)
