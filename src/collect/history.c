@@ -13,6 +13,7 @@
 #define PATH_OCTETS   4096u
 #define DAY_MS        86400000
 #define NOTE_MS       60000
+#define RECOVERY_MS   20
 #define PAUSE_MAX_MS  1800000 /* a longer pause is no habit */
 #define FILE_OCTETS   (64u << 20)
 #define PENDING_MAX   (1u << 20) /* noted and not written yet: days of a full disk */
@@ -329,8 +330,13 @@ static int merge(struct history *h, const struct collect_status *s, bool base)
         k->row = (struct history_exporter){ .key = k->row.key,
                                             .trusted = k->row.trusted,
                                             .number = k->row.number };
-        if (c <= 0)
-            measure(k, x[i++], base);
+        if (c <= 0) {
+            /* first heard after the start: all it did is news, and the next note's */
+            k->there = base && x[i]->first_ms >= h->started_ms;
+            if (!k->there)
+                measure(k, x[i], base);
+            i++;
+        }
         /* those no more told of are watched for a day */
         n += k->there || (s->now_ms - k->last_ms < HISTORY_GONE_MS && n < HISTORY_KNOWN);
     }
@@ -463,7 +469,7 @@ void history_note(struct history *h, const struct collect_status *s)
     } else {
         expired(h, s);
     }
-    h->noted = true;
+    h->noted = !s->recovering; /* exporters of before may not be there yet */
     h->noted_ms = s->now_ms;
     free(row);
 }
@@ -610,19 +616,23 @@ int history_open(struct history **out, const char *dir, bool write, int64_t keep
 
 /* --------------------------------------------------------------------------------------- thread */
 
-static void look(struct history *h)
+/* True if it is worth looking again at once: the journal is still replayed. */
+static bool look(struct history *h)
 {
     static struct log_class failed;
     struct collect_status *s = malloc(sizeof *s);
+    bool recovering = false;
     struct err e;
 
     if (s != NULL && collect_status(h->k, s, NULL) == ERR_OK) {
+        recovering = s->recovering;
         history_note(h, s);
         collect_status_free(s);
         if (history_flush(h, &e) != ERR_OK)
             log_limited(&failed, LOG_LEVEL_ERROR, "history: %s", e.msg);
     }
     free(s);
+    return recovering;
 }
 
 static void *follow(void *arg)
@@ -632,15 +642,14 @@ static void *follow(void *arg)
     bool stop;
 
     do {
-        look(h);
-        next += NOTE_MS;
+        next = look(h) ? clock_mono_ms() + RECOVERY_MS : next + NOTE_MS;
         os_lock(&h->stop_lock);
         while (!h->stop && clock_mono_ms() < next)
             cond_wait_ms(&h->stop_change, &h->stop_lock, next - clock_mono_ms());
         stop = h->stop;
         os_unlock(&h->stop_lock);
     } while (!stop);
-    look(h);
+    (void)look(h);
     return NULL;
 }
 

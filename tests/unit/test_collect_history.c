@@ -358,9 +358,10 @@ static void weir_itself_was_away(void **state)
     last = now;
     restart(300000);
     st.recovering = true; /* counters move, and say nothing */
-    hear(0, 50);
-    x[0].lost = 9;
+    st.n_exporters = 0;
     history_note(h, &st);
+    st.n_exporters = 1;
+    x[0].lost = 9;
     minute();
     hear(0, 50);
     history_note(h, &st);
@@ -399,8 +400,27 @@ static void weir_itself_was_away(void **state)
     gap_list_free(&a);
 }
 
-/* ---------------------------------------------------------------------------------------- damage
- */
+static void who_is_heard_first_after_the_start_is_told_of_in_full(void **state)
+{
+    struct gap_list a;
+
+    (void)state;
+    restart(500);
+    at(now + 10);
+    hear(0, 5);
+    x[0].first_ms = now;
+    x[0].lost = 3;
+    history_note(h, &st); /* the first look, and it was heard already */
+    minute();
+    hear(0, 5);
+    note();
+    a = gaps();
+    assert_int_equal(a.n, 1);
+    assert_int_equal(a.g[0].count, 3);
+    gap_list_free(&a);
+}
+
+/* -------------------------------------------------------------------------------------- damage */
 
 static void today(char out[256])
 {
@@ -525,8 +545,7 @@ static void another_draft_is_put_aside(void **state)
     buf_free(&b);
 }
 
-/* ------------------------------------------------------------------------------------ days, crowds
- */
+/* -------------------------------------------------------------------------------- days, crowds */
 
 static uint64_t octets_of(int64_t day_ms)
 {
@@ -666,6 +685,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(silence_lasts_over_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(usual_pauses_and_strangers_are_no_silence, setup, teardown),
         cmocka_unit_test_setup_teardown(weir_itself_was_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_is_heard_first_after_the_start_is_told_of_in_full,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_end_costs_the_last_record, setup, teardown),
         cmocka_unit_test_setup_teardown(a_flipped_octet_costs_a_record, setup, teardown),
         cmocka_unit_test_setup_teardown(another_draft_is_put_aside, setup, teardown),
