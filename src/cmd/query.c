@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "cmd/client.h"
+#include "collect/history.h"
 #include "http/request.h"
 #include "os/clock.h"
 #include "os/proc.h"
+#include "present/gaps.h"
 #include "store/store.h"
 
 #define PATH_OCTETS 4096u
@@ -153,6 +155,7 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
     struct query_stats stats = { 0 };
     struct snapshot snap = { 0 };
     struct present *out = NULL;
+    struct gap_list gaps = { 0 };
     struct store *st;
     int rc = store_open(&st, q->dir, STORE_READ, "", e);
 
@@ -161,8 +164,13 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
     if (rc == ERR_OK)
         rc = present_new(&out, q->format, p->tz, to_stdout, NULL, e);
     if (rc == ERR_OK)
+        rc = history_gaps_of(q->dir, gaps_frame_of(p).from_ms, gaps_frame_of(p).to_ms, &gaps, e);
+    if (rc == ERR_OK) {
+        present_gaps(out, &gaps);
         rc = query_run(p, &snap, present_sink(out), &ctl, &stats, e);
+    }
     present_free(out);
+    gap_list_free(&gaps);
     if ((fflush(stdout) != 0 || ferror(stdout)) && rc == ERR_CANCEL)
         rc = ERR_OK; /* nobody reads any more */
     if (rc == ERR_OK && stats.incomplete)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
-#include "collect/collect.h"
+#include "collect/history.h"
 #include "http/server.h"
 #include "os/clock.h"
 #include "os/fault.h"
@@ -34,6 +34,7 @@ struct server {
     struct conf *conf;
     struct collect *collect;
     struct store *store;
+    struct history *history;
     struct http_server *http;
     int unix_fd, tcp_fd;
     char tcp_name[NET_TEXT_MAX + 8];
@@ -111,9 +112,12 @@ static int build(struct server *s, struct err *e)
     if (!proc_confine())
         log_line(LOG_LEVEL_WARN, "this kernel has no seccomp: system calls are not confined");
     if ((rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK ||
-        (rc = collect_start(s->collect, s->store, e)) != ERR_OK)
+        (rc = history_open(&s->history, s->dir, true, (int64_t)conf_num(s->conf, OPT_HISTORY_KEEP),
+                           clock_now_ms(), e)) != ERR_OK ||
+        (rc = collect_start(s->collect, s->store, e)) != ERR_OK ||
+        (rc = history_follow(s->history, s->collect, e)) != ERR_OK)
         return rc;
-    rc = http_server_start(&s->http, s->collect, s->conf, s->unix_fd, s->tcp_fd, e);
+    rc = http_server_start(&s->http, s->collect, s->history, s->conf, s->unix_fd, s->tcp_fd, e);
     s->unix_fd = s->tcp_fd = -1; /* the server's now */
     return rc;
 }
@@ -185,6 +189,7 @@ static int take_down(struct server *s, bool started, struct err *e)
     http_server_stop(s->http);
     if (started)
         rc = collect_stop(s->collect, e);
+    history_close(s->history); /* its last row is of all that was decoded */
     collect_free(s->collect);
     store_close(s->store);
     net_close(s->unix_fd);

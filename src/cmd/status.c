@@ -6,15 +6,24 @@
 #include <string.h>
 
 #include "cmd/client.h"
+#include "collect/history.h"
+#include "http/request.h"
 #include "http/server.h"
 #include "os/clock.h"
 #include "os/proc.h"
+#include "present/gaps.h"
 #include "store/store.h"
 
 #define PATH_OCTETS 4096u
 #define STATUS_MAX  (256u << 20)
 
-const struct cmd_option status_options[] = { { "output", 'o', "FORMAT", "table or json" }, { 0 } };
+const struct cmd_option status_options[] = {
+    { "output", 'o', "FORMAT", "table or json" },
+    { "gaps", 0, NULL,
+      "list what was missing and when: lost, silent, dropped, expired, not running" },
+    { "last", 0, "TIME", "with --gaps: of the last TIME only (1h, 7d)" },
+    { 0 }
+};
 
 static bool keep(void *ctx, const char *p, size_t n)
 {
@@ -255,6 +264,74 @@ static int look(const struct args *a, const char *dir, bool json)
     return EXIT_DONE;
 }
 
+static bool gaps_frame(const struct args *a, struct query_params *params, struct plan **p,
+                       struct err *e)
+{
+    params->where = QUERY_PARAM_N;
+    return (args_get(a, "last") == NULL ||
+            query_params_set(params, "last", args_get(a, "last"), e) == ERR_OK) &&
+           query_plan(p, params, clock_now_ms(), e) == ERR_OK;
+}
+
+static int ask_gaps(const struct args *a, const char *sock, bool json)
+{
+    struct buf target = buf_init(1u << 12);
+    struct client_answer r;
+    struct err e;
+    int code = EXIT_DONE;
+
+    buf_str(&target, "/api/v1/gaps");
+    http_add_param(&target, "format", json ? "json" : "table");
+    if (args_get(a, "last") != NULL)
+        http_add_param(&target, "last", args_get(a, "last"));
+    if (client_get(sock, buf_cstr(&target), client_to_stdout, NULL, &r, &e) != ERR_OK)
+        code = cmd_fail(a, &e);
+    else if (!r.sink_failed && r.status != 200)
+        code = client_problem(a, &r);
+    buf_free(&r.problem);
+    buf_free(&target);
+    return code;
+}
+
+static int look_at_gaps(const struct args *a, const char *dir, const struct plan *p, bool json)
+{
+    struct buf text = buf_init(STATUS_MAX);
+    struct gap_list l;
+    struct store *st;
+    struct err e;
+
+    if (store_open(&st, dir, STORE_READ, "", &e) != ERR_OK) /* is it a data directory at all? */
+        return cmd_fail(a, &e);
+    store_close(st);
+    if (history_gaps_of(dir, gaps_frame_of(p).from_ms, gaps_frame_of(p).to_ms, &l, &e) != ERR_OK)
+        return cmd_fail(a, &e);
+    if (json)
+        gaps_all_json(&text, &l, NULL);
+    else
+        gaps_table(&text, &l, NULL);
+    (void)fputs(buf_cstr(&text), stdout);
+    gap_list_free(&l);
+    buf_free(&text);
+    return EXIT_DONE;
+}
+
+/* weir status --gaps */
+static int gaps(const struct args *a, const char *dir, const char *sock, bool json)
+{
+    struct query_params params = { 0 };
+    struct plan *p = NULL;
+    struct err e;
+    int code;
+
+    if (!gaps_frame(a, &params, &p, &e))
+        code = cmd_usage(a, "--last: %s", e.msg);
+    else
+        code = sock != NULL ? ask_gaps(a, sock, json) : look_at_gaps(a, dir, p, json);
+    plan_free(p);
+    query_params_free(&params);
+    return code;
+}
+
 int cmd_status(const struct args *a)
 {
     const char *format = args_get(a, "output");
@@ -262,8 +339,11 @@ int cmd_status(const struct args *a)
     char dir[PATH_OCTETS], sock[PATH_OCTETS];
     struct conf *c;
     struct err e;
+    bool serves;
     long pid;
 
+    if (args_get(a, "last") != NULL && !args_has(a, "gaps"))
+        return cmd_usage(a, "--last: only with --gaps; counters of now have no time");
     if (a->n_operands > 0 || (format != NULL && !json && strcmp(format, "table") != 0))
         return cmd_usage(a, "%s: expected -o table or -o json",
                          a->n_operands > 0 ? a->operand[0] : format);
@@ -274,7 +354,8 @@ int cmd_status(const struct args *a)
     }
     cmd_data_dir(c, dir, sizeof dir);
     conf_unref(c);
-    if (store_writer(dir, &pid, sock, sizeof sock, NULL) == ERR_OK && sock[0] != '\0')
-        return ask(a, sock, json);
-    return look(a, dir, json);
+    serves = store_writer(dir, &pid, sock, sizeof sock, NULL) == ERR_OK && sock[0] != '\0';
+    if (args_has(a, "gaps"))
+        return gaps(a, dir, serves ? sock : NULL, json);
+    return serves ? ask(a, sock, json) : look(a, dir, json);
 }

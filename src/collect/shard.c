@@ -479,6 +479,7 @@ void *collect_decode_thread(void *arg)
     take_conf(s);
     replay(s, &r);
     publish(s);
+    atomic_store(&s->recovered, true);
     while (!atomic_load(&s->k->finished)) {
         bool last = atomic_load(&s->receiver_done); /* before looking into the ring */
         between(s, &r, clock_now_ms());

@@ -319,6 +319,7 @@ int collect_status(struct collect *k, struct collect_status *out, struct err *e)
         listener_status(k, l, &out->listener[l]);
     os_unlock(&k->conf_lock);
     for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++) {
+        out->recovering |= !atomic_load(&k->shard[i].recovered);
         shard_sums(&k->shard[i], out);
         rc = shard_status_into(&k->shard[i], out, &records);
     }

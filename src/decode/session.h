@@ -76,8 +76,8 @@ struct decoder {
     struct exporter *last; /* the one of the last datagram */
     uint64_t waiting_total, waiting_untrusted;
     uint32_t n_totals;
-    int64_t evict_after_ms;      /* no untrusted exporter can be idle long enough before */
-    struct decode_counters none; /* belongs to no exporter, or to forgotten ones */
+    int64_t evict_after_ms;           /* no untrusted exporter can be idle long enough before */
+    struct decode_counters none;      /* belongs to no exporter, or to forgotten ones */
     struct decoder_left_out left_out; /* at the last load */
     struct plan *v5;
     uint32_t at[SHAPE_MAX_FIELDS], len[SHAPE_MAX_FIELDS];

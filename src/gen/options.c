@@ -32,6 +32,8 @@ const struct opt_info opt_info[OPT_N] = {
         "0", "5200w", "", 1, "delete segments whose newest record was received longer ago; 0: never" },
     [OPT_RETENTION_IMPORT_KEEP] = { "retention.import_keep", OPT_TYPE_DURATION, "ms", "7d",
         "0", "5200w", "", 1, "an import is spared by retention.age for this long after it was made" },
+    [OPT_HISTORY_KEEP] = { "history.keep", OPT_TYPE_DURATION, "ms", "56w",
+        "1d", "5200w", "", 0, "how long it is remembered when exporters were silent or lost something, and when Weir dropped something or did not run" },
     [OPT_EXPORTERS_ALLOW] = { "exporters.allow", OPT_TYPE_LIST, "", "",
         "", "", "", 1, "networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted" },
     [OPT_DECODER_MAX_EXPORTERS] = { "decoder.max_exporters", OPT_TYPE_UINT, "", "65536",

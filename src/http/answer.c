@@ -7,6 +7,7 @@
 #include "os/clock.h"
 #include "os/net.h"
 #include "os/thread.h"
+#include "present/gaps.h"
 
 #define HELD_OCTETS (1u << 20) /* made and not yet sent; then the question waits */
 #define LOOK_MS     50         /* how soon a client's end is seen */
@@ -124,13 +125,17 @@ static int run_follow(struct answer *a, struct present *p, struct err *e)
     return rc;
 }
 
-static int run_once(struct answer *a, struct answer_sink *to, struct err *e)
+static int run_once(struct answer *a, struct present *p, struct gap_list *gaps, struct err *e)
 {
     struct snapshot snap = { 0 };
+    struct gaps_frame f = gaps_frame_of(a->plan);
     int rc = collect_snapshot(a->at.k, &snap, e);
 
     if (rc == ERR_OK)
-        rc = query_run(a->plan, &snap, to, &a->ctl, &a->stats, e);
+        rc = history_gaps(a->at.history, f.from_ms, f.to_ms, gaps, e);
+    present_gaps(p, gaps);
+    if (rc == ERR_OK)
+        rc = query_run(a->plan, &snap, present_sink(p), &a->ctl, &a->stats, e);
     if (rc == ERR_OK && a->stats.incomplete)
         (void)snprintf(a->incomplete, sizeof a->incomplete, "%llu records could not be read: %s",
                        (unsigned long long)a->stats.rows_unreadable, a->stats.message);
@@ -142,12 +147,14 @@ static void *run(void *arg)
 {
     struct answer *a = arg;
     struct present *p = NULL;
+    struct gap_list gaps = { 0 };
     struct err e = { 0 };
     int rc = present_new(&p, a->format, a->plan->tz, put, a, &e);
 
     if (rc == ERR_OK)
-        rc = a->follow ? run_follow(a, p, &e) : run_once(a, present_sink(p), &e);
+        rc = a->follow ? run_follow(a, p, &e) : run_once(a, p, &gaps, &e);
     present_free(p);
+    gap_list_free(&gaps);
     os_lock(&a->lock);
     a->rc = rc;
     a->err = e;

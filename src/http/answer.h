@@ -5,12 +5,13 @@
 
 #include <stdatomic.h>
 
-#include "collect/collect.h"
+#include "collect/history.h"
 #include "http/request.h"
 
 struct answer;
 struct answer_place {
     struct collect *k;
+    struct history *history;
     uint64_t memory_max;
     atomic_bool *stopping; /* the server ends */
     int fd;                /* the client's connection, watched for its end */

@@ -11,6 +11,7 @@
 #include "os/log.h"
 #include "os/net.h"
 #include "os/thread.h"
+#include "present/gaps.h"
 
 #define TEXT_MAX     (64u << 20)
 #define BLOCK_OCTETS (64u << 10)
@@ -25,6 +26,7 @@ struct door {
 };
 struct http_server {
     struct collect *k;
+    struct history *history;
     struct os_mutex conf_lock;
     struct conf *conf;
     atomic_bool stopping;
@@ -188,6 +190,7 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
 {
     struct conf *conf = present_conf(s);
     struct answer_place at = { .k = s->k,
+                               .history = s->history,
                                .memory_max = conf_num(conf, OPT_QUERY_MEMORY),
                                .stopping = &s->stopping,
                                .fd = connection_fd(c) };
@@ -239,6 +242,35 @@ static enum MHD_Result state(struct http_server *s, struct MHD_Connection *c,
     return ok;
 }
 
+/* What was missing in a time frame: format=table or json. */
+static enum MHD_Result gaps(struct http_server *s, struct MHD_Connection *c, struct http_request *q)
+{
+    struct buf text = buf_init(TEXT_MAX);
+    struct gap_list l = { 0 };
+    struct zone *z = NULL;
+    struct plan *p;
+    struct err e = { 0 };
+    enum MHD_Result ok;
+    int rc = query_plan(&p, &q->params, clock_now_ms(), &e);
+
+    if (rc == ERR_OK && p->tz[0] != '\0')
+        rc = zone_open(&z, p->tz, &e);
+    if (rc == ERR_OK)
+        rc = history_gaps(s->history, gaps_frame_of(p).from_ms, gaps_frame_of(p).to_ms, &l, &e);
+    if (rc == ERR_OK && q->format == PRESENT_TABLE)
+        gaps_table(&text, &l, z);
+    else if (rc == ERR_OK)
+        gaps_all_json(&text, &l, z);
+    ok = rc == ERR_OK
+             ? send_text(c, 200, present_content_type((enum present_format)q->format), &text)
+             : problem(c, rc == ERR_NOTFOUND ? 400 : status_of(rc), &q->params, &e);
+    zone_free(z);
+    gap_list_free(&l);
+    plan_free(p);
+    buf_free(&text);
+    return ok;
+}
+
 static enum MHD_Result route(struct door *d, struct call *call, struct MHD_Connection *c)
 {
     struct http_request q;
@@ -252,6 +284,7 @@ static enum MHD_Result route(struct door *d, struct call *call, struct MHD_Conne
     case HTTP_QUERY:
     case HTTP_TAIL:
     case HTTP_STATUS:
+    case HTTP_GAPS:
         if (!d->flows) {
             (void)err_set(
                 &e, ERR_NOTFOUND,
@@ -259,6 +292,8 @@ static enum MHD_Result route(struct door *d, struct call *call, struct MHD_Conne
             ok = problem(c, 404, NULL, &e);
         } else if (q.resource == HTTP_STATUS)
             ok = state(d->s, c, HTTP_STATUS);
+        else if (q.resource == HTTP_GAPS)
+            ok = gaps(d->s, c, &q);
         else
             ok = ask(d->s, call, c, &q);
         break;
@@ -355,8 +390,8 @@ static int open_door(struct door *d, struct http_server *s, struct conf *c, int 
     return ERR_OK;
 }
 
-int http_server_start(struct http_server **out, struct collect *k, struct conf *c, int unix_fd,
-                      int tcp_fd, struct err *e)
+int http_server_start(struct http_server **out, struct collect *k, struct history *h,
+                      struct conf *c, int unix_fd, int tcp_fd, struct err *e)
 {
     struct http_server *s = calloc(1, sizeof *s);
     int rc;
@@ -368,6 +403,7 @@ int http_server_start(struct http_server **out, struct collect *k, struct conf *
         return err_set(e, ERR_NOMEM, "http: out of memory");
     }
     s->k = k;
+    s->history = h;
     s->conf = conf_ref(c);
     os_mutex_init(&s->conf_lock);
     rc = open_door(&s->local, s, c, unix_fd, true, e);

@@ -4,14 +4,14 @@
 #ifndef WEIR_HTTP_SERVER_H
 #define WEIR_HTTP_SERVER_H
 
-#include "collect/collect.h"
+#include "collect/history.h"
 
 struct http_server;
 
-/* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). `k` stays valid until
- * http_server_stop(). Errors: ERR_IO, ERR_NOMEM. */
-int http_server_start(struct http_server **out, struct collect *k, struct conf *c, int unix_fd,
-                      int tcp_fd, struct err *e) WARN_UNUSED;
+/* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). `k` and `h` stay valid
+ * until http_server_stop(). Errors: ERR_IO, ERR_NOMEM. */
+int http_server_start(struct http_server **out, struct collect *k, struct history *h,
+                      struct conf *c, int unix_fd, int tcp_fd, struct err *e) WARN_UNUSED;
 void http_server_reload(struct http_server *s, struct conf *c);
 void http_server_stop(struct http_server *s); /* ends all answers; NULL is allowed */
 

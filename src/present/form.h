@@ -3,6 +3,7 @@
 #ifndef WEIR_PRESENT_FORM_H
 #define WEIR_PRESENT_FORM_H
 
+#include "present/gaps.h"
 #include "present/present.h"
 #include "present/text.h"
 
@@ -26,9 +27,10 @@ struct present {
     const struct plan *plan;
     struct answer_column col[ANSWER_MAX_COLUMNS];
     uint32_t n_cols;
-    bool records;  /* a list of all columns */
-    uint64_t rows; /* written so far */
-    bool rest;     /* JSON: the rows' array was closed for the rest */
+    const struct gap_list *gaps; /* NULL: not known */
+    bool records;                /* a list of all columns */
+    uint64_t rows;               /* written so far */
+    bool rest;                   /* JSON: the rows' array was closed for the rest */
 
     struct buf held; /* table: text of the rows held back */
     struct table_row *row;

@@ -139,8 +139,10 @@ static int row(struct answer_sink *s, const struct answer_row *r)
     return present_flush(p, false);
 }
 
-static void stats_json(struct buf *out, const struct query_stats *st)
+static void stats_json(struct present *p, const struct query_stats *st)
 {
+    struct buf *out = &p->out;
+
     buf_printf(out, "{\"seconds\":%.6f,\"segments\":%llu,\"segments_pruned\":%llu", st->seconds,
                (unsigned long long)st->segments, (unsigned long long)st->segments_pruned);
     buf_printf(out, ",\"blocks\":%llu,\"blocks_pruned\":%llu", (unsigned long long)st->blocks,
@@ -154,6 +156,15 @@ static void stats_json(struct buf *out, const struct query_stats *st)
     if (st->message[0] != 0) {
         buf_str(out, ",\"message\":");
         text_json_string(out, st->message, strlen(st->message));
+    }
+    if (p->gaps != NULL) {
+        buf_str(out, ",\"gaps\":");
+        gaps_json(out, p->gaps, p->zone);
+        if (p->gaps->n > GAPS_SHOWN || p->gaps->left_out > 0)
+            buf_printf(
+                out, ",\"gaps_not_shown\":%llu",
+                (unsigned long long)(p->gaps->left_out +
+                                     (p->gaps->n > GAPS_SHOWN ? p->gaps->n - GAPS_SHOWN : 0)));
     }
     buf_char(out, '}');
 }
@@ -176,7 +187,7 @@ static int end(struct answer_sink *s, const struct answer_end *end_)
             object(p, end_->total);
         }
         buf_str(&p->out, ",\"stats\":");
-        stats_json(&p->out, end_->stats);
+        stats_json(p, end_->stats);
         buf_str(&p->out, "}\n");
     }
     return present_flush(p, true);
@@ -218,6 +229,11 @@ fail:
 struct answer_sink *present_sink(struct present *p)
 {
     return &p->sink;
+}
+
+void present_gaps(struct present *p, const struct gap_list *gaps)
+{
+    p->gaps = gaps;
 }
 
 void present_free(struct present *p)

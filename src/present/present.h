@@ -4,6 +4,7 @@
 #ifndef WEIR_PRESENT_PRESENT_H
 #define WEIR_PRESENT_PRESENT_H
 
+#include "collect/gaps.h"
 #include "query/exec.h"
 
 enum present_format { PRESENT_TABLE, PRESENT_CSV, PRESENT_JSON, PRESENT_NDJSON };
@@ -21,6 +22,9 @@ typedef int (*present_write)(void *ctx, const void *data, size_t len);
 int present_new(struct present **out, enum present_format f, const char *tz, present_write write,
                 void *ctx, struct err *e) WARN_UNUSED;
 struct answer_sink *present_sink(struct present *p);
+/* What was missing in the frame of the question; shown at the end. Borrowed until present_free().
+ */
+void present_gaps(struct present *p, const struct gap_list *gaps);
 /* Hand on what was written so far, for followers: all of it, or (not `all`) only when it is much.
  * The rows that a table holds back for its widths stay held. */
 int present_flush(struct present *p, bool all) WARN_UNUSED;

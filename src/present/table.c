@@ -218,5 +218,7 @@ int table_end(struct answer_sink *s, const struct answer_end *end)
     count(&p->out, t->packets, "packet", "packets");
     buf_str(&p->out, ".\n");
     put_stats(&p->out, end->stats);
+    if (p->gaps != NULL)
+        gaps_line(&p->out, p->gaps, gaps_frame_of(p->plan));
     return present_flush(p, true);
 }

@@ -61,7 +61,7 @@ void numset_done(struct numset *s)
     s->n_not = merge(s->r_not, s->n_not);
     if (s->n_not == 0)
         return;
-    for (uint32_t i = 0; i < s->n; i++) {
+    for (uint32_t i = 0; s->r != NULL && i < s->n; i++) {
         uint64_t lo = s->r[i].lo, hi = s->r[i].hi;
         bool open = true;
         while (j < s->n_not && s->r_not[j].hi < lo)

@@ -1,0 +1,50 @@
+/* collect/history.h - what was missing and when, over restarts: each exporter's minutes and Weir's
+ * own, in small files of the data directory, and as gaps in memory. Floor 4.
+ *
+ * Files: DIR/history/YYYY-MM-DD.his (UTC), described in store/FORMAT.md. Minutes older than a week
+ * become hours with the gaps kept as they were; days older than `keep_ms` go, and the oldest ones
+ * when all are larger than HISTORY_OCTETS.
+ *
+ * Threads: gaps are asked from any; the rest belongs to one at a time. Nothing that receives,
+ * decodes or answers waits for its files. */
+#ifndef WEIR_COLLECT_HISTORY_H
+#define WEIR_COLLECT_HISTORY_H
+
+#include "collect/collect.h"
+#include "collect/gaps.h"
+
+#define HISTORY_OCTETS       (256u << 20) /* of all files */
+#define HISTORY_MINUTE_DAYS  7
+#define HISTORY_EXPORTERS    256u     /* with a row of their own in a minute; the rest is one row */
+#define HISTORY_KNOWN        32768u   /* exporters watched for silence */
+#define HISTORY_SILENT_MS    120000   /* no datagram for so long is silence ... */
+#define HISTORY_SILENT_TIMES 3        /* ... and for so many times its usual pause */
+#define HISTORY_GONE_MS      86400000 /* then it is gone, not silent */
+
+struct history;
+
+/* The history of a data directory. `write`: made if missing, and what lies between its last minute
+ * and now_ms is told as not running. keep_ms 0: for ever (within HISTORY_OCTETS). Damaged records
+ * are left out. Errors: ERR_IO, ERR_NOMEM. */
+int history_open(struct history **out, const char *dir, bool write, int64_t keep_ms, int64_t now_ms,
+                 struct err *e) WARN_UNUSED;
+/* How things stand now: the differences to the last call make one row. The first call, and any
+ * while the journal is replayed, only say where counters stand: what was decoded twice is told
+ * once.
+ */
+void history_note(struct history *h, const struct collect_status *s);
+/* Write what was noted. Errors: ERR_IO (it is kept, and written with the next). */
+int history_flush(struct history *h, struct err *e);
+/* The same once a minute in a thread of its own, until history_close(). Errors: ERR_LIMIT. */
+int history_follow(struct history *h, struct collect *k, struct err *e) WARN_UNUSED;
+/* Ends the thread; a last row is noted before. Call it while `k` still lives. NULL is allowed. */
+void history_close(struct history *h);
+
+/* Gaps that overlap [from, to); gap_list_free() them. Errors: ERR_NOMEM. */
+int history_gaps(struct history *h, int64_t from_ms, int64_t to_ms, struct gap_list *out,
+                 struct err *e) WARN_UNUSED;
+/* The same of a directory, without a server: only files that can matter are read. */
+int history_gaps_of(const char *dir, int64_t from_ms, int64_t to_ms, struct gap_list *out,
+                    struct err *e) WARN_UNUSED;
+
+#endif
