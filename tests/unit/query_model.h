@@ -179,6 +179,9 @@ struct model {
     uint32_t seq[ARRAY_LEN(model_exporters)];
     struct rnd rnd;
     int64_t now;
+    int64_t span_ms; /* of the receive times of about model_fill()'s n rows; 0 = two hours */
+    bool calm;       /* records of a few seconds that end when they are sent */
+    uint32_t odd;    /* calm: how many of the next records are dated 1970 and 2100 all the same */
 };
 
 static inline uint64_t below(struct rnd *r, uint64_t n)
@@ -277,6 +280,15 @@ static void model_times(struct model *m, struct model_record *r, bool seconds)
     if (seconds) {
         r->start = r->start / 1000 * 1000;
         r->end = r->end / 1000 * 1000;
+    }
+    if (m->calm) {
+        r->end = m->now - (int64_t)below(x, 1000);
+        r->start = r->end - d % 3000;
+    }
+    if (m->calm && m->odd > 0) {
+        m->odd--;
+        r->start = m->odd % 3 == 2 ? r->start : 5000;
+        r->end = m->odd % 3 == 0 ? 6000 : m->odd % 3 == 1 ? r->end : 4102444800000;
     }
     r->told[0] = r->start;
     r->told[1] = r->end;
@@ -498,7 +510,8 @@ static void model_fill(struct model *m, uint32_t n, uint32_t cut)
 {
     while (m->n < n) {
         unsigned records = 1 + (unsigned)below(&m->rnd, 25);
-        m->now += (int64_t)below(&m->rnd, 7200000ull * records / n + 2);
+        m->now += (int64_t)below(
+            &m->rnd, (m->span_ms > 0 ? (uint64_t)m->span_ms * 2 : 7200000u) * records / n + 2);
         if (below(&m->rnd, 6) == 0)
             model_v5(m, records);
         else
