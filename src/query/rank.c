@@ -138,15 +138,17 @@ static void addr_cell(const struct group *g, const struct key *k, uint64_t id, s
 
 static void pair_cell(const struct group *g, const uint64_t *key, char *text, struct cell *c)
 {
-    struct addr a;
+    struct addr a, b;
     size_t n;
+    int order;
 
     memcpy(a.b, g->addrs.key + key[0] * 2, 16);
-    n = addr_format(&a, text);
+    memcpy(b.b, g->addrs.key + key[1] * 2, 16);
+    order = addr_cmp(&a, &b); /* not by number, which depends on the order of the records */
+    n = addr_format(order <= 0 ? &a : &b, text);
     memcpy(text + n, " <-> ", 5);
     n += 5;
-    memcpy(a.b, g->addrs.key + key[1] * 2, 16);
-    n += addr_format(&a, text + n);
+    n += addr_format(order <= 0 ? &b : &a, text + n);
     *c = (struct cell){ .kind = CELL_TEXT, .text = text, .text_len = n };
 }
 
@@ -191,7 +193,7 @@ static void measure_cells(const struct group *g, const uint64_t *acc, int64_t sp
         if (kind == MEASURE_BPP)
             c[m].kind = CELL_REAL;
         if (kind == MEASURE_FIRST_SEEN || kind == MEASURE_LAST_SEEN)
-            c[m].kind = CELL_TIME;
+            c[m].kind = v != UINT64_MAX ? CELL_TIME : CELL_ABSENT; /* of no record */
         if (rest && kind == MEASURE_DISTINCT) /* not the sum: a value may stand in several groups */
             c[m].kind = CELL_ABSENT;
     }

@@ -110,6 +110,11 @@ int segment_build(struct flow_batch *const *b, size_t n, uint64_t id, struct buf
 int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
                        const struct seg_origin *from, struct buf *out, struct seg_info *info,
                        struct seg_sizes *sizes, struct err *e) WARN_UNUSED;
+/* The same with the records that reach far back in blocks of their own, behind the others: one
+ * batch may become two blocks. */
+int segment_build_apart(struct flow_batch *const *b, size_t n, uint64_t id,
+                        const struct seg_origin *from, struct buf *out, struct seg_info *info,
+                        struct err *e) WARN_UNUSED;
 
 /* Read a segment. `name` is for messages. The map is taken over (also on failure); for memory that
  * the caller keeps, owned = false.

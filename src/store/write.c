@@ -256,7 +256,7 @@ int store_write(struct store *s, struct flow_batch *const *b, size_t n,
 
     if ((rc = store_take_id(s, &id, e)) != ERR_OK)
         return rc;
-    rc = segment_build_from(b, n, id, from, &octets, &info, NULL, e);
+    rc = segment_build_apart(b, n, id, from, &octets, &info, e);
     if (rc == ERR_LIMIT && n > 1) { /* more exporters or shapes than one segment numbers: two */
         buf_free(&octets);
         rc = store_write(s, b, n / 2, from, w, e);

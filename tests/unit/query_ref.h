@@ -1,0 +1,948 @@
+/* Questions as words, and their answers by plain loops over invented records (query_model.h): the
+ * meaning is written down here a second time, from QUERY.md and DESIGN, with nothing of src/query.
+ */
+#ifndef WEIR_TESTS_QUERY_REF_H
+#define WEIR_TESTS_QUERY_REF_H
+
+#include "query_model.h"
+
+/* ------------------------------------------------------------------ values of a record */
+
+enum kind { K_ABSENT, K_NUMBER, K_ADDR, K_TEXT, K_PAIR };
+struct kv {
+    uint8_t kind;
+    uint8_t b[39];
+};
+
+enum vf {
+    V_SRC,
+    V_DST,
+    V_NEXT,
+    V_EXPORTER,
+    V_IE8,
+    V_SPORT,
+    V_DPORT,
+    V_PROTO,
+    V_FLAGS,
+    V_TOS,
+    V_IN_IF,
+    V_OUT_IF,
+    V_SRC_AS,
+    V_DST_AS,
+    V_DOMAIN,
+    V_VERSION,
+    V_REASON,
+    V_TTL,
+    V_IE7,
+    V_NAME,
+    V_ICMP_TYPE,
+    V_HOUR,
+    V_WEEKDAY,
+    V_DAY,
+    V_LAST_KEY = V_DAY,
+    V_BYTES,
+    V_PACKETS,
+    V_RAW_BYTES,
+    V_OUT_BYTES,
+    V_BPS,
+    V_PPS,
+    V_BPP,
+    V_DURATION,
+    V_START,
+    V_END,
+    V_RECEIVED,
+    V_RAW_PACKETS,
+    V_OUT_PACKETS,
+    V_RAW_BPS,
+    V_N
+};
+static const char *const vf_name[V_N] = {
+    [V_SRC] = "src ip",
+    [V_DST] = "dst ip",
+    [V_NEXT] = "next ip",
+    [V_EXPORTER] = "exporter",
+    [V_IE8] = "ie(sourceIPv4Address)",
+    [V_SPORT] = "src port",
+    [V_DPORT] = "dst port",
+    [V_PROTO] = "proto",
+    [V_FLAGS] = "flags",
+    [V_TOS] = "tos",
+    [V_IN_IF] = "in if",
+    [V_OUT_IF] = "out if",
+    [V_SRC_AS] = "src as",
+    [V_DST_AS] = "dst as",
+    [V_DOMAIN] = "domain",
+    [V_VERSION] = "version",
+    [V_REASON] = "ie(flowEndReason)",
+    [V_TTL] = "ttl",
+    [V_IE7] = "ie(sourceTransportPort)",
+    [V_NAME] = "ie(interfaceName)",
+    [V_ICMP_TYPE] = "icmp-type",
+    [V_HOUR] = "hour",
+    [V_WEEKDAY] = "weekday",
+    [V_DAY] = "day",
+    [V_BYTES] = "bytes",
+    [V_PACKETS] = "packets",
+    [V_RAW_BYTES] = "raw bytes",
+    [V_OUT_BYTES] = "out bytes",
+    [V_BPS] = "bps",
+    [V_PPS] = "pps",
+    [V_BPP] = "bpp",
+    [V_DURATION] = "duration",
+    [V_START] = "start",
+    [V_END] = "end",
+    [V_RECEIVED] = "received",
+    [V_RAW_PACKETS] = "raw packets",
+    [V_OUT_PACKETS] = "out packets",
+    [V_RAW_BPS] = "raw bps",
+};
+
+static bool has(const struct model_record *r, enum model_field f)
+{
+    return (r->has >> f & 1) != 0;
+}
+static uint64_t rate_or_1(const struct model_record *r)
+{
+    return r->v[M_RATE] > 1 ? r->v[M_RATE] : 1;
+}
+static uint64_t lasted(const struct model_record *r)
+{
+    return r->end > r->start ? (uint64_t)(r->end - r->start) : 0;
+}
+static uint64_t per_ms(const struct model_record *r, uint64_t v, uint64_t factor)
+{
+    return lasted(r) > 0 ? v * factor / lasted(r) : 0;
+}
+static int64_t wall_ms(const struct model_record *r, int64_t zone_ms)
+{
+    return r->start + zone_ms;
+}
+
+/* A number; *there: the record was sent with what it is made of. */
+static uint64_t number_of(const struct model_record *r, enum vf f, int64_t zone_ms, bool *there)
+{
+    static const uint8_t plain[V_N] = {
+        [V_SPORT] = M_SPORT,        [V_DPORT] = M_DPORT,   [V_PROTO] = M_PROTO,
+        [V_FLAGS] = M_FLAGS,        [V_TOS] = M_TOS,       [V_IN_IF] = M_IN_IF,
+        [V_OUT_IF] = M_OUT_IF,      [V_SRC_AS] = M_SRC_AS, [V_DST_AS] = M_DST_AS,
+        [V_REASON] = M_REASON,      [V_TTL] = M_TTL,       [V_RAW_BYTES] = M_BYTES,
+        [V_RAW_PACKETS] = M_PACKETS
+    };
+    uint64_t b = r->v[M_BYTES], p = r->v[M_PACKETS], rate = rate_or_1(r);
+    uint64_t proto = r->v[M_PROTO];
+
+    *there = true;
+    switch ((unsigned)f) {
+    case V_BYTES:
+        *there = has(r, M_BYTES);
+        return b * rate;
+    case V_PACKETS:
+        *there = has(r, M_PACKETS);
+        return p * rate;
+    case V_OUT_BYTES:
+        *there = has(r, M_REV_BYTES) || has(r, M_OUT_BYTES);
+        return (r->biflow ? r->v[M_REV_BYTES] : r->v[M_OUT_BYTES]) * rate;
+    case V_OUT_PACKETS:
+        *there = has(r, M_REV_PACKETS) || has(r, M_OUT_PACKETS);
+        return (r->biflow ? r->v[M_REV_PACKETS] : r->v[M_OUT_PACKETS]) * rate;
+    case V_BPS:
+        *there = has(r, M_BYTES);
+        return per_ms(r, b * rate, 8000);
+    case V_RAW_BPS:
+        *there = has(r, M_BYTES);
+        return per_ms(r, b, 8000);
+    case V_PPS:
+        *there = has(r, M_PACKETS);
+        return per_ms(r, p * rate, 1000);
+    case V_BPP:
+        *there = has(r, M_BYTES) || has(r, M_PACKETS);
+        return p > 0 ? b / p : 0;
+    case V_DURATION:
+        return lasted(r);
+    case V_START:
+        return (uint64_t)r->start;
+    case V_END:
+        return (uint64_t)r->end;
+    case V_RECEIVED:
+        return (uint64_t)r->received;
+    case V_DOMAIN:
+        return model_exporters[r->exporter].domain;
+    case V_VERSION:
+        return model_exporters[r->exporter].version;
+    case V_HOUR:
+        return (uint64_t)(wall_ms(r, zone_ms) / 3600000 % 24);
+    case V_WEEKDAY: /* 2026-03-02 was a Monday */
+        return (uint64_t)((wall_ms(r, zone_ms) / MODEL_DAY_MS - 20514 + 700) % 7 + 1);
+    case V_DAY:
+        return (uint64_t)(wall_ms(r, zone_ms) / MODEL_DAY_MS);
+    case V_ICMP_TYPE:
+        return proto == 1 || proto == 58 ? r->v[M_DPORT] >> 8 : 0;
+    case V_IE7:
+        *there = has(r, M_IE7);
+        return r->v[M_SPORT];
+    default:
+        break;
+    }
+    *there = has(r, plain[f]);
+    return r->v[plain[f]];
+}
+
+static void addr_of(const struct model_record *r, enum vf f, struct addr *a, bool *there)
+{
+    memset(a, 0, sizeof *a);
+    *there = f == V_EXPORTER || has(r, f == V_SRC    ? M_SRC
+                                       : f == V_DST  ? M_DST
+                                       : f == V_NEXT ? M_NEXT
+                                                     : M_IE8);
+    if (!*there)
+        return;
+    *a = f == V_EXPORTER ? addr_from_v4(model_exporters[r->exporter].addr)
+         : f == V_DST    ? r->dst
+         : f == V_NEXT   ? r->next
+                         : r->src;
+}
+
+static struct kv kv_number(uint64_t n)
+{
+    struct kv k = { .kind = K_NUMBER };
+
+    memcpy(k.b, &n, 8);
+    return k;
+}
+static uint64_t kv_n(const struct kv *k)
+{
+    uint64_t n;
+
+    memcpy(&n, k->b, 8);
+    return n;
+}
+
+static bool is_addr(enum vf f)
+{
+    return f <= V_IE8;
+}
+
+/* Octets are compared one by one: no net_has, no addr_mask. */
+static bool in_net(const struct addr *a, const struct addr *net, unsigned len)
+{
+    for (unsigned i = 0; i < len; i++)
+        if (((a->b[i / 8] ^ net->b[i / 8]) >> (7 - i % 8) & 1) != 0)
+            return false;
+    return true;
+}
+static bool mapped(const struct addr *a)
+{
+    static const struct addr v4 = { { [10] = 0xff, [11] = 0xff } };
+
+    return in_net(a, &v4, 96);
+}
+static void cut(struct addr *a, unsigned len4, unsigned len6)
+{
+    for (unsigned i = mapped(a) ? 96 + len4 : len6; i < 128; i++)
+        a->b[i / 8] &= (uint8_t) ~(0x80u >> i % 8);
+}
+
+static struct kv value(const struct model_record *r, enum vf f, unsigned len4, unsigned len6,
+                       int64_t zone_ms)
+{
+    struct kv k = { .kind = K_ABSENT };
+    struct addr a;
+    bool there;
+
+    if (is_addr(f)) {
+        addr_of(r, f, &a, &there);
+        cut(&a, len4, len6);
+        if (there) {
+            k.kind = K_ADDR;
+            memcpy(k.b, a.b, 16);
+        }
+    } else if (f == V_NAME) {
+        if (has(r, M_NAME)) {
+            k.kind = K_TEXT;
+            memcpy(k.b, r->name, strlen(r->name));
+        }
+    } else {
+        uint64_t n = number_of(r, f, zone_ms, &there);
+        if (there)
+            k = kv_number(n);
+    }
+    return k;
+}
+
+/* ------------------------------------------------------------------ filters */
+
+enum leaf_kind { L_ANY, L_ADDR, L_NUMBER, L_FLAGS, L_EXISTS, L_VERSION, L_AT, L_NAME };
+enum side { S_SRC, S_DST, S_EITHER, S_BOTH, S_CLIENT, S_SERVER, S_NONE };
+enum flags_form { F_ALL, F_OF, F_EXACT, F_ANY, F_NUMBER };
+
+struct leaf {
+    uint8_t kind, side, form;
+    uint8_t a, b; /* enum vf of the sides */
+    bool not ;    /* written with != or absent */
+    struct {
+        uint64_t lo, hi;
+        bool out;
+    } range[6];
+    unsigned n;
+    struct {
+        struct addr a;
+        uint8_t len;
+        bool out;
+    } net[5];
+    unsigned n_nets;
+    uint64_t mask, want;
+    char text[12];
+};
+
+enum op { OP_LEAF, OP_NOT, OP_AND, OP_OR, OP_XOR };
+struct tree {
+    uint8_t op;
+    struct leaf leaf;
+    struct tree *kid[3];
+    unsigned n;
+};
+
+static void tree_free(struct tree *t)
+{
+    for (unsigned i = 0; i < t->n; i++)
+        tree_free(t->kid[i]);
+    free(t);
+}
+
+static bool number_fits(const struct leaf *l, uint64_t v)
+{
+    bool in = false, only_out = true;
+
+    for (unsigned i = 0; i < l->n; i++) {
+        only_out &= l->range[i].out;
+        in |= !l->range[i].out && v >= l->range[i].lo && v <= l->range[i].hi;
+    }
+    in |= only_out && l->n > 0;
+    for (unsigned i = 0; i < l->n; i++)
+        in &= !(l->range[i].out && v >= l->range[i].lo && v <= l->range[i].hi);
+    return in;
+}
+
+static bool addr_fits(const struct leaf *l, const struct addr *a)
+{
+    int best = -1;
+    bool yes = true;
+
+    for (unsigned i = 0; i < l->n_nets; i++)
+        yes &= l->net[i].out; /* only exceptions: all others */
+    for (unsigned i = 0; i < l->n_nets; i++) {
+        if (!in_net(a, &l->net[i].a, l->net[i].len) || l->net[i].len < best)
+            continue;
+        yes = l->net[i].len == best ? yes || !l->net[i].out : !l->net[i].out;
+        best = l->net[i].len;
+    }
+    return yes;
+}
+
+static bool one_side(const struct model_record *r, const struct leaf *l, enum vf f, int64_t zone)
+{
+    struct addr a;
+    bool there;
+    uint64_t v;
+
+    if (is_addr(f)) {
+        addr_of(r, f, &a, &there);
+        return l->kind == L_EXISTS ? there : addr_fits(l, &a);
+    }
+    if (f == V_NAME)
+        return l->kind == L_EXISTS ? has(r, M_NAME) : strcasecmp(r->name, l->text) == 0;
+    v = number_of(r, f, zone, &there);
+    if (l->kind == L_EXISTS)
+        return there;
+    if (f == V_ICMP_TYPE && r->v[M_PROTO] != 1 && r->v[M_PROTO] != 58)
+        return false;
+    return number_fits(l, v);
+}
+
+/* The side that answered is the source where only its port is well known. */
+static bool is_answer(const struct model_record *r)
+{
+    uint64_t p = r->v[M_PROTO], s = r->v[M_SPORT], d = r->v[M_DPORT];
+
+    return !r->biflow && (p == 6 || p == 17 || p == 33 || p == 132) && s >= 1 && s <= 1023 &&
+           d >= 1024;
+}
+
+static bool flags_fit(const struct model_record *r, const struct leaf *l)
+{
+    uint64_t v = r->v[M_FLAGS];
+
+    if (r->v[M_PROTO] != 6)
+        return false;
+    return l->form == F_ALL      ? (v & l->want) == l->want
+           : l->form == F_OF     ? (v & l->mask) == l->want
+           : l->form == F_EXACT  ? (v & 0xff) == l->want
+           : l->form == F_NUMBER ? v == l->want
+                                 : (v & l->want) != 0;
+}
+
+static bool leaf_holds(const struct model_record *r, const struct leaf *l, int64_t zone)
+{
+    bool a, b, yes = true;
+
+    switch ((enum leaf_kind)l->kind) {
+    case L_ANY:
+        return !l->not ;
+    case L_FLAGS:
+        return flags_fit(r, l);
+    case L_VERSION: /* by the source, else by the destination */
+        if (has(r, M_SRC) || has(r, M_DST))
+            yes = mapped(has(r, M_SRC) ? &r->src : &r->dst) == (l->want == 4);
+        else
+            yes = false;
+        return yes;
+    case L_AT:
+        return r->start <= (int64_t)l->want && r->end >= (int64_t)l->want;
+    case L_ADDR:
+    case L_NUMBER:
+    case L_EXISTS:
+    case L_NAME:
+        break;
+    }
+    a = one_side(r, l, l->a, zone);
+    b = l->a == l->b ? a : one_side(r, l, l->b, zone);
+    switch ((enum side)l->side) {
+    case S_SRC:
+    case S_NONE:
+        yes = a;
+        break;
+    case S_DST:
+        yes = b;
+        break;
+    case S_EITHER:
+        yes = a || b;
+        break;
+    case S_BOTH: /* != means that neither side is equal, whatever stands before it */
+        yes = l->not ? a || b : a && b;
+        break;
+    case S_CLIENT:
+        yes = is_answer(r) ? b : a;
+        break;
+    case S_SERVER:
+        yes = is_answer(r) ? a : b;
+        break;
+    }
+    return yes != l->not ;
+}
+
+static bool holds(const struct model_record *r, const struct tree *t, int64_t zone)
+{
+    bool yes = t->op == OP_AND, k;
+
+    if (t->op == OP_LEAF)
+        return leaf_holds(r, &t->leaf, zone);
+    if (t->op == OP_NOT)
+        return !holds(r, t->kid[0], zone);
+    for (unsigned i = 0; i < t->n; i++) {
+        k = holds(r, t->kid[i], zone);
+        yes = t->op == OP_AND ? yes && k : t->op == OP_OR ? yes || k : yes != k;
+    }
+    return yes;
+}
+
+/* For the key "matched host": sides that an address leaf of the filter names and that fit it. */
+static void matched(const struct model_record *r, const struct tree *t, int64_t zone, bool *src,
+                    bool *dst)
+{
+    const struct leaf *l = &t->leaf;
+
+    for (unsigned i = 0; i < t->n; i++)
+        matched(r, t->kid[i], zone, src, dst);
+    if (t->op != OP_LEAF || l->kind != L_ADDR || l->a != V_SRC || l->b != V_DST)
+        return;
+    if (l->side != S_DST)
+        *src |= one_side(r, l, V_SRC, zone);
+    if (l->side != S_SRC)
+        *dst |= one_side(r, l, V_DST, zone);
+}
+
+/* ------------------------------------------------------------------ questions */
+
+enum key_shape { KS_VALUE, KS_EITHER, KS_PAIR, KS_MATCHED };
+struct qkey {
+    uint8_t shape, a, b; /* enum vf */
+    uint8_t len4, len6;
+    char name[48];
+};
+
+enum qmeasure_kind {
+    Q_BYTES,
+    Q_BITS,
+    Q_PACKETS,
+    Q_FLOWS,
+    Q_ACTIVE,
+    Q_BPS,
+    Q_PPS,
+    Q_BPP,
+    Q_DURATION,
+    Q_FIRST,
+    Q_LAST,
+    Q_DISTINCT
+};
+struct qmeasure {
+    uint8_t kind;
+    bool raw;
+    struct qkey key; /* Q_DISTINCT */
+};
+
+enum qview { Q_TOTALS, Q_RANK, Q_LIST };
+#define Q_MAX_KEYS     3u
+#define Q_MAX_MEASURES 4u
+#define Q_MAX_COLUMNS  5u
+#define Q_MAX_CELLS    (1u + Q_MAX_KEYS + Q_MAX_MEASURES + Q_MAX_COLUMNS)
+
+struct question {
+    struct tree *filter;
+    uint8_t view;
+    bool raw, whole, framed, bottom, auto_step, by_port;
+    int64_t from, to; /* INT64_MIN, INT64_MAX = open */
+    int64_t step, zone_ms;
+    unsigned n_keys, n_measures, n_columns;
+    struct qkey key[Q_MAX_KEYS];
+    struct qmeasure measure[Q_MAX_MEASURES];
+    uint64_t top, limit;
+    struct {
+        bool on, below;
+        uint8_t measure;
+        uint64_t than;
+    } having;
+    uint8_t column[Q_MAX_COLUMNS];
+    bool sorted, desc;
+    uint8_t sort;
+};
+
+/* ------------------------------------------------------------------ sums */
+
+struct sums {
+    uint64_t bytes, packets, raw_bytes, raw_packets, flows, active, duration;
+    int64_t first, last;
+    bool any;
+    uint64_t distinct[Q_MAX_MEASURES];
+};
+
+/* A set of keys of up to Q_MAX_CELLS values, numbered as they come. */
+struct keyset {
+    struct kv *key;
+    uint32_t *slot;
+    uint32_t n, cap, mask, width;
+};
+
+static void keyset_init(struct keyset *s, uint32_t width)
+{
+    *s = (struct keyset){ .width = width, .mask = 255 };
+    s->slot = calloc(s->mask + 1, sizeof *s->slot);
+    assert_non_null(s->slot);
+}
+static void keyset_free(struct keyset *s)
+{
+    free(s->key);
+    free(s->slot);
+}
+static uint64_t keyset_hash(const struct kv *k, uint32_t width)
+{
+    uint64_t h = 14695981039346656037u, w;
+
+    for (uint32_t i = 0; i < width; i++)
+        for (unsigned o = 0; o < sizeof *k; o += 8) {
+            memcpy(&w, (const uint8_t *)&k[i] + o, 8);
+            h = (h ^ w) * 0x9e3779b97f4a7c15u;
+            h ^= h >> 29;
+        }
+    return h;
+}
+/* Number of the key; entered when `make`, else UINT32_MAX if it is not there. */
+static uint32_t keyset_at(struct keyset *s, const struct kv *k, bool make)
+{
+    uint64_t h = keyset_hash(k, s->width);
+    uint32_t at = (uint32_t)h & s->mask;
+
+    for (; s->slot[at] != 0; at = (at + 1) & s->mask)
+        if (memcmp(s->key + (size_t)(s->slot[at] - 1) * s->width, k, s->width * sizeof *k) == 0)
+            return s->slot[at] - 1;
+    if (!make)
+        return UINT32_MAX;
+    if (s->n == s->cap) {
+        s->cap = s->cap * 2 + 64;
+        s->key = realloc(s->key, (size_t)s->cap * s->width * sizeof *k);
+        assert_non_null(s->key);
+    }
+    memcpy(s->key + (size_t)s->n * s->width, k, s->width * sizeof *k);
+    s->slot[at] = ++s->n;
+    if (s->n > s->mask / 2) {
+        s->mask = s->mask * 2 + 1;
+        free(s->slot);
+        s->slot = calloc(s->mask + 1, sizeof *s->slot);
+        assert_non_null(s->slot);
+        for (uint32_t i = 0; i < s->n; i++) {
+            at = (uint32_t)keyset_hash(s->key + (size_t)i * s->width, s->width) & s->mask;
+            while (s->slot[at] != 0)
+                at = (at + 1) & s->mask;
+            s->slot[at] = i + 1;
+        }
+    }
+    return s->n - 1;
+}
+
+/* Groups: keys and their sums. */
+struct groups {
+    struct keyset keys, seen;
+    struct sums *sum;
+    uint32_t cap;
+};
+static void groups_init(struct groups *g, uint32_t width)
+{
+    memset(g, 0, sizeof *g);
+    keyset_init(&g->keys, width);
+    keyset_init(&g->seen, 3);
+}
+static void groups_free(struct groups *g)
+{
+    keyset_free(&g->keys);
+    keyset_free(&g->seen);
+    free(g->sum);
+}
+static uint32_t groups_at(struct groups *g, const struct kv *key)
+{
+    uint32_t was = g->keys.n, i = keyset_at(&g->keys, key, true);
+
+    if (g->keys.n > g->cap) {
+        g->cap = g->cap * 2 + 64;
+        g->sum = realloc(g->sum, g->cap * sizeof *g->sum);
+        assert_non_null(g->sum);
+    }
+    if (g->keys.n > was)
+        memset(&g->sum[i], 0, sizeof g->sum[i]);
+    return i;
+}
+
+/* Part of v that lies in [from, to): v is spread evenly over [start, end), rounded down when summed
+ * from the start; a record without duration lies in its millisecond. */
+static uint64_t part_until(uint64_t v, const struct model_record *r, int64_t t)
+{
+    if (t <= r->start)
+        return 0;
+    if (r->end <= r->start || t >= r->end)
+        return v;
+    return (uint64_t)((unsigned __int128)v * (uint64_t)(t - r->start) / lasted(r));
+}
+static uint64_t part(uint64_t v, const struct model_record *r, int64_t from, int64_t to)
+{
+    return part_until(v, r, to) - part_until(v, r, from);
+}
+
+static bool starts_in(const struct model_record *r, int64_t from, int64_t to)
+{
+    return r->start >= from && r->start < to;
+}
+static bool in_frame(const struct question *q, const struct model_record *r)
+{
+    return !q->framed || (r->start < q->to && (r->end > q->from || r->start >= q->from));
+}
+
+/* One direction of a record into sums, as far as it lies in [from, to) unless `entire`. */
+static void sums_add(struct sums *s, const struct question *q, const struct model_record *r,
+                     bool reverse, int64_t from, int64_t to, bool entire, bool first_bin)
+{
+    uint64_t b = r->v[reverse ? M_REV_BYTES : M_BYTES];
+    uint64_t p = r->v[reverse ? M_REV_PACKETS : M_PACKETS], rate = rate_or_1(r);
+
+    s->bytes += entire ? b * rate : part(b * rate, r, from, to);
+    s->packets += entire ? p * rate : part(p * rate, r, from, to);
+    s->raw_bytes += entire ? b : part(b, r, from, to);
+    s->raw_packets += entire ? p : part(p, r, from, to);
+    if (!reverse) {
+        s->active++;
+        s->flows += first_bin && (!q->framed || q->whole || starts_in(r, q->from, q->to));
+        s->duration += first_bin ? lasted(r) : 0;
+    }
+    s->first = s->any ? MIN(s->first, r->start) : r->start;
+    s->last = s->any ? MAX(s->last, r->end) : r->end;
+    s->any = true;
+}
+
+/* ------------------------------------------------------------------ keys of a record */
+
+static uint8_t other_side(uint8_t f)
+{
+    static const uint8_t pair[][2] = {
+        { V_SRC, V_DST }, { V_SPORT, V_DPORT }, { V_SRC_AS, V_DST_AS }, { V_IN_IF, V_OUT_IF }
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(pair); i++)
+        for (unsigned k = 0; k < 2; k++)
+            if (f == pair[i][k])
+                return pair[i][1 - k];
+    return f;
+}
+
+/* Up to two values of a key in one direction of a record. */
+static unsigned key_values(const struct question *q, const struct qkey *k,
+                           const struct model_record *r, bool reverse, struct kv out[2])
+{
+    struct kv a = value(r, k->a, k->len4, k->len6, q->zone_ms), b;
+    bool src = false, dst = false;
+
+    if (k->shape == KS_VALUE) {
+        out[0] = reverse ? value(r, other_side(k->a), k->len4, k->len6, q->zone_ms) : a;
+        return 1;
+    }
+    b = value(r, k->b, k->len4, k->len6, q->zone_ms);
+    if (k->shape == KS_PAIR) {
+        memset(&out[0], 0, sizeof out[0]);
+        if (a.kind == K_ABSENT && b.kind == K_ABSENT)
+            return 1;
+        out[0].kind = K_PAIR;
+        memcpy(out[0].b, memcmp(a.b, b.b, 16) < 0 ? a.b : b.b, 16);
+        memcpy(out[0].b + 16, memcmp(a.b, b.b, 16) < 0 ? b.b : a.b, 16);
+        return 1;
+    }
+    if (k->shape == KS_MATCHED) {
+        matched(r, q->filter, q->zone_ms, &src, &dst);
+        if (src != dst) {
+            out[0] = src ? a : b;
+            return 1;
+        }
+    }
+    out[0] = a;
+    out[1] = b;
+    return memcmp(&a, &b, sizeof a) == 0 ? 1 : 2;
+}
+
+static void distinct_add(struct groups *g, const struct question *q, uint32_t group, struct sums *s,
+                         const struct model_record *r, bool reverse)
+{
+    for (unsigned m = 0; m < q->n_measures; m++) {
+        struct kv v[2], key[3];
+        unsigned n;
+        if (q->measure[m].kind != Q_DISTINCT)
+            continue;
+        n = key_values(q, &q->measure[m].key, r, reverse, v);
+        for (unsigned i = 0; i < n; i++) {
+            uint32_t was = g->seen.n;
+            if (v[i].kind == K_ABSENT)
+                continue;
+            key[0] = kv_number(m);
+            key[1] = kv_number(group);
+            key[2] = v[i];
+            (void)keyset_at(&g->seen, key, true);
+            s->distinct[m] += g->seen.n > was;
+        }
+    }
+}
+
+/* All combinations of the values of a record's keys; calls fn for each. */
+struct visit {
+    const struct question *q;
+    void (*fn)(void *ctx, const struct kv *key, const struct model_record *r, bool reverse);
+    void *ctx;
+};
+static void combinations(const struct visit *v, const struct model_record *r, bool reverse,
+                         struct kv *key, unsigned k)
+{
+    struct kv one[2];
+    unsigned n;
+
+    if (k == v->q->n_keys) {
+        v->fn(v->ctx, key, r, reverse);
+        return;
+    }
+    n = key_values(v->q, &v->q->key[k], r, reverse, one);
+    for (unsigned i = 0; i < n; i++) {
+        key[k] = one[i];
+        combinations(v, r, reverse, key, k + 1);
+    }
+}
+static void every_part(const struct visit *v, const struct model_record *r)
+{
+    struct kv key[Q_MAX_KEYS + 1];
+
+    memset(key, 0, sizeof key);
+    if (v->q->by_port && (r->v[M_PROTO] == 1 || r->v[M_PROTO] == 58))
+        return;
+    combinations(v, r, false, key, 0);
+    if ((r->v[M_REV_BYTES] | r->v[M_REV_PACKETS]) != 0)
+        combinations(v, r, true, key, 0);
+}
+
+/* ------------------------------------------------------------------ the answer */
+
+struct ref {
+    const struct question *q;
+    const struct model *m;
+    uint32_t *row; /* rows that match, in order */
+    uint32_t n;
+    struct sums total;
+    struct groups total_set; /* for distinct of the total */
+    struct groups rank;
+    int64_t span, step;
+    /* series: bins by (time, rank + 1; 0 = the rest) */
+    struct groups bins;
+    struct keyset *shown; /* keys of the top, NULL without keys */
+};
+
+static void rank_part(void *ctx, const struct kv *key, const struct model_record *r, bool reverse)
+{
+    struct ref *f = ctx;
+    const struct question *q = f->q;
+    uint32_t i = groups_at(&f->rank, key);
+
+    sums_add(&f->rank.sum[i], q, r, reverse, q->from, q->to, !q->framed || q->whole, true);
+    distinct_add(&f->rank, q, i, &f->rank.sum[i], r, reverse);
+}
+
+static int64_t floor_step(int64_t t, int64_t step)
+{
+    int64_t n = t / step;
+
+    return (t < 0 && n * step != t ? n - 1 : n) * step;
+}
+
+static void bin_part(void *ctx, const struct kv *key, const struct model_record *r, bool reverse)
+{
+    struct ref *f = ctx;
+    const struct question *q = f->q;
+    int64_t lo = r->start, hi = MAX(r->end, r->start + 1);
+    struct kv at[2];
+    bool first = true;
+
+    memset(at, 0, sizeof at);
+    at[1] = kv_number(f->shown != NULL ? keyset_at(f->shown, key, false) + 1u : 0);
+    if (q->framed) {
+        lo = MAX(lo, q->from);
+        hi = MIN(hi, q->to);
+    }
+    for (int64_t t = lo; t < hi;) {
+        int64_t bin = floor_step(t + q->zone_ms, f->step) - q->zone_ms, next = bin + f->step;
+        uint32_t i;
+        at[0] = kv_number((uint64_t)bin);
+        i = groups_at(&f->bins, at);
+        sums_add(&f->bins.sum[i], q, r, reverse, t, MIN(next, hi), q->whole, first);
+        distinct_add(&f->bins, q, i, &f->bins.sum[i], r, reverse);
+        if (q->whole)
+            return;
+        first = false;
+        t = next;
+    }
+}
+
+static void total_part(struct ref *f, const struct model_record *r, bool reverse)
+{
+    const struct question *q = f->q;
+
+    sums_add(&f->total, q, r, reverse, q->from, q->to, !q->framed || q->whole, true);
+    distinct_add(&f->total_set, q, 0, &f->total, r, reverse);
+}
+
+static void ref_init(struct ref *f, const struct question *q, const struct model *m)
+{
+    memset(f, 0, sizeof *f);
+    f->q = q;
+    f->m = m;
+    groups_init(&f->total_set, 1);
+    groups_init(&f->rank, MAX(q->n_keys, 1u));
+    groups_init(&f->bins, 2);
+    f->row = malloc((m->n + 1) * sizeof *f->row);
+    assert_non_null(f->row);
+}
+static void ref_free(struct ref *f)
+{
+    groups_free(&f->total_set);
+    groups_free(&f->rank);
+    groups_free(&f->bins);
+    free(f->row);
+}
+
+static void ref_run(struct ref *f)
+{
+    const struct question *q = f->q;
+    struct visit v = { q, rank_part, f };
+
+    for (uint32_t i = 0; i < f->m->n; i++) {
+        const struct model_record *r = &f->m->r[i];
+        if (!in_frame(q, r) || !holds(r, q->filter, q->zone_ms))
+            continue;
+        f->row[f->n++] = i;
+        total_part(f, r, false);
+        if ((r->v[M_REV_BYTES] | r->v[M_REV_PACKETS]) != 0)
+            total_part(f, r, true);
+        if (q->view == Q_RANK)
+            every_part(&v, r);
+    }
+    f->span = (q->to != INT64_MAX ? q->to
+               : f->n > 0         ? MAX(f->total.last, f->total.first + 1)
+                                  : 0) -
+              (q->from != INT64_MIN ? q->from
+               : f->n > 0           ? f->total.first
+                                    : 0);
+    f->step = q->step;
+}
+
+/* The second look, once the keys of the top are known. */
+static void ref_bins(struct ref *f, struct keyset *shown)
+{
+    struct visit v = { f->q, bin_part, f };
+
+    f->shown = shown;
+    for (uint32_t i = 0; i < f->n; i++)
+        every_part(&v, &f->m->r[f->row[i]]);
+}
+
+struct measured {
+    uint64_t v;
+    double real;
+};
+static struct measured measured(const struct question *q, unsigned m, const struct sums *s,
+                                int64_t span)
+{
+    bool raw = q->raw || q->measure[m].raw;
+    uint64_t b = raw ? s->raw_bytes : s->bytes, p = raw ? s->raw_packets : s->packets;
+    struct measured out = { 0, 0 };
+
+    switch ((enum qmeasure_kind)q->measure[m].kind) {
+    case Q_BYTES:
+        out.v = b;
+        break;
+    case Q_BITS:
+        out.v = b * 8;
+        break;
+    case Q_PACKETS:
+        out.v = p;
+        break;
+    case Q_FLOWS:
+        out.v = s->flows;
+        break;
+    case Q_ACTIVE:
+        out.v = s->active;
+        break;
+    case Q_BPS:
+        out.v = span > 0 ? (uint64_t)((unsigned __int128)b * 8000 / (uint64_t)span) : 0;
+        break;
+    case Q_PPS:
+        out.v = span > 0 ? (uint64_t)((unsigned __int128)p * 1000 / (uint64_t)span) : 0;
+        break;
+    case Q_BPP:
+        out.real = p > 0 ? (double)b / (double)p : 0;
+        out.v = p > 0 ? b / p : 0;
+        break;
+    case Q_DURATION:
+        out.v = s->duration;
+        break;
+    case Q_FIRST:
+        out.v = (uint64_t)s->first;
+        break;
+    case Q_LAST:
+        out.v = (uint64_t)s->last;
+        break;
+    case Q_DISTINCT:
+        out.v = s->distinct[m];
+        break;
+    }
+    return out;
+}
+
+#endif
