@@ -33,6 +33,8 @@ struct page_choice {
 /* Append n (1..PAGE_VALUES) values as one page. Values are 64-bit patterns; the smallest as a
  * signed number is the base, so small negative differences stay cheap. */
 void page_encode(struct buf *out, const uint64_t *v, uint32_t n, struct page_choice *c);
+/* The same octets for the same values, faster. */
+void page_encode32(struct buf *out, const uint32_t *v, uint32_t n, struct page_choice *c);
 
 /* Decode exactly n values. Trusts nothing. The page must fill `r` to its end.
  * page_decode32 keeps the low 32 bits. `out` needs room for n rounded up to 256 values.
