@@ -13,6 +13,7 @@
 
 #define GROUP_BATCHES  16u /* 1 M rows when full */
 #define MAX_SEALERS    4u  /* one thread cannot decode for more */
+#define PREFETCH_OCTETS 1600u /* the next packet, most likely */
 #define PIECE_OCTETS   ((size_t)32 << 20)
 #define TICK_MS        1000
 #define PROGRESS_EVERY 4096u
@@ -403,6 +404,8 @@ static int read_all(struct session *s)
 
     while ((rc = capture_next(s->capture, &p, &s->result->cut_why)) == ERR_OK) {
         enum udp_result r = udp_extract(s->udp, &p, &d);
+        be_prefetch(s->src->octets + capture_at(s->capture),
+                    MIN(PREFETCH_OCTETS, s->src->len - capture_at(s->capture)));
         s->result->packets++;
         if (p.time_ms > 0)
             s->now_ms = p.time_ms;
