@@ -188,7 +188,7 @@ static int decode_delta(struct rd *r, uint64_t *out, uint32_t n)
     return ERR_OK;
 }
 
-int page_decode64(struct rd *r, uint64_t *out, uint32_t n)
+static int decode_simple(struct rd *r, uint64_t *out, uint32_t n)
 {
     unsigned codec = (unsigned)rd_le(r, 1);
     struct for_parts p;
@@ -221,6 +221,57 @@ int page_decode64(struct rd *r, uint64_t *out, uint32_t n)
     }
 }
 
+/* The two pages inside a page of runs. The pages inside have no runs. */
+struct runs_parts {
+    uint64_t value[PAGE_VALUES], len[PAGE_VALUES];
+    uint32_t n;
+};
+
+static bool get_runs(struct rd *r, uint32_t n, struct runs_parts *p)
+{
+    struct rd lens;
+    uint64_t sum = 0;
+
+    p->n = (uint32_t)rd_le(r, 2);
+    lens = rd_sub(r, (size_t)rd_le(r, 2));
+    if (!rd_ok(&lens) || p->n == 0 || p->n > n || decode_simple(&lens, p->len, p->n) != ERR_OK ||
+        decode_simple(r, p->value, p->n) != ERR_OK)
+        return false;
+    for (uint32_t i = 0; i < p->n; i++) {
+        if (p->len[i] == 0 || p->len[i] > n)
+            return false;
+        sum += p->len[i];
+    }
+    return sum == n;
+}
+
+int page_decode64(struct rd *r, uint64_t *out, uint32_t n)
+{
+    struct rd peek = *r;
+    struct runs_parts p;
+
+    if (rd_le(&peek, 1) != PAGE_RUNS)
+        return decode_simple(r, out, n);
+    if (!get_runs(&peek, n, &p))
+        return ERR_FORMAT;
+    for (uint32_t i = 0; i < p.n; i++)
+        for (uint64_t k = p.len[i]; k > 0; k--)
+            *out++ = p.value[i];
+    return ERR_OK;
+}
+
+static int runs32(struct rd *r, uint32_t *out, uint32_t n)
+{
+    struct runs_parts p;
+
+    if (!get_runs(r, n, &p))
+        return ERR_FORMAT;
+    for (uint32_t i = 0; i < p.n; i++)
+        for (uint64_t k = p.len[i]; k > 0; k--)
+            *out++ = (uint32_t)p.value[i];
+    return ERR_OK;
+}
+
 int page_decode32(struct rd *r, uint32_t *out, uint32_t n)
 {
     struct rd peek = *r;
@@ -236,6 +287,8 @@ int page_decode32(struct rd *r, uint32_t *out, uint32_t n)
         for32(&p, out, n);
         return ERR_OK;
     }
+    if (codec == PAGE_RUNS)
+        return runs32(&peek, out, n);
     if (codec == PAGE_DICT) {
         if (!get_dict(&peek, n, &d))
             return ERR_FORMAT;

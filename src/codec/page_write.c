@@ -8,14 +8,16 @@
 #define ROOM         PAGE_VALUES /* a multiple of PACK_GROUP */
 #define DICT_MAX     255u
 #define DICT_SLOTS   16384u /* > 2 * PAGE_VALUES: the search for a free slot stays short */
+#define FEW          1024u  /* as many possible values are few */
 #define DIRECT_RANGE 65536u /* values below are counted in a table, others in a hash */
 #define SAMPLE_STEP  4u     /* widths are looked at in every 4th value of a long page */
+#define RUN_MEAN     6u     /* values a run at least, for runs to be tried */
 #define SPARSE_LOOKS 16u    /* values looked at for one that nearly all have */
 
 /* A page as the codecs see it. */
 struct page_in {
-    uint64_t base;        /* smallest value, as a signed number */
-    uint64_t range;       /* largest - smallest */
+    uint64_t base;  /* smallest value, as a signed number */
+    uint64_t range; /* largest - smallest */
     uint32_t n;
     const uint32_t *off;  /* value - base, UINT32_MAX where that is more; zeros behind, up to a
                              whole group */
@@ -44,9 +46,17 @@ struct dict_plan {
     uint16_t of[ROOM];            /* not direct: number of the distinct value of each value */
 };
 
+struct runs_plan {
+    uint32_t n;
+    size_t octets; /* SIZE_MAX: too many */
+    uint64_t value[ROOM / RUN_MEAN + 1];
+    uint32_t len[ROOM / RUN_MEAN + 1];
+};
+
 struct trial {
     struct for_plan direct, delta;
     struct dict_plan dict;
+    struct runs_plan runs;
     struct page_in deltas;
     uint64_t d64[ROOM];
     uint32_t d[ROOM], d_off[ROOM];
@@ -159,6 +169,16 @@ static uint32_t count_other(const uint32_t *off, uint32_t n, uint32_t x)
 
     for (uint32_t i = 0; i < n; i++)
         c += off[i] != x;
+    return c;
+}
+
+SIMD_CLONES
+static uint32_t count_changes(const uint32_t *off, uint32_t n)
+{
+    uint32_t c = 0;
+
+    for (uint32_t i = 1; i < n; i++)
+        c += off[i] != off[i - 1];
     return c;
 }
 
@@ -300,19 +320,36 @@ static void plan_for(const struct page_in *p, struct for_plan *f)
         *f = (struct for_plan){ .base = p->base, .raw = octets_of(top), .octets = whole };
 }
 
+/* Places of the exceptions; one more is written than there are. */
+static void find_exceptions(const struct page_in *p, const struct for_plan *f, uint16_t *place)
+{
+    uint64_t shift = f->base - p->base, limit = f->sparse ? 0 : (1ull << f->w) - 1;
+    uint32_t x = 0;
+
+    if (p->wide == NULL) { /* no branch: where the next one comes cannot be foreseen */
+        uint32_t s = (uint32_t)shift, l = (uint32_t)limit;
+        for (uint32_t i = 0; i < p->n; i++) {
+            place[x] = (uint16_t)i;
+            x += p->off[i] - s > l;
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < p->n; i++) {
+        place[x] = (uint16_t)i;
+        x += p->wide[i] - f->base > limit;
+    }
+}
+
 static void put_exceptions(uint8_t *q, const struct page_in *p, const struct for_plan *f)
 {
     uint64_t shift = f->base - p->base;
-    uint8_t *places = q, *values = q + 2u * f->nx;
-    uint32_t x = 0;
+    uint8_t *values = q + 2u * f->nx;
+    uint16_t place[ROOM + 1];
 
-    for (uint32_t i = 0; i < p->n && x < f->nx; i++) {
-        uint64_t r = rest_at(p, i) - shift;
-        if (f->sparse ? r == 0 : r >> f->w == 0)
-            continue;
-        le_put(places + 2u * x, i, 2);
-        put_octets(values + (size_t)x * f->xb, r, f->xb);
-        x++;
+    find_exceptions(p, f, place);
+    for (uint32_t x = 0; x < f->nx; x++) {
+        le_put(q + 2u * x, place[x], 2);
+        put_octets(values + (size_t)x * f->xb, rest_at(p, place[x]) - shift, f->xb);
     }
 }
 
@@ -347,7 +384,28 @@ static uint32_t dict_slot(uint64_t v)
     return (uint32_t)(v * 0x9e3779b97f4a7c15u >> 50); /* 14 bits */
 }
 
-/* Distinct values with their counts. */
+/* Distinct values with their counts: of a few possible ones, by value. Four tables, since runs of
+ * one value would wait for their own counter. */
+static void tally_few(const struct page_in *p, struct dict_plan *d, uint16_t *count)
+{
+    uint16_t c[4][FEW] = { { 0 } };
+    uint32_t k = 0, i = 0, few = (uint32_t)p->range + 1;
+
+    for (; i + 4 <= p->n; i += 4)
+        for (unsigned t = 0; t < 4; t++)
+            c[t][p->off[i + t]]++;
+    for (; i < p->n; i++)
+        c[0][p->off[i]]++;
+    for (uint32_t x = 0; x < few; x++) {
+        uint16_t sum = (uint16_t)(c[0][x] + c[1][x] + c[2][x] + c[3][x]);
+        d->key[k] = x;
+        count[k] = sum;
+        k += sum != 0;
+    }
+    d->distinct = k;
+}
+
+/* Of up to 65536 possible ones, as they come. */
 static void tally_direct(const struct page_in *p, struct dict_plan *d, uint16_t *count)
 {
     uint32_t k = 0;
@@ -391,8 +449,9 @@ static uint64_t distinct_value(const struct page_in *p, const struct dict_plan *
     return p->base + (d->direct ? d->key[k] : rest_at(p, d->key[k]));
 }
 
-/* Numbers of the distinct values that stand more than once, by falling count and then as they came;
- * at most DICT_MAX. One that stands once costs as much in the dictionary as an escape. */
+/* Numbers of the distinct values that stand more than once, by falling count and then in the order
+ * of the tally; at most DICT_MAX. One that stands once costs as much in the dictionary as an
+ * escape. */
 static uint32_t most_frequent(const struct dict_plan *d, const uint16_t *count, uint16_t *order)
 {
     uint16_t at[PAGE_VALUES + 2] = { 0 };
@@ -424,7 +483,9 @@ static void plan_dict(const struct page_in *p, struct dict_plan *d)
     uint32_t k, covered = 0, done = 0;
 
     d->direct = p->range < DIRECT_RANGE;
-    if (d->direct)
+    if (p->range < FEW)
+        tally_few(p, d, count);
+    else if (d->direct)
         tally_direct(p, d, count);
     else
         tally_hashed(p, d, count);
@@ -505,6 +566,7 @@ static void plan_delta(const struct page_in *p, struct trial *t)
         take32(&t->deltas, t->d, p->n, t->d_off);
     } else {
         uint64_t before = rest_at(p, 0);
+        t->d64[0] = 0;
         for (uint32_t i = 0; i < p->n; i++) {
             uint64_t r = rest_at(p, i), x = r - before;
             t->d64[i] = x << 1 ^ (0 - (x >> 63));
@@ -513,6 +575,46 @@ static void plan_delta(const struct page_in *p, struct trial *t)
         take64(&t->deltas, t->d64, p->n, t->d_off);
     }
     plan_for(&t->deltas, &t->delta);
+}
+
+/* ------------------------------------------------------------------ runs */
+
+/* The pages inside are of the other codecs: runs of runs cannot be shorter. */
+static void put_runs_pages(struct buf *out, const struct runs_plan *r)
+{
+    size_t at = out->len;
+    struct page_choice lens = { .no_runs = true }, values = { .no_runs = true };
+
+    (void)buf_room(out, 4);
+    page_encode32(out, r->len, r->n, &lens);
+    if (buf_ok(out)) {
+        le_put(out->p + at, r->n, 2);
+        le_put(out->p + at + 2, out->len - at - 4, 2);
+    }
+    page_encode(out, r->value, r->n, &values);
+}
+
+static void plan_runs(const struct page_in *p, struct runs_plan *r)
+{
+    struct buf trial = buf_init(1u << 20);
+    uint32_t begin = 0;
+
+    r->octets = SIZE_MAX;
+    r->n = 0;
+    if (p->wide == NULL && (count_changes(p->off, p->n) + 1) * RUN_MEAN > p->n)
+        return;
+    for (uint32_t i = 1; i <= p->n; i++) {
+        if (i < p->n && rest_at(p, i) == rest_at(p, begin))
+            continue;
+        if ((r->n + 1) * RUN_MEAN > p->n)
+            return;
+        r->value[r->n] = p->base + rest_at(p, begin);
+        r->len[r->n++] = i - begin;
+        begin = i;
+    }
+    put_runs_pages(&trial, r);
+    r->octets = buf_ok(&trial) ? 1 + trial.len : SIZE_MAX;
+    buf_free(&trial);
 }
 
 static size_t try_codec(struct trial *t, enum page_codec codec, const struct page_in *p)
@@ -529,6 +631,9 @@ static size_t try_codec(struct trial *t, enum page_codec codec, const struct pag
     case PAGE_DICT:
         plan_dict(p, &t->dict);
         return t->dict.octets;
+    case PAGE_RUNS:
+        plan_runs(p, &t->runs);
+        return t->runs.octets;
     case PAGE_CODEC_N:
         break;
     }
@@ -542,19 +647,21 @@ static enum page_codec choose(struct trial *t, const struct page_in *p, struct p
 
     if (c->known) {
         octets = try_codec(t, c->codec, p);
-        if (octets * 5 * c->n <= c->octets * 6 * p->n)
+        if (octets < SIZE_MAX && octets * 5 * c->n <= c->octets * 6 * p->n)
             return c->codec;
     }
     least = try_codec(t, PAGE_FOR, p);
-    for (enum page_codec k = PAGE_DELTA; k <= PAGE_DICT; k++) {
+    for (enum page_codec k = PAGE_DELTA; k < (c->no_runs ? PAGE_RUNS : PAGE_CODEC_N); k++) {
         octets = try_codec(t, k, p);
         /* slower to decode than packed bits: must save 5 % */
-        if (octets + octets / 20 < least) {
+        if (octets < least && octets + octets / 20 < least) {
             least = octets;
             best = k;
         }
     }
-    *c = (struct page_choice){ .known = true, .codec = (uint8_t)best, .octets = least, .n = p->n };
+    *c = (struct page_choice){
+        .known = true, .no_runs = c->no_runs, .codec = (uint8_t)best, .octets = least, .n = p->n
+    };
     return best;
 }
 
@@ -576,6 +683,10 @@ static void encode(struct buf *out, const struct page_in *p, struct page_choice 
     case PAGE_DICT:
         buf_le(out, PAGE_DICT, 1);
         put_dict(out, p, &t.dict);
+        return;
+    case PAGE_RUNS:
+        buf_le(out, PAGE_RUNS, 1);
+        put_runs_pages(out, &t.runs);
         return;
     case PAGE_FOR:
     case PAGE_RAW:

@@ -11,12 +11,12 @@
 #include "os/proc.h"
 #include "os/thread.h"
 
-#define GROUP_BATCHES  16u /* 1 M rows when full */
-#define MAX_SEALERS    4u  /* one thread cannot decode for more */
+#define GROUP_BATCHES   16u   /* 1 M rows when full */
+#define MAX_SEALERS     4u    /* one thread cannot decode for more */
 #define PREFETCH_OCTETS 1600u /* the next packet, most likely */
-#define PIECE_OCTETS   ((size_t)32 << 20)
-#define TICK_MS        1000
-#define PROGRESS_EVERY 4096u
+#define PIECE_OCTETS    ((size_t)32 << 20)
+#define TICK_MS         1000
+#define PROGRESS_EVERY  4096u
 
 struct group {
     struct group *next;
@@ -515,9 +515,7 @@ int import_capture(struct store *store, const struct import_source *src,
 
     *out = (struct import_result){ 0 };
     s.e->code = ERR_OK;
-    s.sealer = (struct sealer){
-        .store = store, .src = src, .result = out, .again = opt->again
-    };
+    s.sealer = (struct sealer){ .store = store, .src = src, .result = out, .again = opt->again };
     if ((rc = session_open(&s, src)) != ERR_OK)
         goto done;
     if ((rc = decode_and_seal(&s)) != ERR_OK)

@@ -1,8 +1,8 @@
 /* collect/import.h - a capture of export datagrams into the store, as fast as decoding goes.
  * Floor 4. No files of its own: octets in, sealed segments out, all visible at once or not at all.
  * Threads: called from one, which decodes; others seal what it has decoded, up to 1 M rows at a
- * time. What comes out does not depend on how many they are. Memory: one such group for each of them
- * and one more. */
+ * time. What comes out does not depend on how many they are. Memory: one such group for each of
+ * them and one more. */
 #ifndef WEIR_COLLECT_IMPORT_H
 #define WEIR_COLLECT_IMPORT_H
 
@@ -44,12 +44,12 @@ struct import_port {
 
 struct import_result {
     bool committed;
-    bool known;         /* this content was imported before: nothing was done */
-    uint8_t sha256[32]; /* of the file */
-    uint64_t packets, datagrams;                 /* in the file; given to the decoder */
-    uint64_t octets;                             /* of those datagrams */
-    uint64_t not_wanted;                         /* UDP, but of another port or no export */
-    uint64_t sflow, old_netflow;                 /* among them: sFlow v5; NetFlow v1, v7, v8 */
+    bool known;                  /* this content was imported before: nothing was done */
+    uint8_t sha256[32];          /* of the file */
+    uint64_t packets, datagrams; /* in the file; given to the decoder */
+    uint64_t octets;             /* of those datagrams */
+    uint64_t not_wanted;         /* UDP, but of another port or no export */
+    uint64_t sflow, old_netflow; /* among them: sFlow v5; NetFlow v1, v7, v8 */
     struct import_port port[IMPORT_PORTS_SHOWN]; /* of those, most first; datagrams 0 = none */
     struct udp_stats udp;
     uint16_t unknown_link; /* link type of packets that could not be read */

@@ -11,7 +11,7 @@
 
 #define SEG_MAGIC         "WEIR-SEG"
 #define SEG_END           "WEIR-END"
-#define SEG_DRAFT         2u
+#define SEG_DRAFT         3u
 #define SEG_HEAD          16u    /* octets of the header */
 #define SEG_TAIL          32u    /* octets of the trailer */
 #define SEG_BLOCKS        4095u  /* blocks a segment at most: page numbers fit 16 bits */
@@ -45,6 +45,31 @@ struct derive {
     uint8_t kind, parent, attr;
 };
 extern const struct derive seg_derive[COL_N];
+
+/* What the numbers of an extra field are kept as: the rest over a column that mostly says the same.
+ * One octet: kind << 6 | column. */
+enum extra_relation {
+    RELATION_NONE,     /* the number itself */
+    RELATION_COLUMN,   /* number - column */
+    RELATION_ICMP,     /* number - (column of an ICMP or ICMPv6 record, else 0) */
+    RELATION_NOT_ICMP, /* number - (0 of an ICMP or ICMPv6 record, else column) */
+};
+_Static_assert(COL_N <= 64, "a column fits six bits");
+/* Columns that may be so used: their values do not depend on numbers of tables. */
+static inline bool relation_column(unsigned col)
+{
+    return col < COL_N && col_info[col].kind == COL_KIND_UINT && col != COL_EXPORTER &&
+           col != COL_SHAPE;
+}
+static inline uint64_t relation_value(enum extra_relation kind, uint64_t column, uint64_t proto)
+{
+    bool icmp = proto == 1 || proto == 58;
+
+    return kind == RELATION_NONE || (kind == RELATION_ICMP && !icmp) ||
+                   (kind == RELATION_NOT_ICMP && icmp)
+               ? 0
+               : column;
+}
 
 struct seg_ref {
     uint64_t off;

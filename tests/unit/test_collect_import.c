@@ -198,12 +198,9 @@ static void digest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_file_at_once),
-        cmocka_unit_test(the_same_content_is_known),
-        cmocka_unit_test(good_part_of_a_cut_file),
-        cmocka_unit_test(nothing_inside_leaves_nothing),
-        cmocka_unit_test(plausible_headers),
-        cmocka_unit_test(digest),
+        cmocka_unit_test(whole_file_at_once),      cmocka_unit_test(the_same_content_is_known),
+        cmocka_unit_test(good_part_of_a_cut_file), cmocka_unit_test(nothing_inside_leaves_nothing),
+        cmocka_unit_test(plausible_headers),       cmocka_unit_test(digest),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
