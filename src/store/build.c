@@ -448,6 +448,18 @@ static void put_ref(struct buf *out, struct seg_ref r)
     buf_le(out, r.sum, 4);
 }
 
+/* What was done since the last call was of this stage. */
+static void lap(struct seg_sizes *z, enum seg_stage stage)
+{
+    uint64_t now;
+
+    if (z->clock_ns == NULL)
+        return;
+    now = z->clock_ns();
+    z->stage_ns[stage] += now - z->since_ns;
+    z->since_ns = now;
+}
+
 /* One block: columns, extras, and its entry of the footer. */
 static int put_block(struct build *s, const struct build_block *k, struct buf *footer,
                      struct seg_sizes *sizes)
@@ -464,9 +476,11 @@ static int put_block(struct build *s, const struct build_block *k, struct buf *f
         present |= c[i].ref.len > 0 ? 1ull << i : 0;
         sizes->column[i] += c[i].ref.len;
     }
+    lap(sizes, STAGE_COLUMNS);
     at = s->out->len;
     if ((rc = build_extras(s, k, s->out)) != ERR_OK)
         return rc;
+    lap(sizes, STAGE_EXTRAS);
     sizes->column[COL_N] += s->out->len - at;
     buf_le(footer, k->n, 4);
     buf_le(footer, present, 8);
@@ -593,9 +607,13 @@ static int put_all(struct build *s, struct seg_info *info, struct seg_sizes *siz
         if (s->block[i].n > 0)
             rc = put_block(s, &s->block[i], &blocks, sizes);
     put_tables(s);
-    if (rc != ERR_OK || (rc = build_pages(s)) != ERR_OK || (rc = build_options(s)) != ERR_OK ||
-        (rc = build_marginals(s)) != ERR_OK)
+    lap(sizes, STAGE_TABLES);
+    if (rc != ERR_OK || (rc = build_pages(s)) != ERR_OK || (rc = build_options(s)) != ERR_OK)
         goto done;
+    lap(sizes, STAGE_INDEX);
+    if ((rc = build_marginals(s)) != ERR_OK)
+        goto done;
+    lap(sizes, STAGE_TOTALS);
     put_info(&footer, info, s);
     for (unsigned t = 0; t < TABLE_N; t++) {
         put_ref(&footer, s->table[t]);
@@ -641,12 +659,14 @@ int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
                        struct seg_sizes *sizes, struct err *e)
 {
     struct build s = { .from = from, .out = out, .n_blocks = n };
-    struct seg_sizes own;
+    struct seg_sizes own = { .clock_ns = NULL };
     int rc = ERR_OK;
 
     if (sizes == NULL)
         sizes = &own;
-    memset(sizes, 0, sizeof *sizes);
+    *sizes = (struct seg_sizes){ .clock_ns = sizes->clock_ns };
+    if (sizes->clock_ns != NULL)
+        sizes->since_ns = sizes->clock_ns();
     *info = (struct seg_info){ .id = id };
     if (n == 0 || n > SEG_BLOCKS)
         return err_set(e, n == 0 ? ERR_ARG : ERR_LIMIT, "%zu batches in one segment; 1 to %u fit",
@@ -669,11 +689,13 @@ int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
     for (size_t i = 0; i < n; i++)
         fill_codes(&s.block[i]);
     fill_info(&s, info);
+    lap(sizes, STAGE_ADDRESSES);
     s.extra_form = calloc((size_t)s.n_shapes + 1, 1);
     rc = s.extra_form != NULL ? build_attrs(&s) : ERR_NOMEM;
     if (rc != ERR_OK)
         goto out;
     build_extra_forms(&s);
+    lap(sizes, STAGE_ATTRS);
     rc = put_all(&s, info, sizes);
 out:
     if (rc == ERR_NOMEM)

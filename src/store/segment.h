@@ -122,13 +122,26 @@ void segment_past_free(struct seg_past *p);
 /* Read past an origin; with p == NULL only past it. Errors: ERR_CORRUPT, ERR_NOMEM. */
 int segment_get_origin(struct rd *r, struct seg_past *p) WARN_UNUSED;
 
-/* Append a whole segment file made of n batches to `out`. Octets per column go to
- * column_octets[COL_N] and table_octets[TABLE_N] (may be NULL; extras count as column COL_N).
- * Errors: ERR_NOMEM, ERR_LIMIT (more exporters, shapes or blocks than a segment holds: seal fewer
- * batches at once), ERR_ARG (a batch names what it does not hold). */
+enum seg_stage {
+    STAGE_ADDRESSES, /* tables of the batches become one, codes per row */
+    STAGE_ATTRS,     /* what belongs to addresses */
+    STAGE_COLUMNS,
+    STAGE_EXTRAS,
+    STAGE_TABLES,
+    STAGE_INDEX,  /* code -> pages */
+    STAGE_TOTALS, /* by minute */
+    STAGE_N
+};
 struct seg_sizes {
     uint64_t column[COL_N + 1], table[TABLE_N];
+    uint64_t (*clock_ns)(void); /* set by the caller, who wants to know where time goes; or NULL */
+    uint64_t stage_ns[STAGE_N], since_ns;
 };
+/* Append a whole segment file made of n batches to `out`. Octets per column and
+ * table go to *sizes (may be NULL; extras count as column COL_N), of which the caller has set
+ * clock_ns.
+ * Errors: ERR_NOMEM, ERR_LIMIT (more exporters, shapes or blocks than a segment holds: seal fewer
+ * batches at once), ERR_ARG (a batch names what it does not hold). */
 int segment_build(struct flow_batch *const *b, size_t n, uint64_t id, struct buf *out,
                   struct seg_info *info, struct seg_sizes *sizes, struct err *e) WARN_UNUSED;
 /* The same, saying where the rows come from. */

@@ -374,7 +374,7 @@ static void extras_lean_on_columns(void **state)
 {
     struct flow_batch *b = related_batch(5, 10000);
     struct sealed s = { .b = { b }, .n = 1, .octets = buf_init(1u << 30) };
-    struct seg_sizes sizes;
+    struct seg_sizes sizes = { .clock_ns = NULL };
     struct err e;
 
     (void)state;
