@@ -1,7 +1,7 @@
 /* What sealing costs, on one thread, and what a segment holds.
  *   seal PCAP [ROWS]     rows decoded from a capture (tools/flowgen -9 ... or any exporter's),
- * segments of ROWS (default 1 M) at least. Prints one JSON object: ns a row for sealing (CPU time of
- * the thread) in all and by stage, octets a row in all, by column and by table, and the speed of
+ * segments of ROWS (default 1 M) at least. Prints one JSON object: ns a row for sealing (CPU time
+ * of the thread) in all and by stage, octets a row in all, by column and by table, and the speed of
  * reading each column back (M values/s, best of three; checksums verified before). */
 #include <stdio.h>
 #include <stdlib.h>
