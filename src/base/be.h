@@ -49,4 +49,16 @@ static inline void le_put(uint8_t *p, uint64_t v, size_t n)
         p[i] = (uint8_t)v;
 }
 
+/* Octets that will be read soon: on their way into the near cache. */
+static inline void be_prefetch(const uint8_t *p, size_t len)
+{
+    for (size_t i = 0; i < len; i += 64)
+        __builtin_prefetch(p + i);
+}
+/* The same for one that will be written; it may lie behind the end. */
+static inline void be_prefetch_write(const void *p, size_t at)
+{
+    __builtin_prefetch((const void *)((uintptr_t)p + at), 1);
+}
+
 #endif

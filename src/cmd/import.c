@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
-#include "codec/sha256.h"
 #include "collect/import.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -176,24 +175,26 @@ static int busy_or(const struct args *a, struct err *e)
     return cmd_fail(a, e);
 }
 
+static int known_before(const struct job *j, struct err *e)
+{
+    if (!args_has(j->a, "once"))
+        return err_set(e, ERR_ARG,
+                       "%s: this content was imported before; nothing was done. To skip such "
+                       "files: --once. To count its records twice: --force",
+                       j->path);
+    (void)printf("%s: imported before, skipped\n", j->path);
+    return ERR_OK;
+}
+
 static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
 {
-    struct import_source src = { .name = j->path, .octets = m->p, .len = m->len };
+    struct import_source src = {
+        .name = j->path, .octets = m->p, .len = m->len, .forget = os_map_forget
+    };
     struct import_result r;
     struct os_stat st;
-    int rc = sha256(m->p, m->len, src.sha256, e);
+    int rc;
 
-    if (rc != ERR_OK)
-        return rc;
-    if (store_import_known(j->store, src.sha256) && !args_has(j->a, "force")) {
-        if (!args_has(j->a, "once"))
-            return err_set(e, ERR_ARG,
-                           "%s: this content was imported before; nothing was done. To skip such "
-                           "files: --once. To count its records twice: --force",
-                           j->path);
-        (void)printf("%s: imported before, skipped\n", j->path);
-        return ERR_OK;
-    }
     if (os_file_stat(j->path, &st, NULL) == ERR_OK)
         src.changed_ms = st.changed_ns / 1000000;
     j->begin_ms = clock_mono_ms();
@@ -204,6 +205,8 @@ static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
         struct err inner = *e;
         return err_set(e, rc, "%s: %.400s", j->path, inner.msg);
     }
+    if (r.known)
+        return known_before(j, e);
     if (r.committed) {
         show_result(j, &r, clock_mono_ms() - j->begin_ms);
         return ERR_OK;
@@ -277,6 +280,7 @@ int cmd_import(const struct args *a)
             return cmd_fail(a, &e);
     if (store_open(&j.store, dir, STORE_WRITE, "", &e) != ERR_OK)
         return busy_or(a, &e);
+    j.opt.again = args_has(a, "force");
     if (j.terminal) {
         j.opt.progress = show_progress;
         j.opt.ctx = &j;

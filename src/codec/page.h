@@ -18,6 +18,7 @@ enum page_codec {
     PAGE_FOR,   /* base, w bits a value, exceptions aside */
     PAGE_DELTA, /* difference to the value before, zigzag, in the form of PAGE_FOR */
     PAGE_DICT,  /* up to 255 values, codes of w bits, code 0 = escape */
+    PAGE_RUNS,  /* values that stand several times in a row, and how often: two pages in one */
     PAGE_CODEC_N
 };
 
@@ -25,6 +26,7 @@ enum page_codec {
  * page is used again until it costs 20 % more a value than it did; then all are tried again. */
 struct page_choice {
     bool known;
+    bool no_runs;  /* PAGE_RUNS is not to be chosen */
     uint8_t codec; /* enum page_codec */
     size_t octets; /* of the page for which it was chosen */
     uint32_t n;    /* values of that page */
@@ -33,6 +35,8 @@ struct page_choice {
 /* Append n (1..PAGE_VALUES) values as one page. Values are 64-bit patterns; the smallest as a
  * signed number is the base, so small negative differences stay cheap. */
 void page_encode(struct buf *out, const uint64_t *v, uint32_t n, struct page_choice *c);
+/* The same octets for the same values, faster. */
+void page_encode32(struct buf *out, const uint32_t *v, uint32_t n, struct page_choice *c);
 
 /* Decode exactly n values. Trusts nothing. The page must fill `r` to its end.
  * page_decode32 keeps the low 32 bits. `out` needs room for n rounded up to 256 values.

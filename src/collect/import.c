@@ -1,31 +1,47 @@
-/* collect/import.c - capture -> decoder -> groups of batches -> sealing thread -> one commit. */
+/* collect/import.c - capture -> decoder -> groups of batches -> sealing threads -> one commit. */
 #include "collect/import.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "base/rd.h"
+#include "codec/sha256.h"
+#include "os/proc.h"
 #include "os/thread.h"
 
-#define GROUP_BATCHES  16u /* 1 M rows when full */
-#define TICK_MS        1000
-#define PROGRESS_EVERY 4096u
+#define GROUP_BATCHES   16u   /* 1 M rows when full */
+#define MAX_SEALERS     4u    /* one thread cannot decode for more */
+#define PREFETCH_OCTETS 1600u /* the next packet, most likely */
+#define PIECE_OCTETS    ((size_t)32 << 20)
+#define TICK_MS         1000
+#define PROGRESS_EVERY  4096u
 
 struct group {
+    struct group *next;
     struct flow_batch *batch[GROUP_BATCHES];
     size_t n;
 };
 
-/* Between the two threads stands one group at most, so that memory is bounded: one filling, one
- * waiting, one being sealed. */
+/* Between decoding and sealing stand as many groups as threads that seal, so that memory is
+ * bounded: the decoder waits with the next one. The first thread begins with the digest of the file
+ * and only then is it known whether, and as what, the groups are to be sealed. */
 struct sealer {
     struct os_mutex lock;
     struct cond wake;
-    struct thread thread;
-    struct store_import *to;
-    struct group *waiting; /* owned */
-    bool closing;
-    int rc; /* first error of sealing */
+    struct thread thread[MAX_SEALERS];
+    unsigned n_threads;
+    struct store *store;
+    const struct import_source *src;
+    struct import_result *result;
+    bool again;
+    struct store_import *to;   /* NULL until the digest is known */
+    struct group *head, *tail; /* waiting, owned, in order */
+    unsigned flying;           /* groups waiting or being sealed */
+    bool closing, started;     /* nothing more comes; the digest is asked for */
+    bool known;                /* imported before: groups are dropped */
+    int rc;                    /* first error of sealing */
     struct err why;
 };
 
@@ -41,11 +57,12 @@ struct session {
     uint32_t *seen;  /* datagrams not wanted, per port; 65536 */
     uint16_t number; /* of the import, in the identity of its exporters */
     int64_t now_ms, tick_ms;
-    size_t len;
+    const struct import_source *src;
+    size_t forgotten; /* octets of the file in front */
     struct err *e;
 };
 
-/* --- sealing thread --- */
+/* --- sealing threads --- */
 
 static void group_free(struct group *g)
 {
@@ -54,33 +71,96 @@ static void group_free(struct group *g)
     free(g);
 }
 
+static void no_matter(const void *p, size_t len)
+{
+    (void)p;
+    (void)len;
+}
+
+static void seal_failed(struct sealer *s, int rc, const struct err *e)
+{
+    if (s->rc == ERR_OK) {
+        s->rc = rc;
+        s->why = *e;
+    }
+    cond_wake(&s->wake);
+}
+
+/* The digest, and what follows from it. */
+static void begin(struct sealer *s)
+{
+    const struct import_source *src = s->src;
+    struct store_import *to = NULL;
+    struct err e;
+    bool known = false;
+    int rc = sha256_pieces(src->octets, src->len, PIECE_OCTETS,
+                           src->forget != NULL ? src->forget : no_matter, s->result->sha256, &e);
+
+    if (rc == ERR_OK)
+        known = !s->again && store_import_known(s->store, s->result->sha256);
+    if (rc == ERR_OK && !known)
+        rc = store_import_begin(s->store, src->name, s->result->sha256, &to, &e);
+    os_lock(&s->lock);
+    s->to = to;
+    s->known = known;
+    if (rc != ERR_OK)
+        seal_failed(s, rc, &e);
+    cond_wake(&s->wake);
+    os_unlock(&s->lock);
+}
+
+/* The next group and its ticket; NULL when all is done. */
+static struct group *next_group(struct sealer *s, uint64_t *ticket)
+{
+    struct group *g;
+    struct err e;
+    int rc;
+
+    os_lock(&s->lock);
+    while (!(s->head == NULL && s->closing) &&
+           !(s->head != NULL && (s->to != NULL || s->known || s->rc != ERR_OK)))
+        cond_wait_ms(&s->wake, &s->lock, 1000);
+    g = s->head;
+    if (g != NULL) {
+        s->head = g->next;
+        if (s->to != NULL && (rc = store_import_ticket(s->to, ticket, &e)) != ERR_OK)
+            seal_failed(s, rc, &e);
+    }
+    os_unlock(&s->lock);
+    return g;
+}
+
 static void *seal_all(void *arg)
 {
     struct sealer *s = arg;
+    struct group *g;
+    uint64_t ticket = 0;
+    bool first;
 
-    for (;;) {
-        struct group *g;
+    os_lock(&s->lock);
+    first = !s->started;
+    s->started = true;
+    os_unlock(&s->lock);
+    if (first)
+        begin(s);
+    while ((g = next_group(s, &ticket)) != NULL) {
         struct err e;
         int rc = ERR_OK;
+        bool drop;
         os_lock(&s->lock);
-        while (s->waiting == NULL && !s->closing)
-            cond_wait_ms(&s->wake, &s->lock, 1000);
-        g = s->waiting;
-        s->waiting = NULL;
+        drop = s->rc != ERR_OK || s->to == NULL;
+        os_unlock(&s->lock);
+        if (!drop)
+            rc = store_import_seal_as(s->to, ticket, g->batch, g->n, &e);
+        group_free(g);
+        os_lock(&s->lock);
+        s->flying--;
+        if (rc != ERR_OK)
+            seal_failed(s, rc, &e);
         cond_wake(&s->wake);
         os_unlock(&s->lock);
-        if (g == NULL)
-            return NULL;
-        if (s->rc == ERR_OK) /* only this thread writes it */
-            rc = store_import_seal(s->to, g->batch, g->n, &e);
-        group_free(g);
-        if (rc != ERR_OK) {
-            os_lock(&s->lock);
-            s->rc = rc;
-            s->why = e;
-            os_unlock(&s->lock);
-        }
     }
+    return NULL;
 }
 
 static int sealer_failed(const struct sealer *s, struct err *e)
@@ -88,32 +168,40 @@ static int sealer_failed(const struct sealer *s, struct err *e)
     return err_set(e, s->rc, "%s", s->why.msg);
 }
 
-/* Give a group over; waits while another one waits. Takes the group in any case. */
+/* Give a group over; waits while all threads have one. Takes the group in any case. */
 static int sealer_give(struct sealer *s, struct group *g, struct err *e)
 {
     int rc = ERR_OK;
 
     os_lock(&s->lock);
-    while (s->waiting != NULL && s->rc == ERR_OK)
+    while (s->flying >= s->n_threads && s->rc == ERR_OK && !s->known)
         cond_wait_ms(&s->wake, &s->lock, 1000);
-    if (s->rc == ERR_OK) {
-        s->waiting = g;
+    if (s->rc != ERR_OK) {
+        rc = sealer_failed(s, e);
+    } else if (!s->known) {
+        g->next = NULL;
+        if (s->head == NULL)
+            s->head = g;
+        else
+            s->tail->next = g;
+        s->tail = g;
+        s->flying++;
         g = NULL;
         cond_wake(&s->wake);
-    } else {
-        rc = sealer_failed(s, e);
     }
     os_unlock(&s->lock);
     group_free(g);
     return rc;
 }
 
-static int sealer_start(struct sealer *s, struct store_import *to, struct err *e)
+static bool sealer_knows(struct sealer *s)
 {
-    os_mutex_init(&s->lock);
-    cond_init(&s->wake);
-    s->to = to;
-    return thread_start(&s->thread, "seal", seal_all, s, e);
+    bool known;
+
+    os_lock(&s->lock);
+    known = s->known;
+    os_unlock(&s->lock);
+    return known;
 }
 
 /* Wait until everything given is sealed. */
@@ -123,12 +211,34 @@ static int sealer_finish(struct sealer *s, struct err *e)
     s->closing = true;
     cond_wake(&s->wake);
     os_unlock(&s->lock);
-    thread_join(&s->thread);
-    group_free(s->waiting);
-    s->waiting = NULL;
+    for (unsigned i = 0; i < s->n_threads; i++)
+        thread_join(&s->thread[i]);
+    for (struct group *g = s->head; g != NULL; g = s->head) {
+        s->head = g->next;
+        group_free(g);
+    }
     cond_destroy(&s->wake);
     os_mutex_free(&s->lock);
     return s->rc == ERR_OK ? ERR_OK : sealer_failed(s, e);
+}
+
+static int sealer_start(struct sealer *s, struct err *e)
+{
+    unsigned want = MIN(proc_cpus(), MAX_SEALERS);
+    struct err ignored;
+
+    os_mutex_init(&s->lock);
+    cond_init(&s->wake);
+    for (s->n_threads = 0; s->n_threads < want; s->n_threads++) {
+        int rc = thread_start(&s->thread[s->n_threads], "seal", seal_all, s, e);
+        if (rc == ERR_OK)
+            continue;
+        if (s->n_threads > 0)
+            break; /* fewer will do */
+        (void)sealer_finish(s, &ignored);
+        return rc;
+    }
+    return ERR_OK;
 }
 
 /* --- batches --- */
@@ -264,12 +374,26 @@ static int one_datagram(struct session *s, const struct udp_datagram *d)
 
 static void tell(struct session *s)
 {
-    struct import_progress p = { .at = capture_at(s->capture), .len = s->len };
+    struct import_progress p = { .at = capture_at(s->capture), .len = s->src->len };
     struct decode_counters c;
 
     decoder_totals(s->decoder, &c);
     p.records = c.flows + c.options;
     s->opt->progress(s->opt->ctx, &p);
+}
+
+/* Now and then: tell how far we are. True when there is no need to go on. */
+static bool pass(struct session *s)
+{
+    size_t at = capture_at(s->capture);
+
+    if (s->opt->progress != NULL)
+        tell(s);
+    if (s->src->forget != NULL && at - s->forgotten >= PIECE_OCTETS) {
+        s->src->forget(s->src->octets + s->forgotten, at - s->forgotten);
+        s->forgotten = at;
+    }
+    return sealer_knows(&s->sealer);
 }
 
 static int read_all(struct session *s)
@@ -280,6 +404,8 @@ static int read_all(struct session *s)
 
     while ((rc = capture_next(s->capture, &p, &s->result->cut_why)) == ERR_OK) {
         enum udp_result r = udp_extract(s->udp, &p, &d);
+        be_prefetch(s->src->octets + capture_at(s->capture),
+                    MIN(PREFETCH_OCTETS, s->src->len - capture_at(s->capture)));
         s->result->packets++;
         if (p.time_ms > 0)
             s->now_ms = p.time_ms;
@@ -290,8 +416,8 @@ static int read_all(struct session *s)
                 return err_set(s->e, rc, "import: %s", err_name(rc));
             return rc;
         }
-        if (s->opt->progress != NULL && s->result->packets % PROGRESS_EVERY == 0)
-            tell(s);
+        if (s->result->packets % PROGRESS_EVERY == 0 && pass(s))
+            return ERR_OK;
     }
     if (rc == ERR_NOMEM)
         return err_set(s->e, rc, "import: out of memory");
@@ -313,6 +439,20 @@ static void rank_ports(const uint32_t *seen, struct import_port *out)
     }
 }
 
+/* The same content is the same import, wherever it is read; 0 means live. The digest comes too late
+ * for it, so it is made of the length and some octets all over the file. */
+static uint16_t content_number(const uint8_t *p, size_t len)
+{
+    const size_t look = 4096, looks = 16;
+    uint64_t h = XXH3_64bits(p, MIN(len, look)) + len;
+
+    for (size_t i = 1; i < looks && len > look * looks; i++)
+        h = h * 0x9e3779b97f4a7c15u + XXH3_64bits(p + len / looks * i, look);
+    if (len > look)
+        h = h * 0x9e3779b97f4a7c15u + XXH3_64bits(p + len - look, look);
+    return (uint16_t)(1 + (h ^ h >> 32) % 65535u);
+}
+
 static int session_open(struct session *s, const struct import_source *src)
 {
     static const struct decoder_limits limits = { 0 }; /* the defaults */
@@ -326,10 +466,8 @@ static int session_open(struct session *s, const struct import_source *src)
         return err_set(s->e, ERR_NOMEM, "import: out of memory");
     s->sink.next = next_batch;
     s->sink.ctx = s;
-    /* the same content is the same import, wherever it is read; 0 means live */
-    s->number = (uint16_t)(1 + be16(src->sha256) % 65535u);
+    s->number = content_number(src->octets, src->len);
     s->now_ms = src->changed_ms;
-    s->len = src->len;
     return ERR_OK;
 }
 
@@ -349,10 +487,10 @@ static void session_close(struct session *s)
     free(s->seen);
 }
 
-static int decode_and_seal(struct session *s, struct store_import *to)
+static int decode_and_seal(struct session *s)
 {
     struct err late;
-    int rc = sealer_start(&s->sealer, to, s->e);
+    int rc = sealer_start(&s->sealer, s->e);
     int sealed;
 
     if (rc != ERR_OK)
@@ -372,26 +510,25 @@ int import_capture(struct store *store, const struct import_source *src,
                    const struct import_options *opt, struct import_result *out, struct err *e)
 {
     struct err unheard = { 0 };
-    struct session s = { .opt = opt, .result = out, .e = e != NULL ? e : &unheard };
-    struct store_import *to = NULL;
+    struct session s = { .opt = opt, .src = src, .result = out, .e = e != NULL ? e : &unheard };
     int rc;
 
     *out = (struct import_result){ 0 };
     s.e->code = ERR_OK;
+    s.sealer = (struct sealer){ .store = store, .src = src, .result = out, .again = opt->again };
     if ((rc = session_open(&s, src)) != ERR_OK)
         goto done;
-    if ((rc = store_import_begin(store, src->name, src->sha256, &to, s.e)) != ERR_OK)
+    if ((rc = decode_and_seal(&s)) != ERR_OK)
         goto done;
-    if ((rc = decode_and_seal(&s, to)) != ERR_OK)
-        goto done;
-    if (out->datagrams == 0)
+    out->known = s.sealer.known;
+    if (out->known || out->datagrams == 0)
         goto done; /* nothing to keep, and the file may be tried again with --port */
-    rc = store_import_commit(to, s.e);
-    to = NULL;
+    rc = store_import_commit(s.sealer.to, s.e);
+    s.sealer.to = NULL;
     out->committed = rc == ERR_OK;
 done:
-    if (to != NULL)
-        store_import_abort(to);
+    if (s.sealer.to != NULL)
+        store_import_abort(s.sealer.to);
     session_close(&s);
     return rc;
 }

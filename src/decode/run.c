@@ -124,6 +124,8 @@ static bool load_columns(struct run_rows *r)
     for (unsigned k = 0; k < r->plan->n_load; k++) {
         const struct plan_load *l = &r->plan->load[k];
         const uint8_t *p = r->p + r->at[l->field];
+        /* where the records after these will go */
+        be_prefetch_write(r->b->col[l->col], (r->row + r->n) * (col_info[l->col].bits / 8u) + 128);
         switch ((enum conv)l->conv) {
         case CONV_UINT:
         case CONV_MS:

@@ -9,8 +9,13 @@
 struct slot {
     uint32_t tag, code1;
 };
+/* Slots of addresses are single words, so that the table stays in the near cache: the upper 13 bits
+ * of the hash over 19 bits of code + 1. */
+#define ADDR_CODE_BITS 19u
+_Static_assert(BATCH_MAX_ADDRS < 1u << ADDR_CODE_BITS, "code + 1 fits a slot");
+
 struct batch_index {
-    struct slot *addr;
+    uint32_t *addr;
     uint32_t addr_mask;
     struct slot exporter[65536];
     struct slot shape[8192];
@@ -193,20 +198,28 @@ void flow_batch_seal(struct flow_batch *b)
     b->index = NULL;
 }
 
-static bool grow_addr_index(struct batch_index *ix)
+static inline uint32_t slot_of(uint32_t hash, uint32_t code)
 {
+    return hash >> ADDR_CODE_BITS << ADDR_CODE_BITS | (code + 1);
+}
+static inline uint32_t slot_code(uint32_t slot)
+{
+    return (slot & ((1u << ADDR_CODE_BITS) - 1)) - 1;
+}
+
+static bool grow_addr_index(const struct flow_batch *b, uint32_t n)
+{
+    struct batch_index *ix = b->index;
     uint32_t mask = ix->addr_mask * 2 + 1;
-    struct slot *s = calloc((size_t)mask + 1, sizeof *s);
+    uint32_t *s = calloc((size_t)mask + 1, sizeof *s);
 
     if (s == NULL)
         return false;
-    for (uint32_t i = 0; i <= ix->addr_mask; i++) {
-        uint32_t at = ix->addr[i].tag & mask;
-        if (ix->addr[i].code1 == 0)
-            continue;
-        while (s[at].code1 != 0)
+    for (uint32_t i = 1; i < n; i++) { /* code 0 is not in the table */
+        uint32_t hash = (uint32_t)addr_hash(&b->addrs[i]), at = hash & mask;
+        while (s[at] != 0)
             at = (at + 1) & mask;
-        s[at] = ix->addr[i];
+        s[at] = slot_of(hash, i);
     }
     free(ix->addr);
     ix->addr = s;
@@ -227,24 +240,34 @@ static inline struct addr addr_of_octets(const uint8_t *p, bool v6)
     return a;
 }
 
-static uint32_t addr_enter(struct flow_batch *b, const struct addr *a, uint32_t tag)
+static inline bool same_addr(const struct addr *a, const struct addr *b)
+{
+    uint64_t x[2], y[2];
+
+    memcpy(x, a->b, sizeof x);
+    memcpy(y, b->b, sizeof y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+static uint32_t addr_enter(struct flow_batch *b, const struct addr *a, uint32_t hash)
 {
     struct batch_index *ix = b->index;
     uint32_t at, n;
 
-    for (at = tag & ix->addr_mask; ix->addr[at].code1 != 0; at = (at + 1) & ix->addr_mask)
-        if (ix->addr[at].tag == tag && addr_cmp(&b->addrs[ix->addr[at].code1 - 1], a) == 0)
-            return ix->addr[at].code1 - 1;
+    for (at = hash & ix->addr_mask; ix->addr[at] != 0; at = (at + 1) & ix->addr_mask)
+        if ((ix->addr[at] ^ hash) >> ADDR_CODE_BITS == 0 &&
+            same_addr(&b->addrs[slot_code(ix->addr[at])], a))
+            return slot_code(ix->addr[at]);
     n = atomic_load_explicit(&b->n_addrs, memory_order_relaxed);
     if (n >= BATCH_MAX_ADDRS)
         return UINT32_MAX;
     if (n > ix->addr_mask / 2) {
-        if (!grow_addr_index(ix))
+        if (!grow_addr_index(b, n))
             return UINT32_MAX;
-        for (at = tag & ix->addr_mask; ix->addr[at].code1 != 0;)
+        for (at = hash & ix->addr_mask; ix->addr[at] != 0;)
             at = (at + 1) & ix->addr_mask;
     }
-    ix->addr[at] = (struct slot){ tag, n + 1 };
+    ix->addr[at] = slot_of(hash, n);
     b->addrs[n] = *a;
     atomic_store_explicit(&b->n_addrs, n + 1, memory_order_release);
     return n;
@@ -255,23 +278,30 @@ uint32_t flow_batch_addr(struct flow_batch *b, const struct addr *a)
     return addr_is_zero(a) ? 0 : addr_enter(b, a, (uint32_t)addr_hash(a));
 }
 
+/* First the hashes, then the slots, then the addresses that the slots name, so that each finds the
+ * next on its way into the near cache. */
 bool flow_batch_addrs(struct flow_batch *b, const uint8_t *p, size_t stride, bool v6, uint32_t n,
                       uint32_t *codes)
 {
     struct addr a[ADDR_AHEAD], last = { { 0 } };
-    uint32_t tag[ADDR_AHEAD], last_code = 0;
+    uint32_t hash[ADDR_AHEAD], last_code = 0;
 
     while (n > 0) {
+        const struct batch_index *ix = b->index;
         uint32_t k = MIN(n, ADDR_AHEAD);
         for (uint32_t i = 0; i < k; i++, p += stride) {
             a[i] = addr_of_octets(p, v6);
-            tag[i] = (uint32_t)addr_hash(&a[i]);
-            __builtin_prefetch(&b->index->addr[tag[i] & b->index->addr_mask]);
+            hash[i] = (uint32_t)addr_hash(&a[i]);
+            __builtin_prefetch(&ix->addr[hash[i] & ix->addr_mask]);
         }
         for (uint32_t i = 0; i < k; i++) {
-            if (addr_cmp(&a[i], &last) != 0) {
+            uint32_t slot = ix->addr[hash[i] & ix->addr_mask];
+            __builtin_prefetch(&b->addrs[slot != 0 ? slot_code(slot) : 0]);
+        }
+        for (uint32_t i = 0; i < k; i++) {
+            if (!same_addr(&a[i], &last)) {
                 last = a[i];
-                last_code = addr_is_zero(&last) ? 0 : addr_enter(b, &last, tag[i]);
+                last_code = addr_is_zero(&last) ? 0 : addr_enter(b, &last, hash[i]);
                 if (last_code == UINT32_MAX)
                     return false;
             }

@@ -45,6 +45,16 @@ int os_map_file(struct os_map *out, const char *path, struct err *e)
     return rc;
 }
 
+void os_map_forget(const void *p, size_t len)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)p, to = from + len;
+
+    from = (from + page - 1) / page * page;
+    to = to / page * page;
+    if (to > from)
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 void os_unmap(struct os_map *m)
 {
     if (m->len > 0)

@@ -27,6 +27,10 @@ enum os_open_mode {
 int os_file_open(int *fd, const char *path, enum os_open_mode mode, struct err *e) WARN_UNUSED;
 void os_file_close(int *fd); /* -1: nothing to do; sets it to -1 */
 
+/* These octets of a mapped file will not be read again soon: they stop counting as memory of this
+ * process. Reading them again only costs time. */
+void os_map_forget(const void *p, size_t len);
+
 /* All n octets at `offset`, or an error. `path` is for messages. Errors: ERR_IO. */
 int os_file_write(int fd, const char *path, uint64_t offset, const void *p, size_t n,
                   struct err *e) WARN_UNUSED;

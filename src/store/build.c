@@ -165,112 +165,167 @@ static void fill_codes(struct build_block *k)
 
 /* ------------------------------------------------------------------ columns */
 
-static void load_plain(const void *src, unsigned bits, uint32_t first, uint32_t n, uint64_t *out)
-{
-    switch (bits) {
-    case 8:
-        for (uint32_t i = 0; i < n; i++)
-            out[i] = ((const uint8_t *)src)[first + i];
-        return;
-    case 16:
-        for (uint32_t i = 0; i < n; i++)
-            out[i] = ((const uint16_t *)src)[first + i];
-        return;
-    case 32:
-        for (uint32_t i = 0; i < n; i++)
-            out[i] = ((const uint32_t *)src)[first + i];
-        return;
-    default:
-        memcpy(out, (const uint64_t *)src + first, n * sizeof *out);
-    }
-}
-
-static void map_values(uint64_t *v, uint32_t n, const uint32_t *map)
+SIMD_CLONES
+static void widen8(uint32_t *restrict to, const uint8_t *restrict v, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
-        v[i] = map[v[i]];
-}
-
-void build_load(const struct build_block *k, enum col col, uint32_t first, uint32_t n,
-                uint64_t *out)
-{
-    if (col == COL_SRC_IP || col == COL_DST_IP) {
-        load_plain(col == COL_SRC_IP ? k->src : k->dst, 32, first, n, out);
-        return;
-    }
-    load_plain(k->b->col[col], col_info[col].bits, first, n, out);
-    if (col_info[col].kind == COL_KIND_ADDR)
-        map_values(out, n, k->addr);
-    else if (col == COL_EXPORTER)
-        map_values(out, n, k->exporter);
-    else if (col == COL_SHAPE)
-        map_values(out, n, k->shape);
-}
-
-/* Attribute tables: the first value seen with each address. */
-static int build_attrs(struct build *s)
-{
-    uint8_t *have[ATTR_N] = { NULL };
-    uint64_t v[PAGE_VALUES];
-    int rc = ERR_OK;
-
-    for (unsigned c = 0; c < COL_N; c++) {
-        const struct derive *d = &seg_derive[c];
-        if (d->kind != DERIVE_ATTR)
-            continue;
-        for (size_t i = 0; i < s->n_blocks; i++) {
-            const struct build_block *k = &s->block[i];
-            const uint32_t *codes = d->parent == COL_SRC_IP ? k->src : k->dst;
-            if ((k->used >> c & 1) == 0 || k->n == 0)
-                continue;
-            if (s->attr[d->attr] == NULL) {
-                s->attr[d->attr] = calloc((size_t)s->n_addrs + 1, sizeof **s->attr);
-                have[d->attr] = calloc((size_t)s->n_addrs + 1, 1);
-            }
-            if (s->attr[d->attr] == NULL || have[d->attr] == NULL) {
-                rc = ERR_NOMEM;
-                goto out;
-            }
-            for (uint32_t first = 0; first < k->n; first += PAGE_VALUES) {
-                uint32_t n = MIN(PAGE_VALUES, k->n - first);
-                build_load(k, c, first, n, v);
-                for (uint32_t x = 0; x < n; x++) {
-                    uint32_t code = codes[first + x];
-                    if (have[d->attr][code])
-                        continue;
-                    have[d->attr][code] = 1;
-                    s->attr[d->attr][code] = (uint32_t)v[x];
-                }
-            }
-        }
-    }
-out:
-    for (unsigned a = 0; a < ATTR_N; a++)
-        free(have[a]);
-    return rc;
-}
-
-/* v becomes what is stored for it. */
-static void derive_page(const struct build *s, const struct build_block *k, enum col col,
-                        uint32_t first, uint32_t n, uint64_t *v)
-{
-    const struct derive *d = &seg_derive[col];
-    uint64_t parent[PAGE_VALUES];
-
-    if (d->kind == DERIVE_DIFF) {
-        build_load(k, d->parent, first, n, parent);
-        for (uint32_t i = 0; i < n; i++)
-            v[i] = parent[i] - v[i];
-    } else {
-        const uint32_t *t = s->attr[d->attr];
-        const uint32_t *codes = (d->parent == COL_SRC_IP ? k->src : k->dst) + first;
-        for (uint32_t i = 0; i < n; i++)
-            v[i] -= t[codes[i]];
-    }
+        to[i] = v[i];
 }
 
 SIMD_CLONES
-static void bounds(const uint64_t *v, uint32_t n, uint64_t *min, uint64_t *max)
+static void widen16(uint32_t *restrict to, const uint16_t *restrict v, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = v[i];
+}
+
+/* A page of a column of up to 32 bits: where it lies as such, or in `room`. */
+static const uint32_t *load32(const struct build_block *k, enum col col, uint32_t first, uint32_t n,
+                              uint32_t *room)
+{
+    const uint32_t *map = col_info[col].kind == COL_KIND_ADDR ? k->addr
+                          : col == COL_EXPORTER               ? k->exporter
+                          : col == COL_SHAPE                  ? k->shape
+                                                              : NULL;
+
+    if (col == COL_SRC_IP || col == COL_DST_IP)
+        return (col == COL_SRC_IP ? k->src : k->dst) + first;
+    if (col_info[col].bits == 32 && map == NULL)
+        return (const uint32_t *)k->b->col[col] + first;
+    if (col_info[col].bits == 8)
+        widen8(room, (const uint8_t *)k->b->col[col] + first, n);
+    else if (col_info[col].bits == 16)
+        widen16(room, (const uint16_t *)k->b->col[col] + first, n);
+    else
+        memcpy(room, (const uint32_t *)k->b->col[col] + first, n * sizeof *room);
+    for (uint32_t i = 0; map != NULL && i < n; i++)
+        room[i] = map[room[i]];
+    return room;
+}
+
+/* Columns of a block whose values belong to the addresses of one side. */
+struct side {
+    const uint32_t *codes;
+    uint8_t mask; /* bit per attribute */
+    uint8_t n, attr[ATTR_N], col[ATTR_N];
+};
+
+static struct side side_of(const struct build_block *k, enum col parent)
+{
+    struct side x = { .codes = parent == COL_SRC_IP ? k->src : k->dst };
+
+    for (unsigned c = 0; c < COL_N; c++) {
+        const struct derive *d = &seg_derive[c];
+        if (d->kind != DERIVE_ATTR || d->parent != parent || (k->used >> c & 1) == 0)
+            continue;
+        x.attr[x.n] = d->attr;
+        x.col[x.n++] = (uint8_t)c;
+        x.mask |= (uint8_t)(1u << d->attr);
+    }
+    return x;
+}
+
+/* The attributes of addresses that have none yet. */
+static void note_attrs(struct build *s, const struct build_block *k, const struct side *x,
+                       uint8_t *have)
+{
+    uint32_t room[ATTR_N][PAGE_VALUES];
+    const uint32_t *v[ATTR_N];
+
+    for (uint32_t first = 0; x->n > 0 && first < k->n; first += PAGE_VALUES) {
+        uint32_t n = MIN(PAGE_VALUES, k->n - first);
+        for (unsigned a = 0; a < x->n; a++)
+            v[a] = load32(k, x->col[a], first, n, room[a]);
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t code = x->codes[first + i];
+            if ((have[code] & x->mask) == x->mask)
+                continue;
+            for (unsigned a = 0; a < x->n; a++)
+                if ((have[code] >> x->attr[a] & 1) == 0)
+                    s->attr[x->attr[a]][code] = v[a][i];
+            have[code] |= x->mask;
+        }
+    }
+}
+
+/* Attribute tables: the first value seen with each address. Of the absent address (code 0) they are
+ * 0, so that what comes without it is kept as it is. */
+static int build_attrs(struct build *s)
+{
+    uint8_t *have = calloc((size_t)s->n_addrs + 1, 1);
+
+    for (size_t i = 0; i < s->n_blocks && have != NULL; i++) {
+        const struct build_block *k = &s->block[i];
+        const struct side side[2] = { side_of(k, COL_SRC_IP), side_of(k, COL_DST_IP) };
+        have[0] = UINT8_MAX;
+        for (unsigned a = 0; a < ATTR_N && k->n > 0; a++) {
+            if (((side[0].mask | side[1].mask) >> a & 1) == 0 || s->attr[a] != NULL)
+                continue;
+            s->attr[a] = calloc((size_t)s->n_addrs + 1, sizeof **s->attr);
+            if (s->attr[a] == NULL) {
+                free(have);
+                return ERR_NOMEM;
+            }
+        }
+        note_attrs(s, k, &side[0], have);
+        note_attrs(s, k, &side[1], have);
+    }
+    if (have == NULL)
+        return ERR_NOMEM;
+    free(have);
+    return ERR_OK;
+}
+
+SIMD_CLONES
+static void differences(uint64_t *restrict out, const uint64_t *restrict parent,
+                        const uint64_t *restrict v, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = parent[i] - v[i];
+}
+
+/* Append a page of what is stored for a derived column. */
+static void put_derived(const struct build *s, const struct build_block *k, enum col col,
+                        uint32_t first, uint32_t n, struct page_choice *choice, struct buf *out)
+{
+    const struct derive *d = &seg_derive[col];
+    uint64_t w[PAGE_VALUES];
+
+    if (d->kind == DERIVE_DIFF) {
+        differences(w, (const uint64_t *)k->b->col[d->parent] + first,
+                    (const uint64_t *)k->b->col[col] + first, n);
+    } else {
+        const uint32_t *t = s->attr[d->attr];
+        const uint32_t *codes = (d->parent == COL_SRC_IP ? k->src : k->dst) + first;
+        uint32_t room[PAGE_VALUES], any = 0;
+        const uint32_t *v = load32(k, col, first, n, room);
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t entry = t[codes[i]];
+            any |= v[i] ^ entry;
+            w[i] = (uint64_t)v[i] - entry;
+        }
+        if (any == 0) { /* as nearly always */
+            memset(room, 0, n * sizeof *room);
+            page_encode32(out, room, n, choice);
+            return;
+        }
+    }
+    page_encode(out, w, n, choice);
+}
+
+static void put_plain(const struct build_block *k, enum col col, uint32_t first, uint32_t n,
+                      struct page_choice *choice, struct buf *out)
+{
+    uint32_t room[PAGE_VALUES];
+
+    if (col_info[col].bits == 64)
+        page_encode(out, (const uint64_t *)k->b->col[col] + first, n, choice);
+    else
+        page_encode32(out, load32(k, col, first, n, room), n, choice);
+}
+
+SIMD_CLONES
+static void bounds64(const uint64_t *v, uint32_t n, uint64_t *min, uint64_t *max)
 {
     uint64_t lo = *min, hi = *max;
 
@@ -282,10 +337,41 @@ static void bounds(const uint64_t *v, uint32_t n, uint64_t *min, uint64_t *max)
     *max = hi;
 }
 
+SIMD_CLONES
+static void bounds32(const uint32_t *v, uint32_t n, uint32_t *min, uint32_t *max)
+{
+    uint32_t lo = *min, hi = *max;
+
+    for (uint32_t i = 0; i < n; i++) {
+        lo = v[i] < lo ? v[i] : lo;
+        hi = v[i] > hi ? v[i] : hi;
+    }
+    *min = lo;
+    *max = hi;
+}
+
+/* Smallest and largest value of a column in a block. */
+static void bounds(const struct build_block *k, enum col col, uint64_t *min, uint64_t *max)
+{
+    uint32_t room[PAGE_VALUES], lo = UINT32_MAX, hi = 0;
+
+    *min = UINT64_MAX;
+    *max = 0;
+    if (col_info[col].bits == 64) {
+        bounds64(k->b->col[col], k->n, min, max);
+        return;
+    }
+    for (uint32_t first = 0; first < k->n; first += PAGE_VALUES) {
+        uint32_t n = MIN(PAGE_VALUES, k->n - first);
+        bounds32(load32(k, col, first, n, room), n, &lo, &hi);
+    }
+    *min = lo;
+    *max = hi;
+}
+
 /* Is the derived form of the first page at least 5 % smaller than the plain one? */
 static bool derive_pays(const struct build *s, const struct build_block *k, enum col col)
 {
-    uint64_t v[PAGE_VALUES];
     uint32_t n = MIN(PAGE_VALUES, k->n);
     struct buf plain = buf_init(1u << 20), derived = buf_init(1u << 20);
     struct page_choice a = { 0 }, b = { 0 };
@@ -293,14 +379,27 @@ static bool derive_pays(const struct build *s, const struct build_block *k, enum
 
     if (seg_derive[col].kind == DERIVE_NONE)
         return false;
-    build_load(k, col, 0, n, v);
-    page_encode(&plain, v, n, &a);
-    derive_page(s, k, col, 0, n, v);
-    page_encode(&derived, v, n, &b);
+    put_plain(k, col, 0, n, &a, &plain);
+    put_derived(s, k, col, 0, n, &b, &derived);
     pays = derived.len + derived.len / 20 < plain.len;
     buf_free(&plain);
     buf_free(&derived);
     return pays;
+}
+
+/* What a block taught about a column holds for the next few blocks too. */
+#define LEARN_BLOCKS 4u
+
+static struct build_learned *learned(struct build *s, const struct build_block *k, enum col col)
+{
+    struct build_learned *l = &s->learned[col];
+
+    if (l->blocks == 0) {
+        *l = (struct build_learned){ .derived = derive_pays(s, k, col) };
+        l->blocks = LEARN_BLOCKS;
+    }
+    l->blocks--;
+    return l;
 }
 
 struct column_entry {
@@ -314,30 +413,28 @@ static void put_column(struct build *s, const struct build_block *k, enum col co
                        struct column_entry *c)
 {
     struct buf *out = s->out;
-    uint64_t v[PAGE_VALUES];
     size_t at = out->len, lens = at;
-    struct page_choice choice = { 0 };
-    bool derived = derive_pays(s, k, col);
     uint32_t pages = vec_pages(k->n);
+    struct build_learned *l;
 
-    *c = (struct column_entry){ .min = UINT64_MAX, .form = derived };
+    *c = (struct column_entry){ 0 };
+    bounds(k, col, &c->min, &c->max);
+    if (c->max == 0)
+        return;
+    l = learned(s, k, col);
+    c->form = l->derived;
     (void)buf_room(out, 2u * pages);
     for (uint32_t p = 0; p < pages && buf_ok(out); p++) {
         uint32_t first = p * PAGE_VALUES, n = MIN(PAGE_VALUES, k->n - first);
         size_t page = out->len;
-        build_load(k, col, first, n, v);
-        bounds(v, n, &c->min, &c->max);
-        if (derived)
-            derive_page(s, k, col, first, n, v);
-        page_encode(out, v, n, &choice);
+        if (l->derived)
+            put_derived(s, k, col, first, n, &l->choice, out);
+        else
+            put_plain(k, col, first, n, &l->choice, out);
         if (buf_ok(out))
             le_put(out->p + lens + 2u * p, out->len - page, 2);
     }
-    if (c->max == 0) {
-        out->len = at;
-        return;
-    }
-    if (derived && seg_derive[col].kind == DERIVE_ATTR)
+    if (l->derived && seg_derive[col].kind == DERIVE_ATTR)
         s->attr_used[seg_derive[col].attr] = true;
     c->ref = build_ref(out, at);
 }
@@ -349,6 +446,18 @@ static void put_ref(struct buf *out, struct seg_ref r)
     buf_le(out, r.off, 8);
     buf_le(out, r.len, 4);
     buf_le(out, r.sum, 4);
+}
+
+/* What was done since the last call was of this stage. */
+static void lap(struct seg_sizes *z, enum seg_stage stage)
+{
+    uint64_t now;
+
+    if (z->clock_ns == NULL)
+        return;
+    now = z->clock_ns();
+    z->stage_ns[stage] += now - z->since_ns;
+    z->since_ns = now;
 }
 
 /* One block: columns, extras, and its entry of the footer. */
@@ -367,9 +476,11 @@ static int put_block(struct build *s, const struct build_block *k, struct buf *f
         present |= c[i].ref.len > 0 ? 1ull << i : 0;
         sizes->column[i] += c[i].ref.len;
     }
+    lap(sizes, STAGE_COLUMNS);
     at = s->out->len;
     if ((rc = build_extras(s, k, s->out)) != ERR_OK)
         return rc;
+    lap(sizes, STAGE_EXTRAS);
     sizes->column[COL_N] += s->out->len - at;
     buf_le(footer, k->n, 4);
     buf_le(footer, present, 8);
@@ -496,9 +607,13 @@ static int put_all(struct build *s, struct seg_info *info, struct seg_sizes *siz
         if (s->block[i].n > 0)
             rc = put_block(s, &s->block[i], &blocks, sizes);
     put_tables(s);
-    if (rc != ERR_OK || (rc = build_pages(s)) != ERR_OK || (rc = build_options(s)) != ERR_OK ||
-        (rc = build_marginals(s)) != ERR_OK)
+    lap(sizes, STAGE_TABLES);
+    if (rc != ERR_OK || (rc = build_pages(s)) != ERR_OK || (rc = build_options(s)) != ERR_OK)
         goto done;
+    lap(sizes, STAGE_INDEX);
+    if ((rc = build_marginals(s)) != ERR_OK)
+        goto done;
+    lap(sizes, STAGE_TOTALS);
     put_info(&footer, info, s);
     for (unsigned t = 0; t < TABLE_N; t++) {
         put_ref(&footer, s->table[t]);
@@ -544,12 +659,14 @@ int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
                        struct seg_sizes *sizes, struct err *e)
 {
     struct build s = { .from = from, .out = out, .n_blocks = n };
-    struct seg_sizes own;
+    struct seg_sizes own = { .clock_ns = NULL };
     int rc = ERR_OK;
 
     if (sizes == NULL)
         sizes = &own;
-    memset(sizes, 0, sizeof *sizes);
+    *sizes = (struct seg_sizes){ .clock_ns = sizes->clock_ns };
+    if (sizes->clock_ns != NULL)
+        sizes->since_ns = sizes->clock_ns();
     *info = (struct seg_info){ .id = id };
     if (n == 0 || n > SEG_BLOCKS)
         return err_set(e, n == 0 ? ERR_ARG : ERR_LIMIT, "%zu batches in one segment; 1 to %u fit",
@@ -572,11 +689,13 @@ int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
     for (size_t i = 0; i < n; i++)
         fill_codes(&s.block[i]);
     fill_info(&s, info);
+    lap(sizes, STAGE_ADDRESSES);
     s.extra_form = calloc((size_t)s.n_shapes + 1, 1);
     rc = s.extra_form != NULL ? build_attrs(&s) : ERR_NOMEM;
     if (rc != ERR_OK)
         goto out;
     build_extra_forms(&s);
+    lap(sizes, STAGE_ATTRS);
     rc = put_all(&s, info, sizes);
 out:
     if (rc == ERR_NOMEM)

@@ -3,6 +3,7 @@
 #ifndef WEIR_STORE_BUILD_H
 #define WEIR_STORE_BUILD_H
 
+#include "codec/page.h"
 #include "store/segment.h"
 
 /* One block = one batch with rows. Maps turn numbers of the batch into those of the segment. */
@@ -13,6 +14,13 @@ struct build_block {
     const uint32_t *addr, *exporter, *shape; /* maps */
     uint32_t n_addrs, n_exporters, n_shapes;
     uint32_t *src, *dst; /* codes of the segment, per row */
+};
+
+/* How a column was written so far. */
+struct build_learned {
+    struct page_choice choice;
+    uint8_t blocks; /* that may still go by it */
+    bool derived;
 };
 
 struct build {
@@ -30,6 +38,7 @@ struct build {
     uint32_t n_shapes;
     uint32_t *attr[ATTR_N]; /* per code; NULL = no such column in use */
     bool attr_used[ATTR_N];
+    struct build_learned learned[COL_N];
     uint8_t *extra_form; /* per shape: enum extra_form */
     struct buf *out;
     struct seg_ref table[TABLE_N];
@@ -37,10 +46,6 @@ struct build {
 
 enum extra_form { EXTRA_NONE, EXTRA_COLUMNS, EXTRA_ROWS };
 #define EXTRA_MIN_ROWS 64u /* fewer rows of a shape in a block: row form */
-
-/* Values of a page of a column, numbers of the segment. */
-void build_load(const struct build_block *k, enum col col, uint32_t first, uint32_t n,
-                uint64_t *out);
 
 /* Union of the address tables: fills addrs, n_addrs and code_of[] (concatenated tables).
  * Errors: ERR_NOMEM. */

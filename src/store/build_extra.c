@@ -40,6 +40,7 @@ struct group {
     const uint32_t *rows;
     uint32_t n;
     uint32_t *cursor; /* per row: octets of its extras used so far */
+    uint64_t *column; /* room for the values of one column */
     struct buf scratch;
 };
 
@@ -78,14 +79,105 @@ static bool rows_fit(const struct group *g)
     return true;
 }
 
+/* Values of a column in the first n rows of the group. */
+static void column_values(const struct group *g, unsigned col, uint32_t n, uint64_t *out)
+{
+    const void *v = g->b->col[col];
+
+    switch (col_info[col].bits) {
+    case 8:
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = ((const uint8_t *)v)[g->rows[i]];
+        return;
+    case 16:
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = ((const uint16_t *)v)[g->rows[i]];
+        return;
+    case 32:
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = ((const uint32_t *)v)[g->rows[i]];
+        return;
+    default:
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = ((const uint64_t *)v)[g->rows[i]];
+    }
+}
+
+/* The rest of n numbers of the group over what they are related to, modulo their octets. */
+static void relate(struct group *g, uint8_t relation, unsigned octets, const uint64_t *v,
+                   uint32_t n, uint64_t *out)
+{
+    const uint8_t *proto = g->b->col[COL_PROTO];
+    enum extra_relation kind = relation >> 6;
+    uint64_t mask = octets < 8 ? (1ull << octets * 8) - 1 : UINT64_MAX;
+
+    if (relation == 0) {
+        memmove(out, v, n * sizeof *out);
+        return;
+    }
+    column_values(g, relation & 63, n, g->column);
+    if (kind == RELATION_COLUMN) {
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = (v[i] - g->column[i]) & mask;
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = (v[i] - relation_value(kind, g->column[i], proto[g->rows[i]])) & mask;
+}
+
+static unsigned column_of(const struct shape_field *f)
+{
+    if (f->pen == 0 && (f->id == 32 || f->id == 139)) /* ICMP type and code in one */
+        return COL_DST_PORT;
+    for (size_t i = 0; i < fmap_count; i++)
+        if (fmap_table[i].pen == f->pen && fmap_table[i].id == f->id)
+            return fmap_table[i].col;
+    return COL_N;
+}
+
+/* The cheapest relation of a field, by the first page. A field is an extra because its column may
+ * say something else, which need not mean that it often does. */
+static uint8_t best_relation(struct group *g, const struct shape_field *f, const uint64_t *v)
+{
+    unsigned col = column_of(f);
+    uint32_t n = MIN(g->n, PAGE_VALUES);
+    struct buf page = buf_init(1u << 20);
+    uint64_t rest[PAGE_VALUES];
+    size_t least = SIZE_MAX;
+    uint8_t best = 0;
+
+    for (unsigned kind = RELATION_NONE; kind <= RELATION_NOT_ICMP; kind++) {
+        struct page_choice choice = { 0 };
+        uint8_t relation = kind == RELATION_NONE ? 0 : (uint8_t)(kind << 6 | col);
+        if (kind != RELATION_NONE && !relation_column(col))
+            break;
+        buf_clear(&page);
+        relate(g, relation, f->len, v, n, rest);
+        page_encode(&page, rest, n, &choice);
+        if (buf_ok(&page) && page.len < least) {
+            least = page.len;
+            best = relation;
+        }
+    }
+    buf_free(&page);
+    return best;
+}
+
 /* A fixed field of up to eight octets: integers. */
 static void put_numbers(struct group *g, const struct shape_field *f, struct buf *out, uint64_t *v)
 {
+    uint8_t relation;
+
     for (uint32_t i = 0; i < g->n; i++) {
         uint32_t row = g->rows[i];
-        v[i] = be_uint(g->b->extra_octets + g->b->extra_off[row] + g->cursor[i], f->len);
+        const uint8_t *p = g->b->extra_octets + g->b->extra_off[row] + g->cursor[i];
+        v[i] = f->len == 2 ? be16(p) : f->len == 4 ? be32(p) : be_uint(p, f->len);
         g->cursor[i] += f->len;
     }
+    relation = best_relation(g, f, v);
+    buf_le(out, relation, 1);
+    if (relation != 0)
+        relate(g, relation, f->len, v, g->n, v);
     vec_encode(out, v, g->n);
 }
 
@@ -167,7 +259,8 @@ int build_extras(struct build *s, const struct build_block *k, struct buf *out)
     int rc = ERR_NOMEM;
 
     g.cursor = malloc(((size_t)k->n + 1) * sizeof *g.cursor);
-    if (start == NULL || rows == NULL || v == NULL || g.cursor == NULL)
+    g.column = malloc(((size_t)k->n + 1) * sizeof *g.column);
+    if (start == NULL || rows == NULL || v == NULL || g.cursor == NULL || g.column == NULL)
         goto out;
     rc = ERR_OK;
     rows_by_shape(k, k->b->col[COL_SHAPE], start, rows, s->n_shapes);
@@ -209,6 +302,7 @@ int build_extras(struct build *s, const struct build_block *k, struct buf *out)
 out:
     buf_free(&g.scratch);
     free(g.cursor);
+    free(g.column);
     free(start);
     free(rows);
     free(v);

@@ -26,8 +26,15 @@ struct table {
 /* One row as the marginals see it. */
 struct counted {
     int64_t start, end;
-    uint64_t bytes, packets, rev_bytes, rev_packets;
-    uint32_t rate, key[MARGINAL_N][3];
+    uint64_t counter[4]; /* bytes, packets, of the reverse direction too */
+    uint32_t rate;
+};
+
+/* Its share of one minute. */
+struct slice {
+    int64_t minute;
+    bool begins; /* here */
+    uint64_t counter[4];
 };
 
 static bool key_equal(const struct marginal_row *r, int64_t minute, const uint32_t key[3],
@@ -37,13 +44,17 @@ static bool key_equal(const struct marginal_row *r, int64_t minute, const uint32
            r->key[2] == key[2] && r->rate == rate;
 }
 
+static uint64_t hash_key(const uint32_t key[3], uint32_t rate)
+{
+    return ((uint64_t)key[0] << 32 | key[1]) * 0xff51afd7ed558ccdu ^
+           ((uint64_t)key[2] << 32 | rate) * 0xc4ceb9fe1a85ec53u;
+}
+
 /* The entry of a key, made if new; NULL at the ceiling. */
 static struct marginal_row *entry(struct table *t, int64_t minute, const uint32_t key[3],
-                                  uint32_t rate)
+                                  uint32_t rate, uint64_t hash)
 {
-    uint64_t h = (uint64_t)minute * 0x9e3779b97f4a7c15u ^
-                 ((uint64_t)key[0] << 32 | key[1]) * 0xff51afd7ed558ccdu ^
-                 ((uint64_t)key[2] << 32 | rate) * 0xc4ceb9fe1a85ec53u;
+    uint64_t h = (uint64_t)minute * 0x9e3779b97f4a7c15u ^ hash;
     uint32_t at = (uint32_t)(h >> 32 ^ h) & t->mask;
 
     for (; t->slot[at] != 0; at = (at + 1) & t->mask)
@@ -67,71 +78,95 @@ static int64_t minute_of(int64_t ms)
     return ms - (m < 0 ? m + MINUTE_MS : m);
 }
 
-static void add(struct table *t, const struct counted *c, const uint32_t key[3])
+/* Minutes that a record touches; 0: too many, or times that are none. */
+static uint32_t minutes_of(const struct counted *c, int64_t *first)
 {
-    int64_t first, last;
-    uint64_t minutes;
-    struct marginal_row *r;
+    int64_t last;
 
     if (c->start < -MAX_TIME_MS || c->end > MAX_TIME_MS || c->end < -MAX_TIME_MS ||
-        c->start > MAX_TIME_MS) {
-        t->full = true;
-        return;
-    }
-    first = minute_of(c->start);
-    last = c->end > c->start ? minute_of(c->end - 1) : first;
-    minutes = (uint64_t)(last - first) / MINUTE_MS + 1;
+        c->start > MAX_TIME_MS)
+        return 0;
+    *first = minute_of(c->start);
+    if (c->end <= *first + MINUTE_MS || c->end <= c->start)
+        return 1;
+    last = minute_of(c->end - 1);
+    if ((uint64_t)(last - *first) / MINUTE_MS >= MAX_MINUTES)
+        return 0;
+    return (uint32_t)((last - *first) / MINUTE_MS) + 1;
+}
 
-    if (minutes > MAX_MINUTES || minutes > t->work) {
+/* The same shares as share_inside(): each boundary is computed once, for all tables. */
+static void cut(const struct counted *c, int64_t first, uint32_t minutes, struct slice *out)
+{
+    uint64_t before[4] = { 0 };
+
+    for (uint32_t i = 0; i < minutes; i++) {
+        int64_t upper = first + (int64_t)(i + 1) * MINUTE_MS;
+        out[i].minute = upper - MINUTE_MS;
+        out[i].begins = i == 0;
+        for (unsigned k = 0; k < 4; k++) {
+            uint64_t until = c->counter[k];
+            if (until != 0 && i + 1 < minutes)
+                until = share_before(until, c->start, c->end, upper);
+            out[i].counter[k] = until - before[k];
+            before[k] = until;
+        }
+    }
+}
+
+static void add(struct table *t, const struct slice *s, uint32_t minutes, const uint32_t key[3],
+                uint32_t rate)
+{
+    uint64_t hash = hash_key(key, rate);
+
+    if (minutes == 0 || minutes > t->work) {
         t->full = true;
         return;
     }
     t->work -= minutes;
-    for (int64_t m = first; m <= last; m += MINUTE_MS) {
-        if ((r = entry(t, m, key, c->rate)) == NULL)
+    for (uint32_t i = 0; i < minutes; i++) {
+        struct marginal_row *r = entry(t, s[i].minute, key, rate, hash);
+        if (r == NULL)
             return;
-        r->flows += m == first;
-        if (minutes == 1) {
-            r->bytes += c->bytes;
-            r->packets += c->packets;
-            r->rev_bytes += c->rev_bytes;
-            r->rev_packets += c->rev_packets;
-            return;
-        }
-        r->bytes += share_inside(c->bytes, c->start, c->end, m, m + MINUTE_MS);
-        r->packets += share_inside(c->packets, c->start, c->end, m, m + MINUTE_MS);
-        if ((c->rev_bytes | c->rev_packets) == 0)
-            continue;
-        r->rev_bytes += share_inside(c->rev_bytes, c->start, c->end, m, m + MINUTE_MS);
-        r->rev_packets += share_inside(c->rev_packets, c->start, c->end, m, m + MINUTE_MS);
+        r->flows += s[i].begins;
+        r->bytes += s[i].counter[0];
+        r->packets += s[i].counter[1];
+        r->rev_bytes += s[i].counter[2];
+        r->rev_packets += s[i].counter[3];
     }
 }
 
 static void add_block(struct table t[MARGINAL_N], const struct build_block *k)
 {
+    struct slice slice[MAX_MINUTES];
     void *const *col = k->b->col;
 
     for (uint32_t i = 0; i < k->n; i++) {
         uint32_t sp = ((const uint16_t *)col[COL_SRC_PORT])[i],
                  dp = ((const uint16_t *)col[COL_DST_PORT])[i],
                  proto = ((const uint8_t *)col[COL_PROTO])[i];
-        struct counted c = {
+        const struct counted c = {
             .start = ((const int64_t *)col[COL_START])[i],
             .end = ((const int64_t *)col[COL_END])[i],
-            .bytes = ((const uint64_t *)col[COL_BYTES])[i],
-            .packets = ((const uint64_t *)col[COL_PACKETS])[i],
-            .rev_bytes = ((const uint64_t *)col[COL_REV_BYTES])[i],
-            .rev_packets = ((const uint64_t *)col[COL_REV_PACKETS])[i],
+            .counter = { ((const uint64_t *)col[COL_BYTES])[i],
+                         ((const uint64_t *)col[COL_PACKETS])[i],
+                         ((const uint64_t *)col[COL_REV_BYTES])[i],
+                         ((const uint64_t *)col[COL_REV_PACKETS])[i] },
             .rate = ((const uint32_t *)col[COL_RATE])[i],
-            .key = { [MARGINAL_IF] = { k->exporter[((const uint16_t *)col[COL_EXPORTER])[i]],
-                                       ((const uint32_t *)col[COL_IN_IF])[i],
-                                       ((const uint32_t *)col[COL_OUT_IF])[i] },
-                     [MARGINAL_PROTO] = { proto, 0, 0 },
-                     [MARGINAL_SERVICE] = { proto, MIN(sp, dp), 0 } },
         };
+        const uint32_t key[MARGINAL_N][3] = {
+            [MARGINAL_IF] = { k->exporter[((const uint16_t *)col[COL_EXPORTER])[i]],
+                              ((const uint32_t *)col[COL_IN_IF])[i],
+                              ((const uint32_t *)col[COL_OUT_IF])[i] },
+            [MARGINAL_PROTO] = { proto, 0, 0 },
+            [MARGINAL_SERVICE] = { proto, MIN(sp, dp), 0 },
+        };
+        int64_t first = 0;
+        uint32_t minutes = minutes_of(&c, &first);
+        cut(&c, first, minutes, slice);
         for (unsigned m = 0; m < MARGINAL_N; m++)
             if (!t[m].full)
-                add(&t[m], &c, c.key[m]);
+                add(&t[m], slice, minutes, key[m], c.rate);
     }
 }
 

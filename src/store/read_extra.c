@@ -20,6 +20,8 @@ struct group {
 
 struct reading {
     struct segment *s;
+    uint32_t block, first, n;
+    uint64_t *column[COL_N]; /* values of the asked rows; read when a field is related to them */
     struct group *g;
     uint32_t n_groups;
     uint32_t *of_shape; /* shape -> group + 1 */
@@ -32,6 +34,7 @@ struct reading {
 struct field {
     const struct shape_field *f;
     uint64_t *number;  /* fixed, up to eight octets */
+    uint8_t relation;  /* of these */
     struct buf octets; /* else */
     struct rd left;
 };
@@ -101,8 +104,9 @@ static bool field_open(struct field *f, struct rd *r, const struct group *g, uin
 
     if (f->f->len >= 1 && f->f->len <= 8) {
         f->number = malloc(PAGE_VALUES * sizeof *f->number);
-        return f->number != NULL && vec_open(&v, r, g->rows) == ERR_OK &&
-               vec_page64(&v, page, f->number) == ERR_OK;
+        f->relation = (uint8_t)rd_le(r, 1);
+        return f->number != NULL && (f->relation == 0 || relation_column(f->relation & 63)) &&
+               vec_open(&v, r, g->rows) == ERR_OK && vec_page64(&v, page, f->number) == ERR_OK;
     }
     for (uint32_t i = 0; i < pages; i++) {
         int rc = i == page ? zst_decode(r, &f->octets, BATCH_EXTRA_OCTETS) : zst_skip(r);
@@ -127,15 +131,44 @@ static size_t next_octets(struct field *f, const uint8_t **p)
     return n;
 }
 
+static bool load_column(struct reading *x, unsigned col)
+{
+    uint32_t narrow[ROWSET_VECTOR];
+    uint64_t *v = x->column[col];
+
+    if (v != NULL)
+        return true;
+    v = x->column[col] = malloc(ROWSET_VECTOR * sizeof *v);
+    if (v == NULL)
+        return false;
+    if (col_info[col].bits > 32)
+        return segment_read(&x->s->rs, x->block, (enum col)col, x->first, x->n, v, NULL) == ERR_OK;
+    if (segment_read(&x->s->rs, x->block, (enum col)col, x->first, x->n, narrow, NULL) != ERR_OK)
+        return false;
+    for (uint32_t i = 0; i < x->n; i++)
+        v[i] = narrow[i];
+    return true;
+}
+
+static uint64_t number_of(const struct reading *x, const struct field *f, uint32_t rank,
+                          uint32_t row)
+{
+    if (f->relation == 0)
+        return f->number[rank];
+    return f->number[rank] + relation_value(f->relation >> 6, x->column[f->relation & 63][row],
+                                            x->column[COL_PROTO][row]);
+}
+
 /* Append the row of rank `rank` in its page; with out == NULL only move over it. */
-static bool put_row(struct field *f, unsigned n_fields, uint32_t rank, struct buf *out)
+static bool put_row(const struct reading *x, struct field *f, unsigned n_fields, uint32_t rank,
+                    uint32_t row, struct buf *out)
 {
     for (unsigned k = 0; k < n_fields; k++) {
         const uint8_t *p;
         size_t n;
         if (f[k].number != NULL) {
             if (out != NULL)
-                buf_be(out, f[k].number[rank], f[k].f->len);
+                buf_be(out, number_of(x, &f[k], rank, row), f[k].f->len);
             continue;
         }
         n = next_octets(&f[k], &p);
@@ -157,17 +190,22 @@ static bool columns_page(struct reading *x, const struct group *g, struct field 
     struct rd r = g->content;
     struct buf *hold = &x->out->hold;
 
-    for (unsigned k = 0; k < n_fields; k++)
+    for (unsigned k = 0; k < n_fields; k++) {
+        f[k].relation = 0;
         if (!field_open(&f[k], &r, g, page))
             return false;
+        if (f[k].relation != 0 &&
+            (!load_column(x, f[k].relation & 63) || !load_column(x, COL_PROTO)))
+            return false;
+    }
     if (r.left != 0)
         return false;
     for (; in_page < *rank % PAGE_VALUES; in_page++)
-        if (!put_row(f, n_fields, in_page, NULL))
+        if (!put_row(x, f, n_fields, in_page, 0, NULL))
             return false;
     for (; in_page < rows && *row != NO_ROW; in_page++, (*rank)++, *row = x->next[*row]) {
         x->at[*row] = hold->len;
-        if (!put_row(f, n_fields, in_page, hold))
+        if (!put_row(x, f, n_fields, in_page, *row, hold))
             return false;
         x->out->len[*row] = (uint32_t)(hold->len - x->at[*row]);
     }
@@ -292,6 +330,9 @@ int segment_extras(const struct rowset *rs, uint32_t block, uint32_t first, uint
         return err_set(e, ERR_NOMEM, "segment %s: out of memory", s->name);
     x->s = s;
     x->out = out;
+    x->block = block;
+    x->first = first;
+    x->n = n;
     if (!open_groups(x, rd_init(s->map.p + s->block[block].extras.off, s->block[block].extras.len)))
         rc = damaged(s, block, e);
     else
@@ -302,6 +343,8 @@ int segment_extras(const struct rowset *rs, uint32_t block, uint32_t first, uint
     for (uint32_t i = 0; rc == ERR_OK && i < n; i++)
         if (out->len[i] > 0)
             out->p[i] = out->hold.p + x->at[i];
+    for (unsigned c = 0; c < COL_N; c++)
+        free(x->column[c]);
     free(x->g);
     free(x->of_shape);
     free(x);

@@ -11,7 +11,7 @@
 
 #define SEG_MAGIC         "WEIR-SEG"
 #define SEG_END           "WEIR-END"
-#define SEG_DRAFT         2u
+#define SEG_DRAFT         3u
 #define SEG_HEAD          16u    /* octets of the header */
 #define SEG_TAIL          32u    /* octets of the trailer */
 #define SEG_BLOCKS        4095u  /* blocks a segment at most: page numbers fit 16 bits */
@@ -45,6 +45,31 @@ struct derive {
     uint8_t kind, parent, attr;
 };
 extern const struct derive seg_derive[COL_N];
+
+/* What the numbers of an extra field are kept as: the rest over a column that mostly says the same.
+ * One octet: kind << 6 | column. */
+enum extra_relation {
+    RELATION_NONE,     /* the number itself */
+    RELATION_COLUMN,   /* number - column */
+    RELATION_ICMP,     /* number - (column of an ICMP or ICMPv6 record, else 0) */
+    RELATION_NOT_ICMP, /* number - (0 of an ICMP or ICMPv6 record, else column) */
+};
+_Static_assert(COL_N <= 64, "a column fits six bits");
+/* Columns that may be so used: their values do not depend on numbers of tables. */
+static inline bool relation_column(unsigned col)
+{
+    return col < COL_N && col_info[col].kind == COL_KIND_UINT && col != COL_EXPORTER &&
+           col != COL_SHAPE;
+}
+static inline uint64_t relation_value(enum extra_relation kind, uint64_t column, uint64_t proto)
+{
+    bool icmp = proto == 1 || proto == 58;
+
+    return kind == RELATION_NONE || (kind == RELATION_ICMP && !icmp) ||
+                   (kind == RELATION_NOT_ICMP && icmp)
+               ? 0
+               : column;
+}
 
 struct seg_ref {
     uint64_t off;
@@ -97,13 +122,26 @@ void segment_past_free(struct seg_past *p);
 /* Read past an origin; with p == NULL only past it. Errors: ERR_CORRUPT, ERR_NOMEM. */
 int segment_get_origin(struct rd *r, struct seg_past *p) WARN_UNUSED;
 
-/* Append a whole segment file made of n batches to `out`. Octets per column go to
- * column_octets[COL_N] and table_octets[TABLE_N] (may be NULL; extras count as column COL_N).
- * Errors: ERR_NOMEM, ERR_LIMIT (more exporters, shapes or blocks than a segment holds: seal fewer
- * batches at once), ERR_ARG (a batch names what it does not hold). */
+enum seg_stage {
+    STAGE_ADDRESSES, /* tables of the batches become one, codes per row */
+    STAGE_ATTRS,     /* what belongs to addresses */
+    STAGE_COLUMNS,
+    STAGE_EXTRAS,
+    STAGE_TABLES,
+    STAGE_INDEX,  /* code -> pages */
+    STAGE_TOTALS, /* by minute */
+    STAGE_N
+};
 struct seg_sizes {
     uint64_t column[COL_N + 1], table[TABLE_N];
+    uint64_t (*clock_ns)(void); /* set by the caller, who wants to know where time goes; or NULL */
+    uint64_t stage_ns[STAGE_N], since_ns;
 };
+/* Append a whole segment file made of n batches to `out`. Octets per column and
+ * table go to *sizes (may be NULL; extras count as column COL_N), of which the caller has set
+ * clock_ns.
+ * Errors: ERR_NOMEM, ERR_LIMIT (more exporters, shapes or blocks than a segment holds: seal fewer
+ * batches at once), ERR_ARG (a batch names what it does not hold). */
 int segment_build(struct flow_batch *const *b, size_t n, uint64_t id, struct buf *out,
                   struct seg_info *info, struct seg_sizes *sizes, struct err *e) WARN_UNUSED;
 /* The same, saying where the rows come from. */

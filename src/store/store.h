@@ -60,6 +60,12 @@ int store_import_begin(struct store *s, const char *file, const uint8_t sha256[3
                        struct store_import **out, struct err *e) WARN_UNUSED;
 int store_import_seal(struct store_import *im, struct flow_batch *const *b, size_t n,
                       struct err *e) WARN_UNUSED;
+/* The same by several threads at once: the order of the tickets is the order of the segments, so
+ * that what comes out does not depend on which thread is faster. A ticket is used once. (Only where
+ * one segment must become two the second one's number is that of the moment.) */
+int store_import_ticket(struct store_import *im, uint64_t *ticket, struct err *e) WARN_UNUSED;
+int store_import_seal_as(struct store_import *im, uint64_t ticket, struct flow_batch *const *b,
+                         size_t n, struct err *e) WARN_UNUSED;
 int store_import_commit(struct store_import *im, struct err *e) WARN_UNUSED;
 void store_import_abort(struct store_import *im); /* frees; removes what was written */
 /* Was a file of this content imported before (and is still listed)? */

@@ -246,26 +246,32 @@ int store_write_octets(struct store *s, const struct buf *octets, const struct s
     return rc;
 }
 
-int store_write(struct store *s, struct flow_batch *const *b, size_t n,
-                const struct seg_origin *from, struct written *w, struct err *e)
+static int write_as(struct store *s, uint64_t id, struct flow_batch *const *b, size_t n,
+                    const struct seg_origin *from, struct written *w, struct err *e)
 {
     struct buf octets = buf_init(SEGMENT_MAX);
     struct seg_info info;
-    uint64_t id;
     int rc;
 
-    if ((rc = store_take_id(s, &id, e)) != ERR_OK)
-        return rc;
     rc = segment_build_apart(b, n, id, from, &octets, &info, e);
     if (rc == ERR_LIMIT && n > 1) { /* more exporters or shapes than one segment numbers: two */
         buf_free(&octets);
-        rc = store_write(s, b, n / 2, from, w, e);
+        rc = write_as(s, id, b, n / 2, from, w, e);
         return rc == ERR_OK ? store_write(s, b + n / 2, n - n / 2, from, w, e) : rc;
     }
     if (rc == ERR_OK)
         rc = store_write_octets(s, &octets, &info, w, e);
     buf_free(&octets);
     return rc;
+}
+
+int store_write(struct store *s, struct flow_batch *const *b, size_t n,
+                const struct seg_origin *from, struct written *w, struct err *e)
+{
+    uint64_t id;
+    int rc = store_take_id(s, &id, e);
+
+    return rc == ERR_OK ? write_as(s, id, b, n, from, w, e) : rc;
 }
 
 /* ------------------------------------------------------------------ publishing */
@@ -486,7 +492,21 @@ int store_import_begin(struct store *s, const char *file, const uint8_t sha256[3
     return ERR_OK;
 }
 
+int store_import_ticket(struct store_import *im, uint64_t *ticket, struct err *e)
+{
+    return store_take_id(im->s, ticket, e);
+}
+
 int store_import_seal(struct store_import *im, struct flow_batch *const *b, size_t n, struct err *e)
+{
+    uint64_t ticket;
+    int rc = store_import_ticket(im, &ticket, e);
+
+    return rc == ERR_OK ? store_import_seal_as(im, ticket, b, n, e) : rc;
+}
+
+int store_import_seal_as(struct store_import *im, uint64_t ticket, struct flow_batch *const *b,
+                         size_t n, struct err *e)
 {
     struct seg_origin from = { .kind = SEG_IMPORT, .import = &im->what, .n_import = 1 };
     struct written w = { .part = true };
@@ -494,7 +514,7 @@ int store_import_seal(struct store_import *im, struct flow_batch *const *b, size
 
     if (count_records(b, n) == 0)
         return ERR_OK;
-    rc = store_write(im->s, b, n, &from, &w, e);
+    rc = write_as(im->s, ticket, b, n, &from, &w, e);
     os_lock(&im->lock);
     for (size_t i = 0; rc == ERR_OK && i < w.n; i++) {
         struct rowset *rs = rowset_ref(w.rs[i]);
@@ -518,10 +538,28 @@ static void import_free(struct store_import *im, bool keep)
     free(im);
 }
 
+/* By rising id: threads finish in any order. */
+static void sort_written(struct written *w)
+{
+    for (size_t n = 1; n < w->n; n++) {
+        for (size_t i = n; i > 0 && w->info[i - 1].id > w->info[i].id; i--) {
+            struct seg_info info = w->info[i];
+            struct rowset *rs = w->rs[i];
+            w->info[i] = w->info[i - 1];
+            w->rs[i] = w->rs[i - 1];
+            w->info[i - 1] = info;
+            w->rs[i - 1] = rs;
+        }
+    }
+}
+
 int store_import_commit(struct store_import *im, struct err *e)
 {
     struct publish p = { .import = &im->what };
-    int rc = store_publish(im->s, &im->w, &p, e);
+    int rc;
+
+    sort_written(&im->w);
+    rc = store_publish(im->s, &im->w, &p, e);
 
     import_free(im, rc == ERR_OK);
     return rc;

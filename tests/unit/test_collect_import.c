@@ -54,11 +54,12 @@ static int import(const char *name, const struct import_options *opt, size_t kee
     assert_int_equal(os_map_file(&m, path, &e), ERR_OK);
     src.octets = m.p;
     src.len = MIN(m.len, keep);
-    assert_int_equal(sha256(src.octets, src.len, src.sha256, &e), ERR_OK);
-    memcpy(sha, src.sha256, SHA256_OCTETS);
+    assert_int_equal(sha256(src.octets, src.len, sha, &e), ERR_OK);
     rc = import_capture(store, &src, opt, r, &e);
     if (rc != ERR_OK)
         assert_true(e.msg[0] != '\0');
+    else
+        assert_memory_equal(r->sha256, sha, SHA256_OCTETS);
     os_unmap(&m);
     return rc;
 }
@@ -83,6 +84,24 @@ static void whole_file_at_once(void **state)
     assert_true(store_import_known(store, sha));
     sha[0] ^= 1;
     assert_false(store_import_known(store, sha));
+}
+
+static void the_same_content_is_known(void **state)
+{
+    const struct import_options any = { 0 }, again = { .again = true };
+    struct import_result r;
+    uint8_t sha[SHA256_OCTETS];
+    uint64_t before = rows(NULL);
+
+    (void)state;
+    assert_int_equal(import(SYNSCAN, &any, SIZE_MAX, &r, sha), ERR_OK);
+    assert_true(r.known);
+    assert_false(r.committed);
+    assert_int_equal(rows(NULL), before);
+    assert_int_equal(import(SYNSCAN, &again, SIZE_MAX, &r, sha), ERR_OK);
+    assert_false(r.known);
+    assert_true(r.committed);
+    assert_int_equal(rows(NULL), before + 2002);
 }
 
 static void good_part_of_a_cut_file(void **state)
@@ -150,6 +169,14 @@ static void plausible_headers(void **state)
     assert_true(import_plausible(ipfix, sizeof ipfix));
 }
 
+static size_t octets_heard;
+
+static void heard(const void *p, size_t len)
+{
+    (void)p;
+    octets_heard += len;
+}
+
 static void digest(void **state)
 {
     /* FIPS 180-4, "abc" */
@@ -161,6 +188,9 @@ static void digest(void **state)
     (void)state;
     assert_int_equal(sha256((const uint8_t *)"abc", 3, got, NULL), ERR_OK);
     assert_memory_equal(got, abc, sizeof abc);
+    assert_int_equal(sha256_pieces((const uint8_t *)"abc", 3, 2, heard, got, NULL), ERR_OK);
+    assert_memory_equal(got, abc, sizeof abc);
+    assert_int_equal(octets_heard, 3);
     assert_int_equal(sha256(NULL, 0, got, NULL), ERR_OK);
     assert_int_equal(got[0], 0xe3);
 }
@@ -168,11 +198,9 @@ static void digest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_file_at_once),
-        cmocka_unit_test(good_part_of_a_cut_file),
-        cmocka_unit_test(nothing_inside_leaves_nothing),
-        cmocka_unit_test(plausible_headers),
-        cmocka_unit_test(digest),
+        cmocka_unit_test(whole_file_at_once),      cmocka_unit_test(the_same_content_is_known),
+        cmocka_unit_test(good_part_of_a_cut_file), cmocka_unit_test(nothing_inside_leaves_nothing),
+        cmocka_unit_test(plausible_headers),       cmocka_unit_test(digest),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
