@@ -71,8 +71,10 @@ static int build(struct server *s, struct err *e)
     if ((rc = os_mkdir(s->dir, e)) != ERR_OK ||
         (rc = collect_new(&s->collect, s->conf, e)) != ERR_OK || (rc = open_http(s, e)) != ERR_OK ||
         (rc = drop(s, e)) != ERR_OK ||
-        (rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK ||
-        (rc = collect_start(s->collect, s->store, e)) != ERR_OK)
+        (rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK)
+        return rc;
+    store_set_open(s->store, (size_t)conf_num(s->conf, OPT_STORE_OPEN_SEGMENTS));
+    if ((rc = collect_start(s->collect, s->store, e)) != ERR_OK)
         return rc;
     rc = http_server_start(&s->http, s->collect, s->conf, s->unix_fd, s->tcp_fd, e);
     s->unix_fd = s->tcp_fd = -1; /* the server's now */

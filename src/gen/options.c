@@ -32,6 +32,8 @@ const struct opt_info opt_info[OPT_N] = {
         "0", "5200w", "", 1, "delete segments whose newest record was received longer ago; 0: never" },
     [OPT_RETENTION_IMPORT_KEEP] = { "retention.import_keep", OPT_TYPE_DURATION, "ms", "7d",
         "0", "5200w", "", 1, "an import is spared by retention.age for this long after it was made" },
+    [OPT_STORE_OPEN_SEGMENTS] = { "store.open_segments", OPT_TYPE_UINT, "", "1024",
+        "1", "65536", "", 0, "segments kept open between questions; more are opened and closed as needed" },
     [OPT_EXPORTERS_ALLOW] = { "exporters.allow", OPT_TYPE_LIST, "", "",
         "", "", "", 1, "networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted" },
     [OPT_DECODER_MAX_EXPORTERS] = { "decoder.max_exporters", OPT_TYPE_UINT, "", "65536",

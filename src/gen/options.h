@@ -21,6 +21,7 @@ enum opt {
     OPT_RETENTION_SIZE, /* delete the oldest segments when the store is larger; 0: never */
     OPT_RETENTION_AGE, /* delete segments whose newest record was received longer ago; 0: never */
     OPT_RETENTION_IMPORT_KEEP, /* an import is spared by retention.age for this long after it was made */
+    OPT_STORE_OPEN_SEGMENTS, /* segments kept open between questions; more are opened and closed as needed */
     OPT_EXPORTERS_ALLOW, /* networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted */
     OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard */
     OPT_DECODER_MAX_UNTRUSTED, /* exporters outside exporters.allow remembered, all together, per shard */

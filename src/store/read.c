@@ -411,3 +411,12 @@ int segment_past(const struct rowset *rs, struct seg_past *out, struct err *e)
 
     return rc == ERR_OK ? rc : err_set(e, rc, "segment %s: %s", s->name, err_name(rc));
 }
+
+uint64_t segment_memory(const struct rowset *rs)
+{
+    const struct segment *s = segment_of(rs);
+
+    return sizeof *s + (uint64_t)rs->n_addrs * sizeof *s->addrs +
+           (uint64_t)rs->n_blocks * sizeof *s->block + (uint64_t)s->n_columns * sizeof *s->columns +
+           (uint64_t)rs->n_exporters * sizeof *s->exporters + (uint64_t)rs->n_shapes * 512;
+}

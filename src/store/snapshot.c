@@ -29,112 +29,40 @@ static int refresh(struct store *s, struct err *e)
     return rc;
 }
 
-/* One segment as copied from the catalogue. */
-struct pick {
-    struct seg_info info;
-    struct rowset *rs;
-    bool damaged;
-    uint8_t tier;
-};
-
-/* Remember what was opened (or found damaged) for the next snapshot. */
-static void keep(struct store *s, const struct pick *p)
+/* References to all that is listed, in front of which open() puts nothing: sealed ones first. */
+static int copy_list(struct store *s, struct snapshot *out, struct err *e)
 {
-    os_lock(&s->list);
-    for (size_t i = 0; i < s->n_entries; i++) {
-        struct entry *x = &s->entry[i];
-        if (x->info.id != p->info.id)
-            continue;
-        x->damaged = p->damaged;
-        if (x->rs == NULL && p->rs != NULL)
-            x->rs = rowset_ref(p->rs);
-        break;
-    }
-    os_unlock(&s->list);
-}
-
-static int open_picks(struct store *s, struct pick *p, size_t n, struct err *e)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct seg_info found;
-        struct err why;
-        int rc;
-        if (p[i].rs != NULL || p[i].damaged)
-            continue;
-        rc = store_open_segment(s, p[i].tier, p[i].info.id, &p[i].rs, &why);
-        if (rc == ERR_NOMEM)
-            return err_set(e, rc, "%s", why.msg);
-        if (rc == ERR_OK) {
-            segment_info(p[i].rs, &found);
-            if (found.id != p[i].info.id || found.n_rows != p[i].info.n_rows) {
-                rowset_unref(p[i].rs); /* not the file that the manifest means */
-                p[i].rs = NULL;
-            }
-        }
-        p[i].damaged = p[i].rs == NULL;
-        keep(s, &p[i]);
-    }
-    return ERR_OK;
-}
-
-/* Sealed ones first, then what open() appended. */
-static int assemble(struct snapshot *out, struct pick *p, size_t n, struct err *e)
-{
-    struct rowset **sets = malloc((n + out->n + 1) * sizeof(struct rowset *));
-    size_t k = 0;
+    struct rowset **sets = malloc((s->n_entries + out->n + 1) * sizeof(struct rowset *));
 
     if (sets == NULL)
         return err_set(e, ERR_NOMEM, "snapshot: out of memory");
-    for (size_t i = 0; i < n; i++) {
-        if (p[i].rs != NULL) {
-            sets[k++] = p[i].rs;
-            p[i].rs = NULL;
-            continue;
-        }
-        out->segments_unreadable++;
-        out->rows_unreadable += p[i].info.n_rows;
-    }
+    for (size_t i = 0; i < s->n_entries; i++)
+        sets[i] = rowset_ref(&s->entry[i].file->rs);
     for (size_t i = 0; i < out->n; i++)
-        sets[k++] = out->sets[i];
+        sets[s->n_entries + i] = out->sets[i];
     free(out->sets);
     out->sets = sets;
-    out->n = k;
+    out->n += s->n_entries;
     return ERR_OK;
 }
 
 int store_snapshot_with(struct store *s, struct snapshot *out,
                         int (*open)(void *ctx, struct snapshot *out), void *ctx, struct err *e)
 {
-    struct pick *p = NULL;
-    size_t n = 0;
-    int rc;
+    int rc = ERR_OK;
 
     memset(out, 0, sizeof *out);
-    os_lock(&s->files);
-    rc = s->mode == STORE_READ ? refresh(s, e) : ERR_OK;
+    if (s->mode == STORE_READ) {
+        os_lock(&s->files);
+        rc = refresh(s, e);
+        os_unlock(&s->files);
+    }
     os_lock(&s->list);
-    if (rc == ERR_OK) {
-        n = s->n_entries;
-        p = calloc(n + 1, sizeof *p);
-        if (p == NULL)
-            rc = err_set(e, ERR_NOMEM, "snapshot: out of memory");
-    }
-    for (size_t i = 0; p != NULL && i < n; i++) {
-        const struct entry *x = &s->entry[i];
-        p[i] =
-            (struct pick){ x->info, x->rs != NULL ? rowset_ref(x->rs) : NULL, x->damaged, x->tier };
-    }
     if (rc == ERR_OK && open != NULL && (rc = open(ctx, out)) != ERR_OK)
         rc = err_set(e, rc, "snapshot: open batches: %s", err_name(rc));
+    if (rc == ERR_OK)
+        rc = copy_list(s, out, e);
     os_unlock(&s->list);
-    if (rc == ERR_OK)
-        rc = open_picks(s, p, n, e);
-    os_unlock(&s->files);
-    if (rc == ERR_OK)
-        rc = assemble(out, p, n, e);
-    for (size_t i = 0; p != NULL && i < n; i++)
-        rowset_unref(p[i].rs);
-    free(p);
     if (rc != ERR_OK)
         snapshot_free(out);
     return rc;
@@ -145,6 +73,11 @@ int store_snapshot(struct store *s, struct snapshot *out, struct err *e)
     return store_snapshot_with(s, out, NULL, NULL, e);
 }
 
+void store_set_open(struct store *s, size_t segments)
+{
+    seg_cache_limit(s->cache, segments, STORE_OPEN_MEMORY);
+}
+
 /* ------------------------------------------------------------------ retention */
 
 struct sweep {
@@ -152,11 +85,22 @@ struct sweep {
     char path[STORE_PATH];
 };
 
+static bool is_doomed(const struct store *s, uint64_t id)
+{
+    for (size_t i = 0; i < s->n_doomed; i++)
+        if (s->doomed[i]->id == id)
+            return true;
+    return false;
+}
+
 static int unlink_trash(void *ctx, const char *name)
 {
     struct sweep *w = ctx;
     char path[STORE_PATH * 2];
+    const char *rest;
 
+    if (is_doomed(w->s, store_number(name, "seg-", &rest)))
+        return ERR_OK;
     (void)snprintf(path, sizeof path, "%s/%s", w->path, name);
     (void)os_unlink(path, NULL); /* one that stays is tried again next time */
     return ERR_OK;
@@ -165,27 +109,54 @@ static int unlink_trash(void *ctx, const char *name)
 void store_empty_trash(struct store *s)
 {
     struct sweep w = { .s = s };
+    size_t n = 0;
 
+    for (size_t i = 0; i < s->n_doomed; i++) {
+        struct seg_file *f = s->doomed[i];
+        if (atomic_load_explicit(&f->rs.refs, memory_order_acquire) > 1)
+            s->doomed[n++] = f;
+        else
+            rowset_unref(&f->rs);
+    }
+    s->n_doomed = n;
     if (os_file_lock(s->readers_fd, "readers", true, NULL) != ERR_OK)
         return;
     store_path(s, w.path, "trash");
     (void)os_dir_list(w.path, unlink_trash, &w, NULL);
+    store_path(s, w.path, "slow/trash");
+    (void)os_dir_list(w.path, unlink_trash, &w, NULL);
     (void)os_file_unlock(s->readers_fd, "readers", NULL);
 }
 
-int store_unlink(struct store *s, const char *name, struct err *e)
+int store_discard(struct store *s, struct seg_file *f, struct err *e)
 {
     char path[STORE_PATH], to[STORE_PATH + 16];
+    enum tier tier = atomic_load(&f->tier);
+    bool held = atomic_load_explicit(&f->rs.refs, memory_order_acquire) > 1;
+    struct seg_file **doomed;
     int rc;
 
-    store_path(s, path, name);
-    if (os_file_lock(s->readers_fd, "readers", true, NULL) == ERR_OK) {
+    store_segment_path(s, path, tier, f->id);
+    if (held) {
+        doomed = realloc(s->doomed, (s->n_doomed + 1) * sizeof(struct seg_file *));
+        if (doomed == NULL) { /* the file stays until the next start */
+            rowset_unref(&f->rs);
+            return err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
+        }
+        s->doomed = doomed;
+    }
+    if (!held && os_file_lock(s->readers_fd, "readers", true, NULL) == ERR_OK) {
         rc = os_unlink(path, e);
         (void)os_file_unlock(s->readers_fd, "readers", NULL);
     } else {
-        (void)snprintf(to, sizeof to, "%s/trash/%s", s->dir, name);
+        (void)snprintf(to, sizeof to, "%s/%strash/%s.seg", s->dir, tier == TIER_SLOW ? "slow/" : "",
+                       f->name);
         rc = os_rename(path, to, e);
     }
+    if (held)
+        s->doomed[s->n_doomed++] = f;
+    else
+        rowset_unref(&f->rs);
     return rc == ERR_NOTFOUND ? ERR_OK : rc; /* gone already: damaged or taken by hand */
 }
 
@@ -232,16 +203,17 @@ static size_t choose(const struct store *s, const struct store_retention *r, int
     return n;
 }
 
-void store_forget(struct store *s, uint64_t id)
+struct seg_file *store_forget(struct store *s, uint64_t id)
 {
     for (size_t i = 0; i < s->n_entries; i++) {
+        struct seg_file *f = s->entry[i].file;
         if (s->entry[i].info.id != id)
             continue;
-        rowset_unref(s->entry[i].rs);
         memmove(&s->entry[i], &s->entry[i + 1], (s->n_entries - i - 1) * sizeof *s->entry);
         s->n_entries--;
-        return;
+        return f;
     }
+    return NULL;
 }
 
 static int remove_all(struct store *s, const struct seg_info *list, size_t n, uint32_t *removed,
@@ -249,10 +221,10 @@ static int remove_all(struct store *s, const struct seg_info *list, size_t n, ui
 {
     struct buf record = buf_init(1u << 28);
     uint64_t *id = malloc((n + 1) * sizeof *id);
-    char name[64];
+    struct seg_file **gone = calloc(n + 1, sizeof(struct seg_file *));
     int rc;
 
-    if (id == NULL) {
+    if (id == NULL || gone == NULL) {
         rc = err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
         goto out;
     }
@@ -263,21 +235,20 @@ static int remove_all(struct store *s, const struct seg_info *list, size_t n, ui
         goto out;
     os_lock(&s->list);
     for (size_t i = 0; i < n; i++) {
-        store_forget(s, id[i]);
+        gone[i] = store_forget(s, id[i]);
         s->segments_removed++;
         s->rows_removed += list[i].n_rows;
     }
     os_unlock(&s->list);
     for (size_t i = 0; i < n; i++) {
-        int one;
-        (void)snprintf(name, sizeof name, "seg-%012llu.seg", (unsigned long long)list[i].id);
-        one = store_unlink(s, name, e);
+        int one = gone[i] != NULL ? store_discard(s, gone[i], e) : ERR_OK;
         rc = rc == ERR_OK ? one : rc;
         (*removed)++;
     }
 out:
     buf_free(&record);
     free(id);
+    free(gone);
     return rc;
 }
 
@@ -321,7 +292,7 @@ void store_get_stats(struct store *s, struct store_stats *out)
         out->octets += x->octets;
         out->oldest_ms = i == 0 ? x->min_received_ms : MIN(out->oldest_ms, x->min_received_ms);
         out->newest_ms = i == 0 ? x->max_received_ms : MAX(out->newest_ms, x->max_received_ms);
-        out->segments_damaged += s->entry[i].damaged;
+        out->segments_damaged += atomic_load(&s->entry[i].file->damaged);
     }
     out->segments_removed = s->segments_removed;
     out->rows_removed = s->rows_removed;

@@ -65,10 +65,12 @@ void store_import_abort(struct store_import *im); /* frees; removes what was wri
 /* Was a file of this content imported before (and is still listed)? */
 bool store_import_known(struct store *s, const uint8_t sha256[32]);
 
-/* All segments as they stand now. Segments are opened lazily through a bounded cache of
- * descriptors; a damaged segment header is counted in the snapshot's rows_unreadable, not an error.
- * Errors: ERR_NOMEM. */
+/* All segments as they stand now, to be opened one by one when they are needed (rowset_open); one
+ * that cannot be is not noticed before. At most store_set_open() of them stay open beside those in
+ * use. Errors: ERR_NOMEM. */
 int store_snapshot(struct store *s, struct snapshot *out, struct err *e) WARN_UNUSED;
+
+void store_set_open(struct store *s, size_t segments);
 
 /* The same as store_snapshot, atomically joined with open batches: under the lock that seals take
  * to publish, call open(ctx, out) which appends rowsets of what is not yet sealed. So no row is
