@@ -20,6 +20,8 @@ static const struct command commands[] = {
       .options = config_options, .conf = CMD_CONF_ALL, .run = cmd_config },
     { "import", "FILE...", "read captures of export datagrams into the data directory",
       .options = import_options, .conf = CMD_CONF_PLACE, .run = cmd_import, .help = import_help },
+    { "fsck", "", "look through the data directory for damage, and repair it",
+      .options = fsck_options, .conf = CMD_CONF_PLACE, .run = cmd_fsck, .help = fsck_help },
 };
 
 const struct cmd_option *command_options(const struct command *c)

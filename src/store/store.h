@@ -94,6 +94,32 @@ struct store_retention {
 int store_retain(struct store *s, const struct store_retention *r, int64_t now_ms,
                  uint32_t *removed, struct err *e) WARN_UNUSED;
 
+/* Look through a data directory: every checksum of every file. Without `repair` nothing is changed,
+ * and a server may run. With it nobody else may write; a damaged manifest is made again, segments
+ * are written anew from what is good of them, and what cannot be read is kept in DIR/quarantine. */
+struct store_finding {
+    char file[64];
+    char part[64];          /* of it: "column bytes", "footer", "last record" */
+    uint32_t block;         /* UINT32_MAX: not of a block */
+    uint64_t rows, options; /* records that cannot be read in full for it */
+    bool derived;           /* nothing is lost: it can be made again */
+    bool note;              /* worth saying, not damage */
+    char why[256];
+};
+struct store_check {
+    bool repair;
+    void (*found)(void *ctx, const struct store_finding *f);             /* may be NULL */
+    void (*progress)(void *ctx, uint64_t octets, uint64_t octets_total); /* may be NULL */
+    void *ctx;
+
+    uint64_t files, octets, rows, options;  /* looked at */
+    uint64_t findings;                      /* damaged parts */
+    uint64_t rows_lost, options_lost;       /* each counted once */
+    uint64_t segments_written, quarantined; /* by the repair */
+};
+/* Errors: as store_open; damage is not one. */
+int store_check(const char *dir, struct store_check *c, struct err *e) WARN_UNUSED;
+
 struct store_stats {
     uint64_t segments, rows, options, octets; /* on disk */
     int64_t oldest_ms, newest_ms;             /* received times; 0 when empty */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/entry.h"
+#include "store/check.h"
 
 #define SEGMENT_MAX   ((size_t)1 << 32)
 #define REWRITE_AFTER (256u << 10) /* octets of a manifest; shorter ones are left alone */
@@ -442,12 +442,45 @@ int store_seal(struct store *s, struct flow_batch *const *b, size_t n, struct er
     return store_seal_with(s, b, n, NULL, NULL, e);
 }
 
-int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
-                  struct err *e)
+/* Rows and option records of the old ones less those of the new; false: an old one is not there. */
+static bool balance(struct store *s, const uint64_t *old, size_t n_old, const struct written *w,
+                    int64_t *rows, int64_t *options)
+{
+    bool all = true;
+
+    *rows = *options = 0;
+    os_lock(&s->log);
+    for (size_t i = 0; i < n_old; i++) {
+        const struct manifest_segment *m = manifest_find(&s->m, old[i]);
+        all &= m != NULL;
+        *rows += m != NULL ? m->info.n_rows : 0;
+        *options += m != NULL ? m->info.n_options : 0;
+    }
+    os_unlock(&s->log);
+    for (size_t i = 0; i < w->n; i++) {
+        *rows -= w->info[i].n_rows;
+        *options -= w->info[i].n_options;
+    }
+    return all;
+}
+
+static int keep_aside(struct store *s, struct seg_file *f)
+{
+    char path[STORE_PATH], name[64];
+    int rc;
+
+    store_segment_path(s, path, atomic_load(&f->tier), f->id);
+    (void)snprintf(name, sizeof name, "%s.seg", f->name);
+    rc = store_quarantine(s, path, name, NULL);
+    rowset_unref(&f->rs);
+    return rc;
+}
+
+static int replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
+                   bool exact, bool quarantine, struct err *e)
 {
     struct publish p = { .old = old, .n_old = n_old };
-    uint64_t rows = 0, options = 0;
-    bool missing = false;
+    int64_t rows, options;
     int rc;
 
     if (s->mode != STORE_WRITE || n_old == 0)
@@ -456,32 +489,36 @@ int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct wri
     if (p.gone == NULL)
         return err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
     os_lock(&s->files);
-    os_lock(&s->log);
-    for (size_t i = 0; i < n_old; i++) {
-        const struct manifest_segment *m = manifest_find(&s->m, old[i]);
-        missing |= m == NULL;
-        if (m == NULL)
-            continue; /* store_publish says which */
-        rows += m->info.n_rows;
-        options += m->info.n_options;
+    if (balance(s, old, n_old, w, &rows, &options) &&
+        (exact ? rows != 0 || options != 0 : rows < 0 || options < 0))
+        rc = err_set(e, ERR_ARG, "store %s: a replacement has other rows than what it replaces",
+                     s->dir);
+    else
+        rc = store_publish(s, w, &p, e); /* says which is not there */
+    for (size_t i = 0; i < n_old && rc == ERR_OK; i++) {
+        if (p.gone[i] == NULL)
+            continue;
+        /* a file that stays is removed at the next start */
+        if ((quarantine ? keep_aside(s, p.gone[i]) : store_discard(s, p.gone[i], NULL)) != ERR_OK)
+            continue;
     }
-    os_unlock(&s->log);
-    for (size_t i = 0; i < w->n; i++) {
-        rows -= w->info[i].n_rows;
-        options -= w->info[i].n_options;
-    }
-    rc = missing || (rows == 0 && options == 0)
-             ? store_publish(s, w, &p, e)
-             : err_set(e, ERR_ARG, "store %s: a replacement has other rows than what it replaces",
-                       s->dir);
-    for (size_t i = 0; i < n_old && rc == ERR_OK; i++)
-        if (p.gone[i] != NULL && store_discard(s, p.gone[i], NULL) != ERR_OK)
-            continue; /* one that stays is removed at the next start */
     os_unlock(&s->files);
     if (rc == ERR_OK)
         written_free(w, NULL);
     free(p.gone);
     return rc;
+}
+
+int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
+                  struct err *e)
+{
+    return replace(s, old, n_old, w, true, false, e);
+}
+
+int store_replace_some(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
+                       bool quarantine, struct err *e)
+{
+    return replace(s, old, n_old, w, false, quarantine, e);
 }
 
 /* ------------------------------------------------------------------ imports */
