@@ -74,7 +74,8 @@ static int build(struct server *s, struct err *e)
         (rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK)
         return rc;
     store_set_open(s->store, (size_t)conf_num(s->conf, OPT_STORE_OPEN_SEGMENTS));
-    if ((rc = collect_start(s->collect, s->store, e)) != ERR_OK)
+    if ((rc = store_set_slow(s->store, conf_text(s->conf, OPT_STORAGE_SLOW), e)) != ERR_OK ||
+        (rc = collect_start(s->collect, s->store, e)) != ERR_OK)
         return rc;
     rc = http_server_start(&s->http, s->collect, s->conf, s->unix_fd, s->tcp_fd, e);
     s->unix_fd = s->tcp_fd = -1; /* the server's now */

@@ -119,7 +119,8 @@ struct collect {
     unsigned n_shards, n_listeners;
     struct shard *shard;
     struct net_place listener[COLLECT_MAX_LISTENERS];
-    struct thread sealer;
+    struct thread sealer, keeper;
+    atomic_bool retain_soon; /* a segment was sealed */
     bool started;
     atomic_bool stopping;
     atomic_bool abandoned; /* not all threads could be started */
@@ -151,6 +152,7 @@ struct conf *collect_conf(struct collect *k); /* a new reference to the present 
 void *collect_receive_thread(void *shard);
 void *collect_decode_thread(void *shard);
 void *collect_seal_thread(void *k);
+void *collect_keep_thread(void *k);
 void *collect_journal_thread(void *shard);
 
 /* A collector without listeners, for what is in the journals of n shards. */

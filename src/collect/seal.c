@@ -1,4 +1,4 @@
-/* collect/seal.c - the sealing thread: from open batches to segments, and retention. */
+/* collect/seal.c - the sealing thread: from open batches to segments. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,6 @@
 #include "os/log.h"
 
 #define LOOK_MS        200
-#define RETAIN_MS      60000
 #define BACKOFF_MS     1000
 #define BACKOFF_MAX_MS 30000
 #define LAST_TRIES     3 /* when stopping */
@@ -19,7 +18,7 @@ struct sealer {
     struct open_batch *done;  /* the same entries, to be dropped after the locks */
     size_t n, room;
     uint64_t records;
-    int64_t retry_ms, backoff_ms, retain_ms; /* monotonic; backoff is a span */
+    int64_t retry_ms, backoff_ms; /* monotonic; backoff is a span */
     int64_t cut_ms; /* monotonic: the last cut */
     unsigned tries;
     bool given_up; /* stopping, and the store refuses */
@@ -220,25 +219,6 @@ static void refused(struct sealer *z, const struct err *e)
     os_unlock(&k->open_lock);
 }
 
-static void retain(struct sealer *z, const struct conf *c)
-{
-    static struct log_class failed;
-    struct store_retention r = { .max_octets = conf_num(c, OPT_RETENTION_SIZE),
-                                 .max_age_ms = (int64_t)conf_num(c, OPT_RETENTION_AGE),
-                                 .import_keep_ms =
-                                     (int64_t)conf_num(c, OPT_RETENTION_IMPORT_KEEP) };
-    uint32_t removed = 0;
-    struct err e = { 0 };
-
-    z->retain_ms = clock_mono_ms() + RETAIN_MS;
-    if (r.max_octets == 0 && r.max_age_ms == 0)
-        return;
-    if (store_retain(z->k->st, &r, clock_now_ms(), &removed, &e) != ERR_OK)
-        log_limited(&failed, LOG_LEVEL_ERROR, "retention: %s", e.msg);
-    else if (removed > 0)
-        log_line(LOG_LEVEL_INFO, "retention removed %u segments", removed);
-}
-
 /* Batches, positions and states of the decoders, durable together. */
 static int seal_cut(struct sealer *z, struct err *e)
 {
@@ -261,7 +241,7 @@ static int seal_cut(struct sealer *z, struct err *e)
     return rc;
 }
 
-static void seal(struct sealer *z, const struct conf *c)
+static void seal(struct sealer *z)
 {
     struct err e = { 0 };
     bool was_unsafe = z->backoff_ms != 0;
@@ -277,7 +257,7 @@ static void seal(struct sealer *z, const struct conf *c)
             log_line(LOG_LEVEL_INFO, "records are written again");
         z->backoff_ms = 0;
         z->retry_ms = 0;
-        retain(z, c);
+        atomic_store(&z->k->retain_soon, true);
     } else
         refused(z, &e);
     for (size_t i = 0; i < z->n; i++)
@@ -304,11 +284,9 @@ static bool round_of(struct sealer *z)
     d.journal = journal_waits(k, now - z->cut_ms, (int64_t)conf_num(c, OPT_SEAL_AGE));
     if (now >= z->retry_ms && (d.rows || d.age || d.journal || d.all_done)) {
         cut(z);
-        seal(z, c);
+        seal(z);
         go_on = !d.all_done || (z->backoff_ms != 0 && !z->given_up);
     }
-    if (clock_mono_ms() >= z->retain_ms)
-        retain(z, c);
     conf_unref(c);
     return go_on;
 }

@@ -41,6 +41,9 @@ struct entry {
     struct seg_info info;
     uint32_t import; /* as in struct manifest_segment */
     uint8_t tier;
+    bool no_rewrite;                        /* it failed: damaged */
+    uint32_t class_seen;                    /* class_rows is of these rules; 0: of none */
+    uint32_t class_rows[STORE_CLASSES + 1]; /* the last: of no class */
     struct seg_file *file;
 };
 
@@ -62,7 +65,7 @@ struct store {
     struct seg_file *
         *doomed; /* out of the catalogue, files in trash, still in a snapshot; `files` */
     size_t n_doomed;
-    uint64_t segments_removed, rows_removed;
+    uint64_t segments_removed, rows_removed, segments_moved;
     uint32_t quarantined; /* files moved there since open */
     bool rebuilt;         /* the manifest was made again from the segments */
 };
@@ -144,6 +147,13 @@ void store_empty_trash(struct store *s); /* under `files` */
 /* Open the file of a segment, past the cache. */
 int store_open_segment(const struct store *s, enum tier tier, uint64_t id, struct rowset **out,
                        struct err *e) WARN_UNUSED;
+/* Entry of the catalogue, or NULL. Under `list` or `log`. */
+struct entry *store_entry(struct store *s, uint64_t id);
+/* Move a segment to another directory: copy, fsync, verify, record, unlink. ERR_CANCEL: *stop. */
+int store_move(struct store *s, uint64_t id, enum tier to, const _Atomic bool *stop,
+               struct err *e) WARN_UNUSED;
+bool store_has_slow(const struct store *s);
+
 /* Octets to a file: temporary file, fsync, rename. The caller syncs the directory. */
 int store_write_durable(const char *path, const struct buf *b, struct err *e) WARN_UNUSED;
 

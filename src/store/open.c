@@ -18,6 +18,7 @@ struct listing {
     struct store *s;
     struct err *e;
     const char *dir;
+    enum tier tier;
     size_t segments;
 };
 
@@ -73,7 +74,10 @@ static int load(struct store *s, struct err *e)
     if (s->mode == STORE_READ && l.segments == 0)
         return err_set(e, ERR_NOTFOUND, "%s: not a data directory of weir (it has no manifest)",
                        s->dir);
-    return adopt(s, true, e);
+    rc = adopt(s, true, e);
+    if (l.segments == 0 && s->m.n_seg == 0)
+        s->rebuilt = false; /* a new directory */
+    return rc;
 }
 
 int store_load(struct store *s, struct err *e)
@@ -91,9 +95,13 @@ static int clean(void *ctx, const char *name)
 {
     struct listing *l = ctx;
     struct store *s = l->s;
-    char path[STORE_PATH];
+    char path[STORE_PATH], other[STORE_PATH];
+    struct buf record = buf_init(256);
+    const struct manifest_segment *m;
     const char *rest = "";
+    struct os_stat st;
     uint64_t id, point;
+    int rc;
 
     (void)snprintf(path, sizeof path, "%s/%s", l->dir, name);
     if (ends_with(name, ".tmp") || ends_with(name, ".part"))
@@ -104,9 +112,19 @@ static int clean(void *ctx, const char *name)
     id = store_number(name, "seg-", &rest);
     if (id == 0 || strcmp(rest, ".seg") != 0)
         return ERR_OK;
-    if (manifest_find(&s->m, id) == NULL)
+    m = manifest_find(&s->m, id);
+    if (m == NULL)
         return s->rebuilt ? store_quarantine(s, path, name, l->e) : os_unlink(path, l->e);
-    return ERR_OK;
+    if (m->tier == l->tier)
+        return ERR_OK;
+    /* a move that was not finished, or a file moved by hand */
+    store_segment_path(s, other, m->tier, id);
+    if (os_file_stat(other, &st, NULL) == ERR_OK && st.octets == m->info.octets)
+        return os_unlink(path, l->e);
+    manifest_put_move(&record, l->tier, &id, 1);
+    rc = store_log(s, &record, l->e);
+    buf_free(&record);
+    return rc;
 }
 
 static int clean_dirs(struct store *s, struct err *e)
@@ -119,6 +137,7 @@ static int clean_dirs(struct store *s, struct err *e)
     if (rc != ERR_OK || !os_is_dir(path))
         return rc;
     l.dir = path;
+    l.tier = TIER_SLOW;
     return os_dir_list(path, clean, &l, e);
 }
 

@@ -1,9 +1,12 @@
-/* What questions look at, and what retention takes away. */
+/* What questions look at, and how files go away under them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/entry.h"
+
+#define HOUR_MS INT64_C(3600000)
+#define DAY_MS  (24 * HOUR_MS)
 
 /* ------------------------------------------------------------------ snapshot */
 
@@ -78,7 +81,7 @@ void store_set_open(struct store *s, size_t segments)
     seg_cache_limit(s->cache, segments, STORE_OPEN_MEMORY);
 }
 
-/* ------------------------------------------------------------------ retention */
+/* ------------------------------------------------------------------ what goes away */
 
 struct sweep {
     struct store *s;
@@ -160,49 +163,6 @@ int store_discard(struct store *s, struct seg_file *f, struct err *e)
     return rc == ERR_NOTFOUND ? ERR_OK : rc; /* gone already: damaged or taken by hand */
 }
 
-/* Does the age rule take this one? */
-static bool too_old(const struct store *s, const struct entry *x, const struct store_retention *r,
-                    int64_t now_ms)
-{
-    if (r->max_age_ms <= 0 || x->info.max_received_ms >= now_ms - r->max_age_ms)
-        return false;
-    return x->import == 0 || s->m.import[x->import - 1].what.at_ms <= now_ms - r->import_keep_ms;
-}
-
-static int by_newest(const void *a, const void *b)
-{
-    const struct seg_info *x = a, *y = b;
-
-    if (x->max_received_ms != y->max_received_ms)
-        return x->max_received_ms < y->max_received_ms ? -1 : 1;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Fills list[] with what must go; returns how many. */
-static size_t choose(const struct store *s, const struct store_retention *r, int64_t now_ms,
-                     struct seg_info *list, struct seg_info *rest)
-{
-    uint64_t octets = 0;
-    size_t n = 0, m = 0;
-
-    for (size_t i = 0; i < s->n_entries; i++) {
-        if (too_old(s, &s->entry[i], r, now_ms)) {
-            list[n++] = s->entry[i].info;
-        } else {
-            rest[m++] = s->entry[i].info;
-            octets += s->entry[i].info.octets;
-        }
-    }
-    if (r->max_octets == 0)
-        return n;
-    qsort(rest, m, sizeof *rest, by_newest);
-    for (size_t i = 0; i < m && octets > r->max_octets; i++) {
-        octets -= rest[i].octets;
-        list[n++] = rest[i];
-    }
-    return n;
-}
-
 struct seg_file *store_forget(struct store *s, uint64_t id)
 {
     for (size_t i = 0; i < s->n_entries; i++) {
@@ -216,72 +176,40 @@ struct seg_file *store_forget(struct store *s, uint64_t id)
     return NULL;
 }
 
-static int remove_all(struct store *s, const struct seg_info *list, size_t n, uint32_t *removed,
-                      struct err *e)
+/* Octets that came per day, over the last week there is. Under `list`. */
+static uint64_t per_day(const struct store *s, int64_t newest_ms)
 {
-    struct buf record = buf_init(1u << 28);
-    uint64_t *id = malloc((n + 1) * sizeof *id);
-    struct seg_file **gone = calloc(n + 1, sizeof(struct seg_file *));
-    int rc;
+    int64_t from = newest_ms - 7 * DAY_MS, oldest = newest_ms;
+    double octets = 0;
 
-    if (id == NULL || gone == NULL) {
-        rc = err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
-        goto out;
+    for (size_t i = 0; i < s->n_entries; i++) {
+        const struct seg_info *x = &s->entry[i].info;
+        int64_t begin = MAX(x->min_received_ms, from),
+                span = x->max_received_ms - x->min_received_ms;
+        if (s->entry[i].import != 0 || x->max_received_ms < from || x->n_rows == 0)
+            continue;
+        octets += (double)x->octets *
+                  (span > 0 ? (double)(x->max_received_ms - begin) / (double)span : 1.0);
+        oldest = MIN(oldest, begin);
     }
-    for (size_t i = 0; i < n; i++)
-        id[i] = list[i].id;
-    manifest_put_remove(&record, id, n);
-    if ((rc = store_log(s, &record, e)) != ERR_OK)
-        goto out;
-    os_lock(&s->list);
-    for (size_t i = 0; i < n; i++) {
-        gone[i] = store_forget(s, id[i]);
-        s->segments_removed++;
-        s->rows_removed += list[i].n_rows;
-    }
-    os_unlock(&s->list);
-    for (size_t i = 0; i < n; i++) {
-        int one = gone[i] != NULL ? store_discard(s, gone[i], e) : ERR_OK;
-        rc = rc == ERR_OK ? one : rc;
-        (*removed)++;
-    }
-out:
-    buf_free(&record);
-    free(id);
-    free(gone);
-    return rc;
+    if (newest_ms - oldest < HOUR_MS) /* too short to say */
+        return 0;
+    return (uint64_t)(octets * (double)DAY_MS / (double)(newest_ms - oldest));
 }
 
-int store_retain(struct store *s, const struct store_retention *r, int64_t now_ms,
-                 uint32_t *removed, struct err *e)
+static void space(const struct store *s, const char *name, uint64_t *free_octets, uint64_t *octets)
 {
-    struct seg_info *list, *rest;
-    size_t n = 0;
-    int rc = ERR_OK;
+    char path[STORE_PATH];
 
-    *removed = 0;
-    if (s->mode != STORE_WRITE)
-        return err_set(e, ERR_ARG, "store %s: opened for reading", s->dir);
-    os_lock(&s->files);
-    os_lock(&s->log);
-    list = malloc((s->n_entries + 1) * sizeof *list);
-    rest = malloc((s->n_entries + 1) * sizeof *rest);
-    if (list == NULL || rest == NULL)
-        rc = err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
-    else
-        n = choose(s, r, now_ms, list, rest);
-    if (rc == ERR_OK && n > 0)
-        rc = remove_all(s, list, n, removed, e);
-    store_empty_trash(s);
-    os_unlock(&s->log);
-    os_unlock(&s->files);
-    free(list);
-    free(rest);
-    return rc;
+    store_path(s, path, name);
+    if (os_space(path, free_octets, octets, NULL) != ERR_OK)
+        *free_octets = *octets = 0;
 }
 
 void store_get_stats(struct store *s, struct store_stats *out)
 {
+    size_t open;
+
     memset(out, 0, sizeof *out);
     os_lock(&s->list);
     for (size_t i = 0; i < s->n_entries; i++) {
@@ -290,11 +218,20 @@ void store_get_stats(struct store *s, struct store_stats *out)
         out->rows += x->n_rows;
         out->options += x->n_options;
         out->octets += x->octets;
+        out->octets_slow += s->entry[i].tier == TIER_SLOW ? x->octets : 0;
         out->oldest_ms = i == 0 ? x->min_received_ms : MIN(out->oldest_ms, x->min_received_ms);
         out->newest_ms = i == 0 ? x->max_received_ms : MAX(out->newest_ms, x->max_received_ms);
         out->segments_damaged += atomic_load(&s->entry[i].file->damaged);
     }
     out->segments_removed = s->segments_removed;
     out->rows_removed = s->rows_removed;
+    out->segments_moved = s->segments_moved;
+    out->manifest_rebuilt = s->rebuilt;
+    out->quarantined = s->quarantined;
+    out->octets_per_day = per_day(s, out->newest_ms);
     os_unlock(&s->list);
+    seg_cache_count(s->cache, &open, &out->octets_open);
+    out->segments_open = open;
+    space(s, "", &out->free_octets, &out->disk_octets);
+    space(s, "slow", &out->slow_free_octets, &out->slow_disk_octets);
 }

@@ -83,16 +83,49 @@ int store_snapshot_with(struct store *s, struct snapshot *out,
 int store_seal_with(struct store *s, struct flow_batch *const *b, size_t n,
                     void (*sealed)(void *ctx), void *ctx, struct err *e) WARN_UNUSED;
 
-/* Delete oldest segments until the rules hold: 0 = no rule. Imports younger than import_keep_ms
- * (time since the import) are spared by age, not by size. Unlinked only when no reader holds
- * DIR/readers, else moved to DIR/trash and removed later. */
+/* What is kept, and where. 0 = no rule.
+ *
+ * A record belongs to the first class whose networks hold its exporter's address, or to the rest,
+ * for which max_age_ms counts. A segment is kept as long as the longest-lived record in it needs.
+ * When it outlives one of its classes it is written anew without that class's records, so they are
+ * gone within minutes of their age; option records stay with the segment. Cost: a segment is
+ * rewritten at most once for each class shorter than its longest, and only what stays is written.
+ * A class's size is counted by its share of rows; above its ceiling its oldest records go first.
+ *
+ * Imports younger than import_keep_ms (since the import) are spared by age, not by size. */
+#define STORE_CLASSES    4u
+#define STORE_CLASS_NETS 64u
+struct store_class {
+    char name[32];
+    struct net net[STORE_CLASS_NETS];
+    uint32_t n_nets;
+    int64_t max_age_ms; /* by the segment's newest received time */
+    uint64_t max_octets;
+};
 struct store_retention {
     uint64_t max_octets;
-    int64_t max_age_ms; /* by the segment's newest received time against now_ms */
+    int64_t max_age_ms;
     int64_t import_keep_ms;
+    uint64_t min_free;     /* octets kept free on each file system: move or delete for it */
+    int64_t slow_after_ms; /* segments older than this move to the second directory */
+    struct store_class class[STORE_CLASSES];
+    uint32_t n_classes;
+    const _Atomic bool *stop; /* give up soon; may be NULL */
 };
+/* From the configuration (retention.*, storage.slow_after). Errors: ERR_ARG. */
+struct conf;
+int store_retention_read(struct store_retention *r, const struct conf *c,
+                         struct err *e) WARN_UNUSED;
+
+/* Hold the rules once: delete, rewrite, move (at most about a gigabyte of the last two in one
+ * call). Files are unlinked when no other process holds DIR/readers and no snapshot the segment,
+ * else moved to DIR/trash and removed later. One call at a time. */
 int store_retain(struct store *s, const struct store_retention *r, int64_t now_ms,
                  uint32_t *removed, struct err *e) WARN_UNUSED;
+
+/* The second, slower directory: made if missing; DIR/slow becomes a link to it. Empty: as it was.
+ * Errors: ERR_ARG (segments live in another one; the message says what to do), ERR_IO. */
+int store_set_slow(struct store *s, const char *slow, struct err *e) WARN_UNUSED;
 
 /* Look through a data directory: every checksum of every file. Without `repair` nothing is changed,
  * and a server may run. With it nobody else may write; a damaged manifest is made again, segments
@@ -125,6 +158,13 @@ struct store_stats {
     int64_t oldest_ms, newest_ms;             /* received times; 0 when empty */
     uint64_t segments_removed, rows_removed;  /* by retention since open */
     uint64_t segments_damaged;
+    uint64_t octets_slow, segments_moved; /* in the second directory; moved since open */
+    uint64_t segments_open, octets_open;  /* open now; memory that they take */
+    uint64_t free_octets, disk_octets;    /* of the file system; 0 when not known */
+    uint64_t slow_free_octets, slow_disk_octets;
+    uint64_t octets_per_day; /* that came, over the last week; 0: not known yet */
+    uint64_t quarantined;    /* files put aside since open */
+    bool manifest_rebuilt;   /* at open: it was damaged or missing */
 };
 void store_get_stats(struct store *s, struct store_stats *out);
 
