@@ -94,6 +94,11 @@ int cmd_fsck(const struct args *a);
 extern const struct cmd_option fsck_options[];
 extern const char fsck_help[];
 
+int cmd_snapshot(const struct args *a);
+int cmd_restore(const struct args *a);
+extern const struct cmd_option snapshot_options[], restore_options[];
+extern const char snapshot_help[], restore_help[];
+
 int cmd_config(const struct args *a);
 int cmd_query(const struct args *a);
 int cmd_serve(const struct args *a);

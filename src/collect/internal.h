@@ -121,6 +121,8 @@ struct collect {
     struct net_place listener[COLLECT_MAX_LISTENERS];
     struct thread sealer, keeper;
     atomic_bool retain_soon; /* a segment was sealed */
+    atomic_uint seal_want;   /* somebody wants a seal now; counts up */
+    unsigned seal_done;      /* under open_lock: seal_want before the last cut that is durable */
     bool started;
     atomic_bool stopping;
     atomic_bool abandoned; /* not all threads could be started */

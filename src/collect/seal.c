@@ -20,7 +20,7 @@ struct sealer {
     uint64_t records;
     int64_t retry_ms, backoff_ms; /* monotonic; backoff is a span */
     int64_t cut_ms; /* monotonic: the last cut */
-    unsigned tries;
+    unsigned tries, seal_seen;
     bool given_up; /* stopping, and the store refuses */
 };
 
@@ -271,6 +271,7 @@ static bool round_of(struct sealer *z)
     struct conf *c = collect_conf(k);
     struct due d;
     int64_t now;
+    unsigned want;
     bool go_on = true;
 
     os_lock(&k->open_lock);
@@ -282,13 +283,43 @@ static bool round_of(struct sealer *z)
     os_unlock(&k->open_lock);
     now = clock_mono_ms();
     d.journal = journal_waits(k, now - z->cut_ms, (int64_t)conf_num(c, OPT_SEAL_AGE));
-    if (now >= z->retry_ms && (d.rows || d.age || d.journal || d.all_done)) {
+    want = atomic_load(&k->seal_want);
+    if (now >= z->retry_ms && (d.rows || d.age || d.journal || d.all_done || want != z->seal_seen)) {
         cut(z);
         seal(z);
+        if (z->backoff_ms == 0) {
+            z->seal_seen = want;
+            os_lock(&k->open_lock);
+            k->seal_done = want;
+            cond_wake(&k->open_change);
+            os_unlock(&k->open_lock);
+        }
         go_on = !d.all_done || (z->backoff_ms != 0 && !z->given_up);
     }
     conf_unref(c);
     return go_on;
+}
+
+int collect_seal(struct collect *k, int64_t wait_ms, struct err *e)
+{
+    int64_t until = clock_mono_ms() + wait_ms;
+    unsigned want = atomic_fetch_add(&k->seal_want, 1) + 1;
+    bool done, unsafe;
+
+    os_lock(&k->open_lock);
+    cond_wake(&k->open_change);
+    while (k->seal_done < want && clock_mono_ms() < until && !atomic_load(&k->finished))
+        cond_wait_ms(&k->open_change, &k->open_lock, LOOK_MS);
+    done = k->seal_done >= want;
+    unsafe = k->unsafe;
+    if (!done && unsafe)
+        (void)err_set(e, ERR_IO, "records cannot be written: %.400s", k->unsafe_why);
+    os_unlock(&k->open_lock);
+    if (done)
+        return ERR_OK;
+    return unsafe ? ERR_IO
+                  : err_set(e, ERR_BUSY, "sealing takes longer than %lld s; try again",
+                            (long long)(wait_ms / 1000));
 }
 
 void *collect_seal_thread(void *arg)

@@ -284,6 +284,11 @@ int os_mkdir(const char *path, struct err *e)
     return fail(e, path, "mkdir");
 }
 
+int os_rmdir(const char *path, struct err *e)
+{
+    return rmdir(path) == 0 ? ERR_OK : fail(e, path, "rmdir");
+}
+
 bool os_is_dir(const char *path)
 {
     struct stat st;

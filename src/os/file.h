@@ -73,6 +73,7 @@ int os_realpath(const char *path, char *out, size_t cap, struct err *e) WARN_UNU
 int os_rename(const char *from, const char *to, struct err *e) WARN_UNUSED;
 int os_unlink(const char *path, struct err *e);            /* a missing file is ERR_NOTFOUND */
 int os_mkdir(const char *path, struct err *e) WARN_UNUSED; /* 0750; an existing directory is fine */
+int os_rmdir(const char *path, struct err *e);             /* an empty directory */
 bool os_is_dir(const char *path);
 
 /* Call each(ctx, name) for every entry but those that begin with a dot, in no order; stops when it

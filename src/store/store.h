@@ -153,6 +153,30 @@ struct store_check {
 /* Errors: as store_open; damage is not one. */
 int store_check(const char *dir, struct store_check *c, struct err *e) WARN_UNUSED;
 
+/* A copy of the directory as it stands at one moment, itself a data directory: segments as hard
+ * links where the file system allows it (they never change), the checkpoint, other files of the
+ * directory (names, history, settings) as copies, and SNAPSHOT, which says how much there is. Open
+ * batches and the journal are not in it. Made as DIR.part and renamed when whole; on failure
+ * nothing is left. `s` may be open in either mode, beside a writer of another process too. */
+struct store_copy {
+    bool copy;   /* never link */
+    bool verify; /* read all of it again before it gets its name */
+    /* Octets so far and in all; anything but ERR_OK stops with that code. May be NULL. */
+    int (*step)(void *ctx, uint64_t octets, uint64_t total);
+    void *ctx;
+    uint64_t segments, rows, options, octets; /* in it */
+    uint64_t linked, copied;                  /* files */
+};
+/* Errors: ERR_ARG (dir exists and is not empty), ERR_CORRUPT (a file is missing, or with verify
+ * damaged), ERR_IO, ERR_NOMEM, what step() said. */
+int store_copy_to(struct store *s, const char *dir, struct store_copy *c,
+                  struct err *e) WARN_UNUSED;
+/* Is DIR a snapshot, with its small files as they were? Segments, records and option records that
+ * it has go to count[]. Errors: ERR_NOTFOUND (no snapshot), ERR_CORRUPT, ERR_IO. */
+int store_verify_note(const char *dir, uint64_t count[3], struct err *e) WARN_UNUSED;
+/* The same, and every checksum. */
+int store_verify_copy(const char *dir, const struct store_copy *made, struct err *e) WARN_UNUSED;
+
 struct store_stats {
     uint64_t segments, rows, options, octets; /* on disk */
     int64_t oldest_ms, newest_ms;             /* received times; 0 when empty */

@@ -45,6 +45,7 @@ static void tables(struct walk *w)
 
     for (unsigned t = 0; t < TABLE_N; t++) {
         struct seg_damage d = { .block = UINT32_MAX };
+        w->step(w->ctx, s->table[t].len);
         if (sound(w, s->table[t]))
             continue;
         (void)snprintf(d.part, sizeof d.part, "%s", names[t]);
