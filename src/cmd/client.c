@@ -59,9 +59,9 @@ static size_t on_header(char *p, size_t one, size_t n, void *ctx)
     return n * one;
 }
 
-int client_get(const char *socket_path, const char *target,
-               bool (*put)(void *ctx, const char *p, size_t n), void *ctx,
-               struct client_answer *out, struct err *e)
+static int request(const char *socket_path, const char *target, bool post,
+                   bool (*put)(void *ctx, const char *p, size_t n), void *ctx,
+                   struct client_answer *out, struct err *e)
 {
     struct buf url = buf_init(1u << 20);
     struct transfer t = { .put = put, .ctx = ctx, .out = out };
@@ -81,6 +81,10 @@ int client_get(const char *socket_path, const char *target,
         (void)curl_easy_setopt(t.h, CURLOPT_WRITEDATA, &t);
         (void)curl_easy_setopt(t.h, CURLOPT_HEADERFUNCTION, on_header);
         (void)curl_easy_setopt(t.h, CURLOPT_HEADERDATA, &t);
+        if (post) {
+            (void)curl_easy_setopt(t.h, CURLOPT_POSTFIELDS, "");
+            (void)curl_easy_setopt(t.h, CURLOPT_POSTFIELDSIZE, 0L);
+        }
         rc = curl_easy_perform(t.h);
         (void)curl_easy_getinfo(t.h, CURLINFO_RESPONSE_CODE, &status);
     }
@@ -91,6 +95,20 @@ int client_get(const char *socket_path, const char *target,
     if (rc == CURLE_OK || out->sink_failed)
         return ERR_OK;
     return err_set(e, ERR_IO, "server at %s: %s", socket_path, curl_easy_strerror(rc));
+}
+
+int client_get(const char *socket_path, const char *target,
+               bool (*put)(void *ctx, const char *p, size_t n), void *ctx,
+               struct client_answer *out, struct err *e)
+{
+    return request(socket_path, target, false, put, ctx, out, e);
+}
+
+int client_post(const char *socket_path, const char *target,
+                bool (*put)(void *ctx, const char *p, size_t n), void *ctx,
+                struct client_answer *out, struct err *e)
+{
+    return request(socket_path, target, true, put, ctx, out, e);
 }
 
 int client_problem(const struct args *a, struct client_answer *r)

@@ -19,6 +19,11 @@ int client_get(const char *socket_path, const char *target,
                bool (*put)(void *ctx, const char *p, size_t n), void *ctx,
                struct client_answer *out, struct err *e) WARN_UNUSED;
 
+/* The same with POST and an empty body: something is done. */
+int client_post(const char *socket_path, const char *target,
+                bool (*put)(void *ctx, const char *p, size_t n), void *ctx,
+                struct client_answer *out, struct err *e) WARN_UNUSED;
+
 /* Print a problem answer to stderr, with its caret; returns the exit code it deserves. */
 int client_problem(const struct args *a, struct client_answer *r);
 

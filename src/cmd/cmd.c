@@ -20,6 +20,13 @@ static const struct command commands[] = {
       .options = config_options, .conf = CMD_CONF_ALL, .run = cmd_config },
     { "import", "FILE...", "read captures of export datagrams into the data directory",
       .options = import_options, .conf = CMD_CONF_PLACE, .run = cmd_import, .help = import_help },
+    { "fsck", "", "look through the data directory for damage, and repair it",
+      .options = fsck_options, .conf = CMD_CONF_PLACE, .run = cmd_fsck, .help = fsck_help },
+    { "snapshot", "DIR", "a copy of the data directory as it is now, by hard links where possible",
+      .options = snapshot_options, .conf = CMD_CONF_PLACE, .run = cmd_snapshot,
+      .help = snapshot_help },
+    { "restore", "SNAPSHOT DIR", "a data directory out of a snapshot, verified",
+      .options = restore_options, .conf = CMD_CONF_NONE, .run = cmd_restore, .help = restore_help },
 };
 
 const struct cmd_option *command_options(const struct command *c)

@@ -80,12 +80,26 @@ int cmd_fail(const struct args *a, const struct err *e);
 /* Print "weir NAME: text" with the way to the help and return EXIT_USAGE. */
 int cmd_usage(const struct args *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* "1.5 GB" */
+void cmd_octets(uint64_t n, char *out, size_t cap);
+/* One line on the terminal, written over the one before: done, rate, time left. */
+void cmd_progress(uint64_t done, uint64_t total, int64_t took_ms);
+
 /* Run `weir ARGV[1] ...`; returns the exit code of the process. */
 int cmd_main(int argc, char **argv);
 
 int cmd_import(const struct args *a);
 extern const struct cmd_option import_options[];
 extern const char import_help[];
+
+int cmd_fsck(const struct args *a);
+extern const struct cmd_option fsck_options[];
+extern const char fsck_help[];
+
+int cmd_snapshot(const struct args *a);
+int cmd_restore(const struct args *a);
+extern const struct cmd_option snapshot_options[], restore_options[];
+extern const char snapshot_help[], restore_help[];
 
 int cmd_config(const struct args *a);
 int cmd_query(const struct args *a);

@@ -108,10 +108,16 @@ static void print_store(const json_t *o)
     (void)printf("\n           from %s to %s", text(s, "oldest"), text(s, "newest"));
     v = json_object_get(s, "days_kept");
     if (json_is_real(v))
-        (void)printf("; retention.size keeps %.1f days at this rate", json_real_value(v));
-    else
-        (void)printf("; kept without a limit by size");
+        (void)printf(
+            "\n           at the rate of the last week %s octets a day: full in %.1f days, "
+            "%.1f days are kept",
+            big(num(s, "octets_per_day"), b[3]),
+            json_real_value(json_object_get(s, "days_until_full")), json_real_value(v));
     (void)printf("\n");
+    if (json_is_true(json_object_get(s, "manifest_rebuilt")))
+        (void)printf(
+            "           the manifest was damaged and made again from the segments at start; "
+            "run weir fsck\n");
     if (num(s, "segments_damaged") > 0)
         (void)printf("           DAMAGED: %" JSON_INTEGER_FORMAT
                      " segments cannot be read in full\n",

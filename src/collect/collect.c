@@ -64,6 +64,15 @@ static int parse_listeners(struct collect *k, const struct conf *c, struct err *
     return ERR_OK;
 }
 
+static int check_retention(const struct conf *c, struct err *e)
+{
+    struct store_retention *r = calloc(1, sizeof *r);
+    int rc = r == NULL ? err_set(e, ERR_NOMEM, "out of memory") : store_retention_read(r, c, e);
+
+    free(r);
+    return rc;
+}
+
 static int check_allow(const struct conf *c, struct err *e)
 {
     const struct conf_value *v = &c->v[OPT_EXPORTERS_ALLOW];
@@ -201,8 +210,9 @@ int collect_new(struct collect **out, struct conf *c, struct err *e)
     int rc = make(&k, c, n, e);
 
     *out = NULL;
-    if (rc == ERR_OK && (rc = parse_listeners(k, c, e)) == ERR_OK)
-        rc = check_allow(c, e);
+    if (rc == ERR_OK && (rc = parse_listeners(k, c, e)) == ERR_OK &&
+        (rc = check_allow(c, e)) == ERR_OK)
+        rc = check_retention(c, e);
     for (unsigned i = 0; rc == ERR_OK && i < n; i++)
         rc = shard_make(k, i, c, conf_num(c, OPT_RING_SIZE), e);
     if (rc == ERR_OK)
@@ -245,6 +255,7 @@ static void join_all(struct collect *k)
         thread_join(&s->writer);
     }
     thread_join(&k->sealer);
+    thread_join(&k->keeper);
     for (unsigned i = 0; i < k->n_shards; i++)
         thread_join(&k->shard[i].decoder);
 }
@@ -289,6 +300,8 @@ int collect_start(struct collect *k, struct store *st, struct err *e)
         rc = start_shard(&k->shard[i], e);
     if (rc == ERR_OK)
         rc = thread_start(&k->sealer, "weir-seal", collect_seal_thread, k, e);
+    if (rc == ERR_OK)
+        rc = thread_start(&k->keeper, "weir-keep", collect_keep_thread, k, e);
     if (rc == ERR_OK)
         return ERR_OK;
     atomic_store(&k->abandoned, true);

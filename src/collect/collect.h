@@ -36,6 +36,10 @@ void collect_free(struct collect *k); /* NULL is allowed; after collect_stop() i
 /* Take the options of a new configuration that need no restart. Any thread. */
 void collect_reload(struct collect *k, struct conf *c);
 
+/* Seal all that has been decoded until now; returns when it is durable. Any thread.
+ * Errors: ERR_BUSY (not within wait_ms), ERR_IO (the disk refuses; *e says why). */
+int collect_seal(struct collect *k, int64_t wait_ms, struct err *e) WARN_UNUSED;
+
 /* Everything that is known now: sealed and open. snapshot_free() it. Any thread. */
 int collect_snapshot(struct collect *k, struct snapshot *out, struct err *e) WARN_UNUSED;
 

@@ -120,7 +120,10 @@ struct collect {
     unsigned n_shards, n_listeners;
     struct shard *shard;
     struct net_place listener[COLLECT_MAX_LISTENERS];
-    struct thread sealer;
+    struct thread sealer, keeper;
+    atomic_bool retain_soon; /* a segment was sealed */
+    atomic_uint seal_want;   /* somebody wants a seal now; counts up */
+    unsigned seal_done;      /* under open_lock: seal_want before the last cut that is durable */
     bool started;
     atomic_bool stopping;
     atomic_bool abandoned; /* not all threads could be started */
@@ -153,6 +156,7 @@ void *collect_receive_thread(void *arg);      /* its struct shard */
 void *collect_decode_thread(void *arg);
 void *collect_seal_thread(void *arg); /* its struct collect */
 void *collect_journal_thread(void *arg);
+void *collect_keep_thread(void *arg);
 
 /* A collector without listeners, for what is in the journals of n shards. */
 int collect_new_shards(struct collect **out, struct conf *c, unsigned n, struct err *e) WARN_UNUSED;

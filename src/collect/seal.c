@@ -1,4 +1,4 @@
-/* collect/seal.c - the sealing thread: from open batches to segments, and retention. */
+/* collect/seal.c - the sealing thread: from open batches to segments. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,6 @@
 #include "os/log.h"
 
 #define LOOK_MS        200
-#define RETAIN_MS      60000
 #define BACKOFF_MS     1000
 #define BACKOFF_MAX_MS 30000
 #define LAST_TRIES     3 /* when stopping */
@@ -19,9 +18,9 @@ struct sealer {
     struct open_batch *done;  /* the same entries, to be dropped after the locks */
     size_t n, room;
     uint64_t records;
-    int64_t retry_ms, backoff_ms, retain_ms; /* monotonic; backoff is a span */
-    int64_t cut_ms;                          /* monotonic: the last cut */
-    unsigned tries;
+    int64_t retry_ms, backoff_ms; /* monotonic; backoff is a span */
+    int64_t cut_ms; /* monotonic: the last cut */
+    unsigned tries, seal_seen;
     bool given_up; /* stopping, and the store refuses */
 };
 
@@ -221,25 +220,6 @@ static void refused(struct sealer *z, const struct err *e)
     os_unlock(&k->open_lock);
 }
 
-static void retain(struct sealer *z, const struct conf *c)
-{
-    static struct log_class failed;
-    struct store_retention r = { .max_octets = conf_num(c, OPT_RETENTION_SIZE),
-                                 .max_age_ms = (int64_t)conf_num(c, OPT_RETENTION_AGE),
-                                 .import_keep_ms =
-                                     (int64_t)conf_num(c, OPT_RETENTION_IMPORT_KEEP) };
-    uint32_t removed = 0;
-    struct err e = { 0 };
-
-    z->retain_ms = clock_mono_ms() + RETAIN_MS;
-    if (r.max_octets == 0 && r.max_age_ms == 0)
-        return;
-    if (store_retain(z->k->st, &r, clock_now_ms(), &removed, &e) != ERR_OK)
-        log_limited(&failed, LOG_LEVEL_ERROR, "retention: %s", e.msg);
-    else if (removed > 0)
-        log_line(LOG_LEVEL_INFO, "retention removed %u segments", removed);
-}
-
 /* Batches, positions and states of the decoders, durable together. */
 static int seal_cut(struct sealer *z, struct err *e)
 {
@@ -262,7 +242,7 @@ static int seal_cut(struct sealer *z, struct err *e)
     return rc;
 }
 
-static void seal(struct sealer *z, const struct conf *c)
+static void seal(struct sealer *z)
 {
     struct err e = { 0 };
     bool was_unsafe = z->backoff_ms != 0;
@@ -278,7 +258,7 @@ static void seal(struct sealer *z, const struct conf *c)
             log_line(LOG_LEVEL_INFO, "records are written again");
         z->backoff_ms = 0;
         z->retry_ms = 0;
-        retain(z, c);
+        atomic_store(&z->k->retain_soon, true);
     } else
         refused(z, &e);
     for (size_t i = 0; i < z->n; i++)
@@ -292,6 +272,7 @@ static bool round_of(struct sealer *z)
     struct conf *c = collect_conf(k);
     struct due d;
     int64_t now;
+    unsigned want;
     bool go_on = true;
 
     os_lock(&k->open_lock);
@@ -303,15 +284,43 @@ static bool round_of(struct sealer *z)
     os_unlock(&k->open_lock);
     now = clock_mono_ms();
     d.journal = journal_waits(k, now - z->cut_ms, (int64_t)conf_num(c, OPT_SEAL_AGE));
-    if (now >= z->retry_ms && (d.rows || d.age || d.journal || d.all_done)) {
+    want = atomic_load(&k->seal_want);
+    if (now >= z->retry_ms && (d.rows || d.age || d.journal || d.all_done || want != z->seal_seen)) {
         cut(z);
-        seal(z, c);
+        seal(z);
+        if (z->backoff_ms == 0) {
+            z->seal_seen = want;
+            os_lock(&k->open_lock);
+            k->seal_done = want;
+            cond_wake(&k->open_change);
+            os_unlock(&k->open_lock);
+        }
         go_on = !d.all_done || (z->backoff_ms != 0 && !z->given_up);
     }
-    if (clock_mono_ms() >= z->retain_ms)
-        retain(z, c);
     conf_unref(c);
     return go_on;
+}
+
+int collect_seal(struct collect *k, int64_t wait_ms, struct err *e)
+{
+    int64_t until = clock_mono_ms() + wait_ms;
+    unsigned want = atomic_fetch_add(&k->seal_want, 1) + 1;
+    bool done, unsafe;
+
+    os_lock(&k->open_lock);
+    cond_wake(&k->open_change);
+    while (k->seal_done < want && clock_mono_ms() < until && !atomic_load(&k->finished))
+        cond_wait_ms(&k->open_change, &k->open_lock, LOOK_MS);
+    done = k->seal_done >= want;
+    unsafe = k->unsafe;
+    if (!done && unsafe)
+        (void)err_set(e, ERR_IO, "records cannot be written: %.400s", k->unsafe_why);
+    os_unlock(&k->open_lock);
+    if (done)
+        return ERR_OK;
+    return unsafe ? ERR_IO
+                  : err_set(e, ERR_BUSY, "sealing takes longer than %lld s; try again",
+                            (long long)(wait_ms / 1000));
 }
 
 void *collect_seal_thread(void *arg)

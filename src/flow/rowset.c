@@ -15,6 +15,14 @@ void rowset_unref(struct rowset *rs)
         rs->ops->free(rs);
 }
 
+int rowset_open(struct rowset *rs, struct rowset **out, struct err *e)
+{
+    if (rs->ops->open != NULL)
+        return rs->ops->open(rs, out, e);
+    *out = rowset_ref(rs);
+    return ERR_OK;
+}
+
 void snapshot_free(struct snapshot *s)
 {
     for (size_t i = 0; i < s->n; i++)

@@ -45,6 +45,9 @@ struct marginal_row {
 };
 
 struct rowset_ops {
+    /* Not NULL: the rowset knows its name, id, counts and time bounds only (tables are empty, the
+     * other calls but free are NULL), and this opens it: see rowset_open. */
+    int (*open)(struct rowset *rs, struct rowset **out, struct err *e);
     uint32_t (*block_rows)(const struct rowset *rs, uint32_t block);
     /* Smallest and largest value of a column in a block. False = not kept, assume anything. */
     bool (*zone)(const struct rowset *rs, uint32_t block, enum col col, uint64_t *min,
@@ -88,6 +91,12 @@ struct rowset {
 
 struct rowset *rowset_ref(struct rowset *rs);
 void rowset_unref(struct rowset *rs); /* NULL is allowed */
+
+/* A reference to the rowset that can be read: rs itself, or what it stands for, opened. Rowsets of
+ * a snapshot are opened one by one, when the time bounds say that they are needed, and let go
+ * after: so a question about a day does not hold a year's files. Errors: ERR_CORRUPT, ERR_VERSION,
+ * ERR_NOTFOUND, ERR_IO (its rows cannot be read), ERR_NOMEM. */
+int rowset_open(struct rowset *rs, struct rowset **out, struct err *e) WARN_UNUSED;
 
 /* A batch's rows published until now, as a rowset of one block. Holds a reference to b.
  * Errors: ERR_NOMEM. */

@@ -13,6 +13,7 @@ enum http_resource {
     HTTP_TAIL,    /* /api/v1/tail */
     HTTP_STATUS,  /* /api/v1/status */
     HTTP_GAPS,    /* /api/v1/gaps */
+    HTTP_SEAL,    /* POST /api/v1/seal */
     HTTP_METRICS, /* /metrics */
     HTTP_HEALTH,  /* /healthz */
     HTTP_RESOURCE_N

@@ -18,6 +18,7 @@
 #define STOP_LOOKS   100
 #define STOP_LOOK_MS 10
 #define TCP_IDLE_S   30u
+#define SEAL_WAIT_MS 60000
 
 struct door {
     struct http_server *s;
@@ -271,7 +272,28 @@ static enum MHD_Result gaps(struct http_server *s, struct MHD_Connection *c, str
     return ok;
 }
 
-static enum MHD_Result route(struct door *d, struct call *call, struct MHD_Connection *c)
+/* All that was received until now goes to segments; answered when it is there. */
+static enum MHD_Result seal(struct http_server *s, struct MHD_Connection *c)
+{
+    struct buf text = buf_init(64);
+    struct err e = { 0 };
+    enum MHD_Result ok;
+
+    if (collect_seal(s->k, SEAL_WAIT_MS, &e) != ERR_OK)
+        return problem(c, 503, NULL, &e);
+    buf_str(&text, "{}\n");
+    ok = send_text(c, 200, "application/json", &text);
+    buf_free(&text);
+    return ok;
+}
+
+/* Does the method fit what is asked? */
+static bool fits(const struct http_request *q, bool post)
+{
+    return post == (q->resource == HTTP_SEAL);
+}
+
+static enum MHD_Result route(struct door *d, struct call *call, bool post, struct MHD_Connection *c)
 {
     struct http_request q;
     struct err e = { 0 };
@@ -280,11 +302,17 @@ static enum MHD_Result route(struct door *d, struct call *call, struct MHD_Conne
 
     if (rc != ERR_OK)
         return problem(c, status_of(rc), NULL, &e);
+    if (!fits(&q, post)) {
+        (void)err_set(&e, ERR_ARG, post ? "only GET is answered here" : "only POST does that");
+        http_request_free(&q);
+        return problem(c, 405, NULL, &e);
+    }
     switch ((enum http_resource)q.resource) {
     case HTTP_QUERY:
     case HTTP_TAIL:
     case HTTP_STATUS:
     case HTTP_GAPS:
+    case HTTP_SEAL:
         if (!d->flows) {
             (void)err_set(
                 &e, ERR_NOTFOUND,
@@ -294,6 +322,8 @@ static enum MHD_Result route(struct door *d, struct call *call, struct MHD_Conne
             ok = state(d->s, c, HTTP_STATUS);
         else if (q.resource == HTTP_GAPS)
             ok = gaps(d->s, c, &q);
+        else if (q.resource == HTTP_SEAL)
+            ok = seal(d->s, c);
         else
             ok = ask(d->s, call, c, &q);
         break;
@@ -342,6 +372,7 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
                               const char *method, const char *version, const char *body,
                               size_t *body_len, void **req)
 {
+    bool post = strcmp(method, "POST") == 0;
     struct err e;
 
     (void)url;
@@ -349,12 +380,12 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *c, const char *u
     (void)body;
     if (*req == NULL)
         return MHD_NO;
-    if (strcmp(method, "GET") != 0) {
-        *body_len = 0;
+    *body_len = 0;
+    if (!post && strcmp(method, "GET") != 0) {
         (void)err_set(&e, ERR_ARG, "only GET is answered here");
         return problem(c, 405, NULL, &e);
     }
-    return route(ctx, *req, c);
+    return route(ctx, *req, post, c);
 }
 
 /* microhttpd's own messages name clients that went away; one line in a while is enough. */

@@ -119,10 +119,36 @@ static json_t *exporter(const struct decode_exporter *x)
     return o;
 }
 
-static void store(json_t *root, const struct store_stats *t, uint64_t keep_octets)
+static json_t *days(double octets, const struct store_stats *t)
+{
+    return t->octets_per_day > 0 ? json_real(octets / (double)t->octets_per_day) : json_null();
+}
+
+/* At the rate of the last week: when the store reaches its ceiling (retention.size, or the disk
+ * less retention.free), and how far back it reaches then. */
+static void forecast(json_t *o, const struct store_stats *t, const struct conf *c)
+{
+    double limit = (double)conf_num(c, OPT_RETENTION_SIZE);
+    double spare = (double)conf_num(c, OPT_RETENTION_FREE);
+    double space = (double)t->free_octets - spare;
+    double age = (double)conf_num(c, OPT_RETENTION_AGE) / DAY_MS, kept;
+
+    space = space > 0 ? space : 0;
+    if (t->slow_disk_octets > 0 && (double)t->slow_free_octets > spare)
+        space += (double)t->slow_free_octets - spare;
+    space += (double)t->octets;
+    limit = limit > 0 && limit < space ? limit : space;
+    num(o, "octets_per_day", t->octets_per_day);
+    (void)json_object_set_new(o, "days_until_full",
+                              days(limit > (double)t->octets ? limit - (double)t->octets : 0, t));
+    kept = t->octets_per_day > 0 ? limit / (double)t->octets_per_day : 0;
+    (void)json_object_set_new(
+        o, "days_kept", kept > 0 ? json_real(age > 0 && age < kept ? age : kept) : json_null());
+}
+
+static void store(json_t *root, const struct store_stats *t, const struct conf *c)
 {
     json_t *o = sub(root, "store");
-    int64_t span_ms = t->newest_ms - t->oldest_ms;
 
     num(o, "segments", t->segments);
     num(o, "records", t->rows);
@@ -133,11 +159,13 @@ static void store(json_t *root, const struct store_stats *t, uint64_t keep_octet
                                           : json_null());
     when(o, "oldest", t->oldest_ms);
     when(o, "newest", t->newest_ms);
-    (void)json_object_set_new(
-        o, "days_kept",
-        keep_octets > 0 && span_ms > 0 && t->octets > 0
-            ? json_real((double)keep_octets / (double)t->octets * (double)span_ms / DAY_MS)
-            : json_null());
+    forecast(o, t, c);
+    num(o, "octets_slow", t->octets_slow);
+    num(o, "free_octets", t->free_octets);
+    num(o, "segments_open", t->segments_open);
+    num(o, "segments_moved", t->segments_moved);
+    num(o, "quarantined", t->quarantined);
+    (void)json_object_set_new(o, "manifest_rebuilt", json_boolean(t->manifest_rebuilt));
     num(o, "segments_removed", t->segments_removed);
     num(o, "segments_damaged", t->segments_damaged);
 }
@@ -197,7 +225,7 @@ void http_status_json(struct buf *out, const struct collect_status *s, const str
     for (size_t i = 0; i < s->n_exporters; i++)
         (void)json_array_append_new(a, exporter(&s->exporter[i]));
     (void)json_object_set_new(root, "exporters", a);
-    store(root, &s->store, conf_num(c, OPT_RETENTION_SIZE));
+    store(root, &s->store, c);
     text = json_dumps(root, JSON_INDENT(1));
     if (text != NULL) {
         buf_str(out, text);

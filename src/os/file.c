@@ -3,10 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -189,6 +192,98 @@ int os_file_stat(const char *path, struct os_stat *out, struct err *e)
     return ERR_OK;
 }
 
+int os_space(const char *path, uint64_t *free_octets, uint64_t *octets, struct err *e)
+{
+    struct statvfs v;
+
+    if (statvfs(path, &v) != 0)
+        return fail(e, path, "statvfs");
+    *free_octets = (uint64_t)v.f_bavail * v.f_frsize;
+    *octets = (uint64_t)v.f_blocks * v.f_frsize;
+    return ERR_OK;
+}
+
+int os_link(const char *from, const char *to, struct err *e)
+{
+    if (link(from, to) == 0)
+        return ERR_OK;
+    if (errno == EXDEV || errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK)
+        return err_set(e, ERR_UNSUPPORTED, "%s: cannot be linked to %s: %s", from, to,
+                       strerror(errno));
+    return fail(e, from, "link");
+}
+
+int os_copy(const char *from, const char *to, int (*step)(void *ctx, size_t octets), void *ctx,
+            struct err *e)
+{
+    static const size_t piece = 1u << 20;
+    uint8_t *p = malloc(piece);
+    uint64_t at = 0;
+    size_t got = 1;
+    int in = -1, out = -1, rc;
+
+    if (p == NULL)
+        return err_set(e, ERR_NOMEM, "%s: out of memory", from);
+    if ((rc = os_file_open(&in, from, OS_OPEN_READ, e)) == ERR_OK)
+        rc = os_file_open(&out, to, OS_OPEN_TRUNC, e);
+    while (rc == ERR_OK && got > 0) {
+        rc = os_file_read(in, from, at, p, piece, &got, e);
+        if (rc == ERR_OK)
+            rc = os_file_write(out, to, at, p, got, e);
+        at += got;
+        if (rc == ERR_OK && step != NULL && (rc = step(ctx, got)) != ERR_OK)
+            rc = err_set(e, rc, "%s: copying was stopped", from);
+    }
+    if (rc == ERR_OK)
+        rc = os_file_sync(out, to, e);
+    if (rc != ERR_OK && out >= 0)
+        (void)unlink(to);
+    os_file_close(&in);
+    os_file_close(&out);
+    free(p);
+    return rc;
+}
+
+int os_symlink(const char *target, const char *path, struct err *e)
+{
+    char temp[PATH_MAX + 8];
+
+    (void)snprintf(temp, sizeof temp, "%s.tmp", path);
+    (void)unlink(temp);
+    if (symlink(target, temp) != 0)
+        return fail(e, path, "symlink");
+    return os_rename(temp, path, e);
+}
+
+int os_readlink(const char *path, char *out, size_t cap, struct err *e)
+{
+    ssize_t n = readlink(path, out, cap);
+
+    if (n < 0 && errno == EINVAL)
+        return err_set(e, ERR_NOTFOUND, "%s: not a link", path);
+    if (n < 0)
+        return fail(e, path, "readlink");
+    if ((size_t)n >= cap)
+        return err_set(e, ERR_ARG, "%s: points to a path that is too long", path);
+    out[n] = '\0';
+    return ERR_OK;
+}
+
+int os_realpath(const char *path, char *out, size_t cap, struct err *e)
+{
+    char *p = realpath(path, NULL);
+    int rc = ERR_OK;
+
+    if (p == NULL)
+        return fail(e, path, "realpath");
+    if (strlen(p) >= cap)
+        rc = err_set(e, ERR_ARG, "%s: path too long", path);
+    else
+        memcpy(out, p, strlen(p) + 1);
+    free(p);
+    return rc;
+}
+
 int os_rename(const char *from, const char *to, struct err *e)
 {
     int rc;
@@ -210,6 +305,11 @@ int os_mkdir(const char *path, struct err *e)
     if (mkdir(path, 0750) == 0 || (errno == EEXIST && os_is_dir(path)))
         return ERR_OK;
     return fail(e, path, "the directory cannot be made");
+}
+
+int os_rmdir(const char *path, struct err *e)
+{
+    return rmdir(path) == 0 ? ERR_OK : fail(e, path, "rmdir");
 }
 
 bool os_is_dir(const char *path)

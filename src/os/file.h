@@ -57,9 +57,27 @@ struct os_stat {
 };
 int os_file_stat(const char *path, struct os_stat *out, struct err *e);
 
+/* Of the file system that holds `path`: octets that may be written, octets in all. */
+int os_space(const char *path, uint64_t *free_octets, uint64_t *octets, struct err *e) WARN_UNUSED;
+
+/* Another name for a file, in the same file system. Errors: ERR_UNSUPPORTED (another file system,
+ * or one without such links), ERR_NOTFOUND, ERR_IO. */
+int os_link(const char *from, const char *to, struct err *e) WARN_UNUSED;
+/* Copy a file, durable when it returns (its directory is not synced). `step` (may be NULL) hears of
+ * octets copied and stops the copy with its code. What was begun is removed on failure. */
+int os_copy(const char *from, const char *to, int (*step)(void *ctx, size_t octets), void *ctx,
+            struct err *e) WARN_UNUSED;
+/* `path` becomes a symbolic link to `target`, replacing another link. */
+int os_symlink(const char *target, const char *path, struct err *e) WARN_UNUSED;
+/* Where a symbolic link points to. ERR_NOTFOUND: it is none, or nothing is there. */
+int os_readlink(const char *path, char *out, size_t cap, struct err *e) WARN_UNUSED;
+/* The path without links and dots. */
+int os_realpath(const char *path, char *out, size_t cap, struct err *e) WARN_UNUSED;
+
 int os_rename(const char *from, const char *to, struct err *e) WARN_UNUSED;
 int os_unlink(const char *path, struct err *e);            /* a missing file is ERR_NOTFOUND */
 int os_mkdir(const char *path, struct err *e) WARN_UNUSED; /* 0750; an existing directory is fine */
+int os_rmdir(const char *path, struct err *e);             /* an empty directory */
 bool os_is_dir(const char *path);
 
 /* Call each(ctx, name) for every entry but those that begin with a dot, in no order; stops when it

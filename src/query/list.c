@@ -8,6 +8,7 @@ struct kept {
     uint64_t hi, lo, seq;
     struct cell *cell;
     struct record *record;
+    struct rowset *rs; /* behind what the record points to */
     int64_t received_ms, start_ms, end_ms;
     uint8_t *hold;
     size_t octets; /* counted in the budget */
@@ -106,6 +107,7 @@ static void sort_key(struct scan *s, uint32_t row, struct kept *k)
 static void kept_free(struct list *l, struct kept *k)
 {
     l->g->budget.used -= k->octets;
+    rowset_unref(k->rs);
     free(k->cell);
     free(k->record);
     free(k->hold);
@@ -140,6 +142,7 @@ static int kept_fill(struct list *l, uint32_t row, struct kept *k)
         if ((k->record = malloc(sizeof *k->record)) == NULL)
             return ERR_NOMEM;
         *k->record = l->record;
+        k->rs = rowset_ref((struct rowset *)(uintptr_t)s->rs); /* addresses, shape, exporter */
         if (n > 0)
             memcpy(k->hold, l->record.extra, n);
         k->record->extra = k->hold;
@@ -285,8 +288,8 @@ int answer_list(struct group *g, const struct snapshot *snap, struct answer_sink
     return rc;
 }
 
-static int option_rows(struct scan *s, const struct rowset *rs, struct answer_sink *sink,
-                       uint64_t *rows)
+static int options_of(struct scan *s, const struct rowset *rs, struct answer_sink *sink,
+                      uint64_t *rows)
 {
     const struct plan *p = s->p;
     struct rowset_option o;
@@ -310,6 +313,28 @@ static int option_rows(struct scan *s, const struct rowset *rs, struct answer_si
             return rc;
     }
     return ERR_OK;
+}
+
+static int option_rows(struct scan *s, struct rowset *lazy, struct answer_sink *sink,
+                       uint64_t *rows)
+{
+    const struct plan *p = s->p;
+    struct rowset *rs;
+    int rc;
+
+    if (lazy->n_options == 0 || (p->limit != 0 && *rows >= p->limit))
+        return ERR_OK;
+    if (lazy->ops->open != NULL && /* bounds of an open batch are those of its flow records */
+        (p->framed && (lazy->max_received_ms < p->from_ms || lazy->min_received_ms >= p->to_ms)))
+        return ERR_OK;
+    rc = rowset_open(lazy, &rs, s->e);
+    if (rc != ERR_OK) {
+        s->stats->segments_unreadable++;
+        return rc == ERR_NOMEM ? rc : ERR_CORRUPT;
+    }
+    rc = options_of(s, rs, sink, rows);
+    rowset_unref(rs);
+    return rc;
 }
 
 int answer_options(struct scan *s, const struct snapshot *snap, struct answer_sink *sink,

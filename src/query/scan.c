@@ -1084,10 +1084,6 @@ static int one_rowset(struct scan *s, int (*rowset)(struct scan *, void *),
     bool pages;
     int rc;
 
-    if (outside(s) || s->rs->n_rows == 0) {
-        s->stats->segments_pruned += count;
-        return ERR_OK;
-    }
     if (s->root != NULL) {
         if ((rc = fill_tables(s, s->root)) != ERR_OK)
             return rc;
@@ -1115,6 +1111,7 @@ static int one_rowset(struct scan *s, int (*rowset)(struct scan *, void *),
 int scan_run(struct scan *s, const struct snapshot *snap, bool count,
              int (*rowset)(struct scan *, void *), int (*fn)(struct scan *, void *), void *ctx)
 {
+    struct rowset *rs;
     int rc = ERR_OK;
 
     for (size_t i = 0; rc == ERR_OK && i < snap->n; i++) {
@@ -1123,11 +1120,27 @@ int scan_run(struct scan *s, const struct snapshot *snap, bool count,
             s->stats->segments++;
             s->stats->rows += s->rs->n_rows;
         }
+        if (outside(s) || s->rs->n_rows == 0) {
+            s->stats->segments_pruned += count;
+            continue;
+        }
+        rc = rowset_open(snap->sets[i], &rs, s->e);
+        if (rc != ERR_OK && rc != ERR_NOMEM) {
+            s->stats->segments_unreadable += count;
+            damaged(s, s->rs->n_rows, count);
+            rc = ERR_OK;
+            continue;
+        }
+        if (rc != ERR_OK)
+            return rc;
+        s->rs = rs;
         rc = one_rowset(s, rowset, fn, ctx, count);
         if (rc == ERR_CORRUPT) { /* the rowset's own tables */
             damaged(s, s->rs->n_rows, count);
             rc = ERR_OK;
         }
+        s->rs = NULL;
+        rowset_unref(rs);
     }
     return rc;
 }

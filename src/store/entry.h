@@ -10,13 +10,41 @@
 #define STORE_PATH   4096u
 #define MANIFEST_MAX ((size_t)1 << 30)
 
+/* Opened segments: a bounded cache shared by all snapshots (cache.c). */
+#define STORE_OPEN_SEGMENTS 1024u
+#define STORE_OPEN_MEMORY   ((uint64_t)512 << 20)
+struct seg_cache;
+int seg_cache_new(struct seg_cache **out, const char *dir) WARN_UNUSED; /* ERR_NOMEM */
+void seg_cache_unref(struct seg_cache *c);
+void seg_cache_limit(struct seg_cache *c, size_t max_open, uint64_t max_octets);
+void seg_cache_count(struct seg_cache *c, size_t *open, uint64_t *octets);
+
+/* A segment as a rowset that is opened when it is needed. */
+struct seg_file {
+    struct rowset rs; /* first */
+    char name[32];    /* "seg-000000000012" */
+    struct seg_cache *cache;
+    uint64_t id;
+    _Atomic uint8_t tier;
+    _Atomic bool damaged; /* could not be opened at the last try */
+    /* under the cache's lock */
+    struct rowset *real;
+    uint64_t octets; /* of memory, about */
+    struct seg_file *newer, *older;
+};
+/* `real` (may be NULL) is what was opened already; taken over on ERR_OK. Errors: ERR_NOMEM. */
+int seg_file_new(struct seg_file **out, struct seg_cache *c, const struct seg_info *info,
+                 enum tier tier, struct rowset *real) WARN_UNUSED;
+
 /* A segment of the catalogue. */
 struct entry {
     struct seg_info info;
     uint32_t import; /* as in struct manifest_segment */
     uint8_t tier;
-    struct rowset *rs; /* opened; NULL = not yet */
-    bool damaged;
+    bool no_rewrite;                        /* it failed: damaged */
+    uint32_t class_seen;                    /* class_rows is of these rules; 0: of none */
+    uint32_t class_rows[STORE_CLASSES + 1]; /* the last: of no class */
+    struct seg_file *file;
 };
 
 struct store {
@@ -25,7 +53,7 @@ struct store {
     int lock_fd, readers_fd, manifest_fd;
 
     /* Order in which they are taken: files, log, list. */
-    struct os_mutex files; /* opening files by a snapshot against unlinking by retention */
+    struct os_mutex files; /* unlinking, moving; a direct reader's look at the manifest */
     struct os_mutex log;   /* manifest, m, next ids */
     struct os_mutex list;  /* what snapshots copy; held for moments */
 
@@ -33,7 +61,11 @@ struct store {
     struct os_stat seen; /* STORE_READ: the manifest as last read */
     struct entry *entry; /* under `list` */
     size_t n_entries, cap_entries;
-    uint64_t segments_removed, rows_removed;
+    struct seg_cache *cache;
+    struct seg_file *
+        *doomed; /* out of the catalogue, files in trash, still in a snapshot; `files` */
+    size_t n_doomed;
+    uint64_t segments_removed, rows_removed, segments_moved;
     uint32_t quarantined; /* files moved there since open */
     bool rebuilt;         /* the manifest was made again from the segments */
 };
@@ -80,6 +112,7 @@ struct publish {
     const struct manifest_cut *cut;
     const uint64_t *old;
     size_t n_old;
+    struct seg_file **gone; /* room for n_old: what left the catalogue, to be discarded */
     void (*sealed)(void *ctx);
     void *ctx;
 };
@@ -102,16 +135,25 @@ void checkpoint_put(struct buf *out, const struct manifest_cut *cut, const struc
 int checkpoint_get(const uint8_t *p, size_t n, const char *name, struct manifest_cut *cut,
                    struct rd *content, struct err *e) WARN_UNUSED;
 
-/* Out of the catalogue. Under `list`. */
-void store_forget(struct store *s, uint64_t id);
+/* Out of the catalogue; the reference is the caller's. NULL: not there. Under `list`. */
+struct seg_file *store_forget(struct store *s, uint64_t id);
 
-/* Remove a file, or move it to trash while a reader holds DIR/readers. */
-int store_unlink(struct store *s, const char *name, struct err *e) WARN_UNUSED;
-void store_empty_trash(struct store *s);
+/* Remove the file of a segment that is out of the catalogue; to trash while a reader of another
+ * process holds DIR/readers, or a snapshot of ours holds the segment. Takes the reference. Under
+ * `files`. */
+int store_discard(struct store *s, struct seg_file *f, struct err *e) WARN_UNUSED;
+void store_empty_trash(struct store *s); /* under `files` */
 
-/* Open the file of a segment. */
+/* Open the file of a segment, past the cache. */
 int store_open_segment(const struct store *s, enum tier tier, uint64_t id, struct rowset **out,
                        struct err *e) WARN_UNUSED;
+/* Entry of the catalogue, or NULL. Under `list` or `log`. */
+struct entry *store_entry(struct store *s, uint64_t id);
+/* Move a segment to another directory: copy, fsync, verify, record, unlink. ERR_CANCEL: *stop. */
+int store_move(struct store *s, uint64_t id, enum tier to, const _Atomic bool *stop,
+               struct err *e) WARN_UNUSED;
+bool store_has_slow(const struct store *s);
+
 /* Octets to a file: temporary file, fsync, rename. The caller syncs the directory. */
 int store_write_durable(const char *path, const struct buf *b, struct err *e) WARN_UNUSED;
 

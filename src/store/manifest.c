@@ -572,12 +572,11 @@ int manifest_read(struct manifest *m, const uint8_t *p, size_t n, struct err *e)
 {
     struct rd r = rd_init(p, n);
     const uint8_t *magic = rd_take(&r, 8);
-    uint32_t draft = (uint32_t)rd_le(&r, 4);
+    uint32_t draft = (uint32_t)rd_le(&r, 4), zero = (uint32_t)rd_le(&r, 4);
     int rc;
 
     manifest_empty(m);
-    (void)rd_le(&r, 4);
-    if (!rd_ok(&r) || memcmp(magic, MANIFEST_MAGIC, 8) != 0)
+    if (!rd_ok(&r) || zero != 0 || memcmp(magic, MANIFEST_MAGIC, 8) != 0)
         return err_set(e, ERR_CORRUPT, "manifest: not a manifest");
     if (draft != MANIFEST_DRAFT)
         return err_set(

@@ -18,6 +18,7 @@ struct listing {
     struct store *s;
     struct err *e;
     const char *dir;
+    enum tier tier;
     size_t segments;
 };
 
@@ -73,7 +74,10 @@ static int load(struct store *s, struct err *e)
     if (s->mode == STORE_READ && l.segments == 0)
         return err_set(e, ERR_NOTFOUND, "%s: not a data directory of weir (it has no manifest)",
                        s->dir);
-    return adopt(s, true, e);
+    rc = adopt(s, true, e);
+    if (l.segments == 0 && s->m.n_seg == 0)
+        s->rebuilt = false; /* a new directory */
+    return rc;
 }
 
 int store_load(struct store *s, struct err *e)
@@ -91,9 +95,13 @@ static int clean(void *ctx, const char *name)
 {
     struct listing *l = ctx;
     struct store *s = l->s;
-    char path[STORE_PATH];
+    char path[STORE_PATH], other[STORE_PATH];
+    struct buf record = buf_init(256);
+    const struct manifest_segment *m;
     const char *rest = "";
+    struct os_stat st;
     uint64_t id, point;
+    int rc;
 
     (void)snprintf(path, sizeof path, "%s/%s", l->dir, name);
     if (ends_with(name, ".tmp") || ends_with(name, ".part"))
@@ -104,9 +112,19 @@ static int clean(void *ctx, const char *name)
     id = store_number(name, "seg-", &rest);
     if (id == 0 || strcmp(rest, ".seg") != 0)
         return ERR_OK;
-    if (manifest_find(&s->m, id) == NULL)
+    m = manifest_find(&s->m, id);
+    if (m == NULL)
         return s->rebuilt ? store_quarantine(s, path, name, l->e) : os_unlink(path, l->e);
-    return ERR_OK;
+    if (m->tier == l->tier)
+        return ERR_OK;
+    /* a move that was not finished, or a file moved by hand */
+    store_segment_path(s, other, m->tier, id);
+    if (os_file_stat(other, &st, NULL) == ERR_OK && st.octets == m->info.octets)
+        return os_unlink(path, l->e);
+    manifest_put_move(&record, l->tier, &id, 1);
+    rc = store_log(s, &record, l->e);
+    buf_free(&record);
+    return rc;
 }
 
 static int clean_dirs(struct store *s, struct err *e)
@@ -119,36 +137,77 @@ static int clean_dirs(struct store *s, struct err *e)
     if (rc != ERR_OK || !os_is_dir(path))
         return rc;
     l.dir = path;
+    l.tier = TIER_SLOW;
     return os_dir_list(path, clean, &l, e);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    return x->info.id < y->info.id ? -1 : x->info.id > y->info.id;
+}
+
+/* What the catalogue had of this segment; `old` is sorted by id. */
+static struct seg_file *take_old(struct entry *old, size_t n, const struct seg_info *info)
+{
+    struct entry key = { .info = *info }, *x;
+    struct seg_file *f;
+
+    x = n > 0 ? bsearch(&key, old, n, sizeof *old, by_id) : NULL;
+    if (x == NULL || x->info.octets != info->octets)
+        return NULL;
+    f = x->file;
+    x->file = NULL;
+    return f;
 }
 
 int store_fill(struct store *s)
 {
-    struct entry *old = s->entry, *x;
+    struct entry *old = s->entry, *x = calloc(s->m.n_seg + 64, sizeof *x);
     size_t n_old = s->n_entries;
+    int rc = x != NULL ? ERR_OK : ERR_NOMEM;
 
-    x = calloc(s->m.n_seg + 64, sizeof *x);
-    if (x == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < s->m.n_seg; i++) {
-        x[i] = (struct entry){ .info = s->m.seg[i].info,
-                               .import = s->m.seg[i].import,
-                               .tier = s->m.seg[i].tier };
-        for (size_t k = 0; k < n_old && x[i].rs == NULL; k++) {
-            if (old[k].info.id != x[i].info.id || old[k].info.octets != x[i].info.octets)
-                continue;
-            x[i].rs = old[k].rs;
-            x[i].damaged = old[k].damaged;
-            old[k].rs = NULL;
-        }
+    if (n_old > 0)
+        qsort(old, n_old, sizeof *old, by_id);
+    for (size_t i = 0; rc == ERR_OK && i < s->m.n_seg; i++) {
+        const struct manifest_segment *m = &s->m.seg[i];
+        x[i] = (struct entry){ .info = m->info, .import = m->import, .tier = m->tier };
+        x[i].file = take_old(old, n_old, &m->info);
+        if (x[i].file != NULL)
+            atomic_store(&x[i].file->tier, m->tier);
+        else
+            rc = seg_file_new(&x[i].file, s->cache, &m->info, m->tier, NULL);
+    }
+    if (rc != ERR_OK) { /* what was taken is lost to the old list too: empty, until the next look */
+        for (size_t i = 0; x != NULL && i < s->m.n_seg; i++)
+            if (x[i].file != NULL)
+                rowset_unref(&x[i].file->rs);
+        free(x);
+        x = NULL;
     }
     for (size_t k = 0; k < n_old; k++)
-        rowset_unref(old[k].rs);
+        if (old[k].file != NULL)
+            rowset_unref(&old[k].file->rs);
     free(old);
     s->entry = x;
-    s->n_entries = s->m.n_seg;
-    s->cap_entries = s->m.n_seg + 64;
-    return ERR_OK;
+    s->n_entries = x != NULL ? s->m.n_seg : 0;
+    s->cap_entries = x != NULL ? s->m.n_seg + 64 : 0;
+    return rc;
+}
+
+/* A listed segment whose file is missing or of another length: its rows cannot be read. */
+static void find_missing(struct store *s)
+{
+    char path[STORE_PATH];
+    struct os_stat st;
+
+    for (size_t i = 0; i < s->n_entries; i++) {
+        const struct entry *x = &s->entry[i];
+        store_segment_path(s, path, x->tier, x->info.id);
+        if (os_file_stat(path, &st, NULL) != ERR_OK || st.octets != x->info.octets)
+            atomic_store(&x->file->damaged, true);
+    }
 }
 
 /* ------------------------------------------------------------------ locks */
@@ -239,7 +298,6 @@ static int open_writer(struct store *s, const char *socket_path, struct err *e)
          (rc = os_file_open(&s->manifest_fd, path, OS_OPEN_CREATE, e)) != ERR_OK) ||
         (rc = os_file_truncate(s->manifest_fd, path, s->m.good, e)) != ERR_OK)
         return rc;
-    store_empty_trash(s);
     return ERR_OK;
 }
 
@@ -263,7 +321,7 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, const 
                struct err *e)
 {
     struct store *s = calloc(1, sizeof *s);
-    int rc;
+    int rc = ERR_OK;
 
     *out = NULL;
     if (s == NULL)
@@ -277,6 +335,11 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, const 
         rc = err_set(e, ERR_ARG, "store: path too long");
     } else {
         (void)snprintf(s->dir, sizeof s->dir, "%s", dir);
+        rc = seg_cache_new(&s->cache, dir);
+        if (rc != ERR_OK)
+            rc = err_set(e, rc, "store %s: out of memory", dir);
+    }
+    if (rc == ERR_OK) {
         rc = mode == STORE_WRITE ? open_writer(s, socket_path, e) : open_reader(s, e);
     }
     if (rc == ERR_OK && (rc = store_fill(s)) != ERR_OK)
@@ -284,6 +347,10 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, const 
     if (rc != ERR_OK) {
         store_close(s);
         return rc;
+    }
+    if (mode == STORE_WRITE) {
+        find_missing(s);
+        store_empty_trash(s);
     }
     *out = s;
     return ERR_OK;
@@ -299,7 +366,11 @@ void store_close(struct store *s)
     if (s == NULL)
         return;
     for (size_t i = 0; i < s->n_entries; i++)
-        rowset_unref(s->entry[i].rs);
+        rowset_unref(&s->entry[i].file->rs);
+    for (size_t i = 0; i < s->n_doomed; i++)
+        rowset_unref(&s->doomed[i]->rs);
+    seg_cache_unref(s->cache);
+    free(s->doomed);
     free(s->entry);
     manifest_free(&s->m);
     os_file_close(&s->manifest_fd);

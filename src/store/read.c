@@ -100,8 +100,8 @@ static int read32(struct segment *s, uint32_t block, enum col col, uint32_t firs
     if (!find_page(s, b, col, c, first, &page) || page_decode32(&page, out, n) != ERR_OK)
         return damaged(s, block, col, e);
     if (c->form != 0) {
-        if ((attr = segment_attr(s, d->attr, e)) == NULL)
-            return ERR_CORRUPT;
+        if ((attr = segment_attr(s, d->attr, NULL)) == NULL)
+            return damaged(s, block, col, e);
         if ((rc = read32(s, block, d->parent, first, n, codes, e)) != ERR_OK)
             return rc;
         for (uint32_t i = 0; i < n; i++)
@@ -213,6 +213,8 @@ static int find_footer(const struct segment *s, struct rd *footer, struct err *e
             "segment %s: written in draft %u of the format, this weir reads draft %u only; "
             "import the data again or use the weir that wrote it",
             s->name, draft, SEG_DRAFT);
+    if (rd_le(&head, 4) != 0)
+        return bad_footer(s, "header damaged", e);
     tail = rd_init(s->map.p + s->map.len - SEG_TAIL, SEG_TAIL);
     f = get_ref(&tail);
     if (rd_le(&tail, 8) != s->map.len)
@@ -410,4 +412,13 @@ int segment_past(const struct rowset *rs, struct seg_past *out, struct err *e)
     int rc = segment_get_origin(&r, out);
 
     return rc == ERR_OK ? rc : err_set(e, rc, "segment %s: %s", s->name, err_name(rc));
+}
+
+uint64_t segment_memory(const struct rowset *rs)
+{
+    const struct segment *s = segment_of(rs);
+
+    return sizeof *s + (uint64_t)rs->n_addrs * sizeof *s->addrs +
+           (uint64_t)rs->n_blocks * sizeof *s->block + (uint64_t)s->n_columns * sizeof *s->columns +
+           (uint64_t)rs->n_exporters * sizeof *s->exporters + (uint64_t)rs->n_shapes * 512;
 }

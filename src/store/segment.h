@@ -161,6 +161,8 @@ int segment_open(struct rowset **out, const char *name, struct os_map map, bool 
                  struct err *e) WARN_UNUSED;
 /* id, counts, bounds as the footer says. */
 void segment_info(const struct rowset *rs, struct seg_info *out);
+/* Octets of memory that an opened one takes, about; without its pages of the file. */
+uint64_t segment_memory(const struct rowset *rs);
 /* Where its rows come from, read again from the footer. Errors: ERR_CORRUPT, ERR_NOMEM. */
 int segment_past(const struct rowset *rs, struct seg_past *out, struct err *e) WARN_UNUSED;
 

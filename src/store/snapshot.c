@@ -1,9 +1,12 @@
-/* What questions look at, and what retention takes away. */
+/* What questions look at, and how files go away under them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/entry.h"
+
+#define HOUR_MS INT64_C(3600000)
+#define DAY_MS  (24 * HOUR_MS)
 
 /* ------------------------------------------------------------------ snapshot */
 
@@ -29,112 +32,40 @@ static int refresh(struct store *s, struct err *e)
     return rc;
 }
 
-/* One segment as copied from the catalogue. */
-struct pick {
-    struct seg_info info;
-    struct rowset *rs;
-    bool damaged;
-    uint8_t tier;
-};
-
-/* Remember what was opened (or found damaged) for the next snapshot. */
-static void keep(struct store *s, const struct pick *p)
+/* References to all that is listed, in front of which open() puts nothing: sealed ones first. */
+static int copy_list(struct store *s, struct snapshot *out, struct err *e)
 {
-    os_lock(&s->list);
-    for (size_t i = 0; i < s->n_entries; i++) {
-        struct entry *x = &s->entry[i];
-        if (x->info.id != p->info.id)
-            continue;
-        x->damaged = p->damaged;
-        if (x->rs == NULL && p->rs != NULL)
-            x->rs = rowset_ref(p->rs);
-        break;
-    }
-    os_unlock(&s->list);
-}
-
-static int open_picks(struct store *s, struct pick *p, size_t n, struct err *e)
-{
-    for (size_t i = 0; p != NULL && i < n; i++) {
-        struct seg_info found;
-        struct err why;
-        int rc;
-        if (p[i].rs != NULL || p[i].damaged)
-            continue;
-        rc = store_open_segment(s, p[i].tier, p[i].info.id, &p[i].rs, &why);
-        if (rc == ERR_NOMEM)
-            return err_set(e, rc, "%s", why.msg);
-        if (rc == ERR_OK) {
-            segment_info(p[i].rs, &found);
-            if (found.id != p[i].info.id || found.n_rows != p[i].info.n_rows) {
-                rowset_unref(p[i].rs); /* not the file that the manifest means */
-                p[i].rs = NULL;
-            }
-        }
-        p[i].damaged = p[i].rs == NULL;
-        keep(s, &p[i]);
-    }
-    return ERR_OK;
-}
-
-/* Sealed ones first, then what open() appended. */
-static int assemble(struct snapshot *out, struct pick *p, size_t n, struct err *e)
-{
-    struct rowset **sets = malloc((n + out->n + 1) * sizeof(struct rowset *));
-    size_t k = 0;
+    struct rowset **sets = malloc((s->n_entries + out->n + 1) * sizeof(struct rowset *));
 
     if (sets == NULL)
         return err_set(e, ERR_NOMEM, "snapshot: out of memory");
-    for (size_t i = 0; i < n; i++) {
-        if (p[i].rs != NULL) {
-            sets[k++] = p[i].rs;
-            p[i].rs = NULL;
-            continue;
-        }
-        out->segments_unreadable++;
-        out->rows_unreadable += p[i].info.n_rows;
-    }
+    for (size_t i = 0; i < s->n_entries; i++)
+        sets[i] = rowset_ref(&s->entry[i].file->rs);
     for (size_t i = 0; i < out->n; i++)
-        sets[k++] = out->sets[i];
+        sets[s->n_entries + i] = out->sets[i];
     free(out->sets);
     out->sets = sets;
-    out->n = k;
+    out->n += s->n_entries;
     return ERR_OK;
 }
 
 int store_snapshot_with(struct store *s, struct snapshot *out,
                         int (*open)(void *ctx, struct snapshot *out), void *ctx, struct err *e)
 {
-    struct pick *p = NULL;
-    size_t n = 0;
-    int rc;
+    int rc = ERR_OK;
 
     memset(out, 0, sizeof *out);
-    os_lock(&s->files);
-    rc = s->mode == STORE_READ ? refresh(s, e) : ERR_OK;
+    if (s->mode == STORE_READ) {
+        os_lock(&s->files);
+        rc = refresh(s, e);
+        os_unlock(&s->files);
+    }
     os_lock(&s->list);
-    if (rc == ERR_OK) {
-        n = s->n_entries;
-        p = calloc(n + 1, sizeof *p);
-        if (p == NULL)
-            rc = err_set(e, ERR_NOMEM, "snapshot: out of memory");
-    }
-    for (size_t i = 0; p != NULL && i < n; i++) {
-        const struct entry *x = &s->entry[i];
-        p[i] =
-            (struct pick){ x->info, x->rs != NULL ? rowset_ref(x->rs) : NULL, x->damaged, x->tier };
-    }
     if (rc == ERR_OK && open != NULL && (rc = open(ctx, out)) != ERR_OK)
         rc = err_set(e, rc, "snapshot: open batches: %s", err_name(rc));
+    if (rc == ERR_OK)
+        rc = copy_list(s, out, e);
     os_unlock(&s->list);
-    if (rc == ERR_OK)
-        rc = open_picks(s, p, n, e);
-    os_unlock(&s->files);
-    if (rc == ERR_OK)
-        rc = assemble(out, p, n, e);
-    for (size_t i = 0; p != NULL && i < n; i++)
-        rowset_unref(p[i].rs);
-    free(p);
     if (rc != ERR_OK)
         snapshot_free(out);
     return rc;
@@ -145,18 +76,34 @@ int store_snapshot(struct store *s, struct snapshot *out, struct err *e)
     return store_snapshot_with(s, out, NULL, NULL, e);
 }
 
-/* ------------------------------------------------------------------ retention */
+void store_set_open(struct store *s, size_t segments)
+{
+    seg_cache_limit(s->cache, segments, STORE_OPEN_MEMORY);
+}
+
+/* ------------------------------------------------------------------ what goes away */
 
 struct sweep {
     struct store *s;
     char path[STORE_PATH];
 };
 
+static bool is_doomed(const struct store *s, uint64_t id)
+{
+    for (size_t i = 0; i < s->n_doomed; i++)
+        if (s->doomed[i]->id == id)
+            return true;
+    return false;
+}
+
 static int unlink_trash(void *ctx, const char *name)
 {
     struct sweep *w = ctx;
     char path[STORE_PATH * 2];
+    const char *rest;
 
+    if (is_doomed(w->s, store_number(name, "seg-", &rest)))
+        return ERR_OK;
     (void)snprintf(path, sizeof path, "%s/%s", w->path, name);
     (void)os_unlink(path, NULL); /* one that stays is tried again next time */
     return ERR_OK;
@@ -165,152 +112,104 @@ static int unlink_trash(void *ctx, const char *name)
 void store_empty_trash(struct store *s)
 {
     struct sweep w = { .s = s };
+    size_t n = 0;
 
+    for (size_t i = 0; i < s->n_doomed; i++) {
+        struct seg_file *f = s->doomed[i];
+        if (atomic_load_explicit(&f->rs.refs, memory_order_acquire) > 1)
+            s->doomed[n++] = f;
+        else
+            rowset_unref(&f->rs);
+    }
+    s->n_doomed = n;
     if (os_file_lock(s->readers_fd, "readers", true, NULL) != ERR_OK)
         return;
     store_path(s, w.path, "trash");
     (void)os_dir_list(w.path, unlink_trash, &w, NULL);
+    store_path(s, w.path, "slow/trash");
+    (void)os_dir_list(w.path, unlink_trash, &w, NULL);
     (void)os_file_unlock(s->readers_fd, "readers", NULL);
 }
 
-int store_unlink(struct store *s, const char *name, struct err *e)
+int store_discard(struct store *s, struct seg_file *f, struct err *e)
 {
     char path[STORE_PATH], to[STORE_PATH + 16];
+    enum tier tier = atomic_load(&f->tier);
+    bool held = atomic_load_explicit(&f->rs.refs, memory_order_acquire) > 1;
+    struct seg_file **doomed;
     int rc;
 
-    store_path(s, path, name);
-    if (os_file_lock(s->readers_fd, "readers", true, NULL) == ERR_OK) {
+    store_segment_path(s, path, tier, f->id);
+    if (held) {
+        doomed = realloc(s->doomed, (s->n_doomed + 1) * sizeof(struct seg_file *));
+        if (doomed == NULL) { /* the file stays until the next start */
+            rowset_unref(&f->rs);
+            return err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
+        }
+        s->doomed = doomed;
+    }
+    if (!held && os_file_lock(s->readers_fd, "readers", true, NULL) == ERR_OK) {
         rc = os_unlink(path, e);
         (void)os_file_unlock(s->readers_fd, "readers", NULL);
     } else {
-        (void)snprintf(to, sizeof to, "%s/trash/%s", s->dir, name);
+        (void)snprintf(to, sizeof to, "%s/%strash/%s.seg", s->dir, tier == TIER_SLOW ? "slow/" : "",
+                       f->name);
         rc = os_rename(path, to, e);
     }
+    if (held)
+        s->doomed[s->n_doomed++] = f;
+    else
+        rowset_unref(&f->rs);
     return rc == ERR_NOTFOUND ? ERR_OK : rc; /* gone already: damaged or taken by hand */
 }
 
-/* Does the age rule take this one? */
-static bool too_old(const struct store *s, const struct entry *x, const struct store_retention *r,
-                    int64_t now_ms)
-{
-    if (r->max_age_ms <= 0 || x->info.max_received_ms >= now_ms - r->max_age_ms)
-        return false;
-    return x->import == 0 || s->m.import[x->import - 1].what.at_ms <= now_ms - r->import_keep_ms;
-}
-
-static int by_newest(const void *a, const void *b)
-{
-    const struct seg_info *x = a, *y = b;
-
-    if (x->max_received_ms != y->max_received_ms)
-        return x->max_received_ms < y->max_received_ms ? -1 : 1;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Fills list[] with what must go; returns how many. */
-static size_t choose(const struct store *s, const struct store_retention *r, int64_t now_ms,
-                     struct seg_info *list, struct seg_info *rest)
-{
-    uint64_t octets = 0;
-    size_t n = 0, m = 0;
-
-    for (size_t i = 0; i < s->n_entries; i++) {
-        if (too_old(s, &s->entry[i], r, now_ms)) {
-            list[n++] = s->entry[i].info;
-        } else {
-            rest[m++] = s->entry[i].info;
-            octets += s->entry[i].info.octets;
-        }
-    }
-    if (r->max_octets == 0)
-        return n;
-    qsort(rest, m, sizeof *rest, by_newest);
-    for (size_t i = 0; i < m && octets > r->max_octets; i++) {
-        octets -= rest[i].octets;
-        list[n++] = rest[i];
-    }
-    return n;
-}
-
-void store_forget(struct store *s, uint64_t id)
+struct seg_file *store_forget(struct store *s, uint64_t id)
 {
     for (size_t i = 0; i < s->n_entries; i++) {
+        struct seg_file *f = s->entry[i].file;
         if (s->entry[i].info.id != id)
             continue;
-        rowset_unref(s->entry[i].rs);
         memmove(&s->entry[i], &s->entry[i + 1], (s->n_entries - i - 1) * sizeof *s->entry);
         s->n_entries--;
-        return;
+        return f;
     }
+    return NULL;
 }
 
-static int remove_all(struct store *s, const struct seg_info *list, size_t n, uint32_t *removed,
-                      struct err *e)
+/* Octets that came per day, over the last week there is. Under `list`. */
+static uint64_t per_day(const struct store *s, int64_t newest_ms)
 {
-    struct buf record = buf_init(1u << 28);
-    uint64_t *id = malloc((n + 1) * sizeof *id);
-    char name[64];
-    int rc;
+    int64_t from = newest_ms - 7 * DAY_MS, oldest = newest_ms;
+    double octets = 0;
 
-    if (id == NULL) {
-        rc = err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
-        goto out;
+    for (size_t i = 0; i < s->n_entries; i++) {
+        const struct seg_info *x = &s->entry[i].info;
+        int64_t begin = MAX(x->min_received_ms, from),
+                span = x->max_received_ms - x->min_received_ms;
+        if (s->entry[i].import != 0 || x->max_received_ms < from || x->n_rows == 0)
+            continue;
+        octets += (double)x->octets *
+                  (span > 0 ? (double)(x->max_received_ms - begin) / (double)span : 1.0);
+        oldest = MIN(oldest, begin);
     }
-    for (size_t i = 0; i < n; i++)
-        id[i] = list[i].id;
-    manifest_put_remove(&record, id, n);
-    if ((rc = store_log(s, &record, e)) != ERR_OK)
-        goto out;
-    os_lock(&s->list);
-    for (size_t i = 0; i < n; i++) {
-        store_forget(s, id[i]);
-        s->segments_removed++;
-        s->rows_removed += list[i].n_rows;
-    }
-    os_unlock(&s->list);
-    for (size_t i = 0; i < n; i++) {
-        int one;
-        (void)snprintf(name, sizeof name, "seg-%012llu.seg", (unsigned long long)list[i].id);
-        one = store_unlink(s, name, e);
-        rc = rc == ERR_OK ? one : rc;
-        (*removed)++;
-    }
-out:
-    buf_free(&record);
-    free(id);
-    return rc;
+    if (newest_ms - oldest < HOUR_MS) /* too short to say */
+        return 0;
+    return (uint64_t)(octets * (double)DAY_MS / (double)(newest_ms - oldest));
 }
 
-int store_retain(struct store *s, const struct store_retention *r, int64_t now_ms,
-                 uint32_t *removed, struct err *e)
+static void space(const struct store *s, const char *name, uint64_t *free_octets, uint64_t *octets)
 {
-    struct seg_info *list, *rest;
-    size_t n = 0;
-    int rc = ERR_OK;
+    char path[STORE_PATH];
 
-    *removed = 0;
-    if (s->mode != STORE_WRITE)
-        return err_set(e, ERR_ARG, "store %s: opened for reading", s->dir);
-    os_lock(&s->files);
-    os_lock(&s->log);
-    list = malloc((s->n_entries + 1) * sizeof *list);
-    rest = malloc((s->n_entries + 1) * sizeof *rest);
-    if (list == NULL || rest == NULL)
-        rc = err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
-    else
-        n = choose(s, r, now_ms, list, rest);
-    if (rc == ERR_OK && n > 0)
-        rc = remove_all(s, list, n, removed, e);
-    store_empty_trash(s);
-    os_unlock(&s->log);
-    os_unlock(&s->files);
-    free(list);
-    free(rest);
-    return rc;
+    store_path(s, path, name);
+    if (os_space(path, free_octets, octets, NULL) != ERR_OK)
+        *free_octets = *octets = 0;
 }
 
 void store_get_stats(struct store *s, struct store_stats *out)
 {
+    size_t open;
+
     memset(out, 0, sizeof *out);
     os_lock(&s->list);
     for (size_t i = 0; i < s->n_entries; i++) {
@@ -319,11 +218,20 @@ void store_get_stats(struct store *s, struct store_stats *out)
         out->rows += x->n_rows;
         out->options += x->n_options;
         out->octets += x->octets;
+        out->octets_slow += s->entry[i].tier == TIER_SLOW ? x->octets : 0;
         out->oldest_ms = i == 0 ? x->min_received_ms : MIN(out->oldest_ms, x->min_received_ms);
         out->newest_ms = i == 0 ? x->max_received_ms : MAX(out->newest_ms, x->max_received_ms);
-        out->segments_damaged += s->entry[i].damaged;
+        out->segments_damaged += atomic_load(&s->entry[i].file->damaged);
     }
     out->segments_removed = s->segments_removed;
     out->rows_removed = s->rows_removed;
+    out->segments_moved = s->segments_moved;
+    out->manifest_rebuilt = s->rebuilt;
+    out->quarantined = s->quarantined;
+    out->octets_per_day = per_day(s, out->newest_ms);
     os_unlock(&s->list);
+    seg_cache_count(s->cache, &open, &out->octets_open);
+    out->segments_open = open;
+    space(s, "", &out->free_octets, &out->disk_octets);
+    space(s, "slow", &out->slow_free_octets, &out->slow_disk_octets);
 }

@@ -71,10 +71,12 @@ void store_import_abort(struct store_import *im); /* frees; removes what was wri
 /* Was a file of this content imported before (and is still listed)? */
 bool store_import_known(struct store *s, const uint8_t sha256[32]);
 
-/* All segments as they stand now. Segments are opened lazily through a bounded cache of
- * descriptors; a damaged segment header is counted in the snapshot's rows_unreadable, not an error.
- * Errors: ERR_NOMEM. */
+/* All segments as they stand now, to be opened one by one when they are needed (rowset_open); one
+ * that cannot be is not noticed before. At most store_set_open() of them stay open beside those in
+ * use. Errors: ERR_NOMEM. */
 int store_snapshot(struct store *s, struct snapshot *out, struct err *e) WARN_UNUSED;
+
+void store_set_open(struct store *s, size_t segments);
 
 /* The same as store_snapshot, atomically joined with open batches: under the lock that seals take
  * to publish, call open(ctx, out) which appends rowsets of what is not yet sealed. So no row is
@@ -87,22 +89,112 @@ int store_snapshot_with(struct store *s, struct snapshot *out,
 int store_seal_with(struct store *s, struct flow_batch *const *b, size_t n,
                     void (*sealed)(void *ctx), void *ctx, struct err *e) WARN_UNUSED;
 
-/* Delete oldest segments until the rules hold: 0 = no rule. Imports younger than import_keep_ms
- * (time since the import) are spared by age, not by size. Unlinked only when no reader holds
- * DIR/readers, else moved to DIR/trash and removed later. */
+/* What is kept, and where. 0 = no rule.
+ *
+ * A record belongs to the first class whose networks hold its exporter's address, or to the rest,
+ * for which max_age_ms counts. A segment is kept as long as the longest-lived record in it needs.
+ * When it outlives one of its classes it is written anew without that class's records, so they are
+ * gone within minutes of their age; option records stay with the segment. Cost: a segment is
+ * rewritten at most once for each class shorter than its longest, and only what stays is written.
+ * A class's size is counted by its share of rows; above its ceiling its oldest records go first.
+ *
+ * Imports younger than import_keep_ms (since the import) are spared by age, not by size. */
+#define STORE_CLASSES    4u
+#define STORE_CLASS_NETS 64u
+struct store_class {
+    char name[32];
+    struct net net[STORE_CLASS_NETS];
+    uint32_t n_nets;
+    int64_t max_age_ms; /* by the segment's newest received time */
+    uint64_t max_octets;
+};
 struct store_retention {
     uint64_t max_octets;
-    int64_t max_age_ms; /* by the segment's newest received time against now_ms */
+    int64_t max_age_ms;
     int64_t import_keep_ms;
+    uint64_t min_free;     /* octets kept free on each file system: move or delete for it */
+    int64_t slow_after_ms; /* segments older than this move to the second directory */
+    struct store_class class[STORE_CLASSES];
+    uint32_t n_classes;
+    const _Atomic bool *stop; /* give up soon; may be NULL */
 };
+/* From the configuration (retention.*, storage.slow_after). Errors: ERR_ARG. */
+struct conf;
+int store_retention_read(struct store_retention *r, const struct conf *c,
+                         struct err *e) WARN_UNUSED;
+
+/* Hold the rules once: delete, rewrite, move (at most about a gigabyte of the last two in one
+ * call). Files are unlinked when no other process holds DIR/readers and no snapshot the segment,
+ * else moved to DIR/trash and removed later. One call at a time. */
 int store_retain(struct store *s, const struct store_retention *r, int64_t now_ms,
                  uint32_t *removed, struct err *e) WARN_UNUSED;
+
+/* The second, slower directory: made if missing; DIR/slow becomes a link to it. Empty: as it was.
+ * Errors: ERR_ARG (segments live in another one; the message says what to do), ERR_IO. */
+int store_set_slow(struct store *s, const char *slow, struct err *e) WARN_UNUSED;
+
+/* Look through a data directory: every checksum of every file. Without `repair` nothing is changed,
+ * and a server may run. With it nobody else may write; a damaged manifest is made again, segments
+ * are written anew from what is good of them, and what cannot be read is kept in DIR/quarantine. */
+struct store_finding {
+    char file[64];
+    char part[64];          /* of it: "column bytes", "footer", "last record" */
+    uint32_t block;         /* UINT32_MAX: not of a block */
+    uint64_t rows, options; /* records that cannot be read in full for it */
+    bool derived;           /* nothing is lost: it can be made again */
+    bool note;              /* worth saying, not damage */
+    char why[256];
+};
+struct store_check {
+    bool repair;
+    void (*found)(void *ctx, const struct store_finding *f);             /* may be NULL */
+    void (*progress)(void *ctx, uint64_t octets, uint64_t octets_total); /* may be NULL */
+    void *ctx;
+
+    uint64_t files, octets, rows, options;  /* looked at */
+    uint64_t findings;                      /* damaged parts */
+    uint64_t rows_lost, options_lost;       /* each counted once */
+    uint64_t segments_written, quarantined; /* by the repair */
+};
+/* Errors: as store_open; damage is not one. */
+int store_check(const char *dir, struct store_check *c, struct err *e) WARN_UNUSED;
+
+/* A copy of the directory as it stands at one moment, itself a data directory: segments as hard
+ * links where the file system allows it (they never change), the checkpoint, other files of the
+ * directory (names, history, settings) as copies, and SNAPSHOT, which says how much there is. Open
+ * batches and the journal are not in it. Made as DIR.part and renamed when whole; on failure
+ * nothing is left. `s` may be open in either mode, beside a writer of another process too. */
+struct store_copy {
+    bool copy;   /* never link */
+    bool verify; /* read all of it again before it gets its name */
+    /* Octets so far and in all; anything but ERR_OK stops with that code. May be NULL. */
+    int (*step)(void *ctx, uint64_t octets, uint64_t total);
+    void *ctx;
+    uint64_t segments, rows, options, octets; /* in it */
+    uint64_t linked, copied;                  /* files */
+};
+/* Errors: ERR_ARG (dir exists and is not empty), ERR_CORRUPT (a file is missing, or with verify
+ * damaged), ERR_IO, ERR_NOMEM, what step() said. */
+int store_copy_to(struct store *s, const char *dir, struct store_copy *c,
+                  struct err *e) WARN_UNUSED;
+/* Is DIR a snapshot, with its small files as they were? Segments, records and option records that
+ * it has go to count[]. Errors: ERR_NOTFOUND (no snapshot), ERR_CORRUPT, ERR_IO. */
+int store_verify_note(const char *dir, uint64_t count[3], struct err *e) WARN_UNUSED;
+/* The same, and every checksum. */
+int store_verify_copy(const char *dir, const struct store_copy *made, struct err *e) WARN_UNUSED;
 
 struct store_stats {
     uint64_t segments, rows, options, octets; /* on disk */
     int64_t oldest_ms, newest_ms;             /* received times; 0 when empty */
     uint64_t segments_removed, rows_removed;  /* by retention since open */
     uint64_t segments_damaged;
+    uint64_t octets_slow, segments_moved; /* in the second directory; moved since open */
+    uint64_t segments_open, octets_open;  /* open now; memory that they take */
+    uint64_t free_octets, disk_octets;    /* of the file system; 0 when not known */
+    uint64_t slow_free_octets, slow_disk_octets;
+    uint64_t octets_per_day; /* that came, over the last week; 0: not known yet */
+    uint64_t quarantined;    /* files put aside since open */
+    bool manifest_rebuilt;   /* at open: it was damaged or missing */
 };
 void store_get_stats(struct store *s, struct store_stats *out);
 

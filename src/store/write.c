@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/entry.h"
+#include "store/check.h"
 
 #define SEGMENT_MAX   ((size_t)1 << 32)
 #define REWRITE_AFTER (256u << 10) /* octets of a manifest; shorter ones are left alone */
@@ -328,32 +328,59 @@ static void put_record(struct buf *out, const struct written *w, const struct pu
         manifest_put_add(out, w->info, w->n, w->tier, p->import);
 }
 
-/* The catalogue follows the manifest. Under `list`, room was made. */
-static void enter(struct store *s, struct written *w, const struct publish *p)
+/* The catalogue follows the manifest. Under `log` and `list`; room was made, `file` holds what is
+ * entered. */
+static void enter(struct store *s, const struct written *w, struct seg_file **file,
+                  const struct publish *p)
 {
     for (size_t i = 0; i < p->n_old; i++)
-        store_forget(s, p->old[i]);
+        p->gone[i] = store_forget(s, p->old[i]);
     for (size_t i = 0; i < w->n; i++) {
         const struct manifest_segment *m = manifest_find(&s->m, w->info[i].id);
         s->entry[s->n_entries++] = (struct entry){
             .info = w->info[i],
             .import = m != NULL ? m->import : 0,
             .tier = (uint8_t)w->tier,
-            .rs = w->rs[i],
+            .file = file[i],
         };
-        w->rs[i] = NULL; /* now the catalogue's */
     }
+}
+
+static void drop_files(struct seg_file **file, size_t n)
+{
+    for (size_t i = 0; file != NULL && i < n; i++)
+        if (file[i] != NULL)
+            rowset_unref(&file[i]->rs);
+    free(file);
+}
+
+/* One for the catalogue per segment; what was opened goes with it. */
+static struct seg_file **make_files(struct store *s, struct written *w)
+{
+    struct seg_file **file = calloc(w->n + 1, sizeof(struct seg_file *));
+
+    for (size_t i = 0; file != NULL && i < w->n; i++) {
+        if (seg_file_new(&file[i], s->cache, &w->info[i], w->tier, w->rs[i]) != ERR_OK) {
+            drop_files(file, w->n);
+            return NULL;
+        }
+        w->rs[i] = NULL;
+    }
+    return file;
 }
 
 int store_publish(struct store *s, struct written *w, const struct publish *p, struct err *e)
 {
     struct buf record = buf_init(1u << 28);
+    struct seg_file **file;
     int rc = rename_parts(s, w, e);
 
     if (rc == ERR_OK)
         rc = sync_tier(s, w->tier, e);
     if (rc != ERR_OK)
         return rc;
+    if ((file = make_files(s, w)) == NULL)
+        return err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
     put_record(&record, w, p);
     os_lock(&s->log);
     for (size_t i = 0; i < p->n_old && rc == ERR_OK; i++)
@@ -368,13 +395,17 @@ int store_publish(struct store *s, struct written *w, const struct publish *p, s
         rc = store_log(s, &record, e);
     if (rc == ERR_OK) {
         os_lock(&s->list);
-        enter(s, w, p);
+        enter(s, w, file, p);
         if (p->sealed != NULL)
             p->sealed(p->ctx);
         os_unlock(&s->list);
         rewrite_if_worth(s);
     }
     os_unlock(&s->log);
+    if (rc == ERR_OK)
+        free(file);
+    else
+        drop_files(file, w->n);
     buf_free(&record);
     return rc;
 }
@@ -417,49 +448,83 @@ int store_seal(struct store *s, struct flow_batch *const *b, size_t n, struct er
     return store_seal_with(s, b, n, NULL, NULL, e);
 }
 
-int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
-                  struct err *e)
+/* Rows and option records of the old ones less those of the new; false: an old one is not there. */
+static bool balance(struct store *s, const uint64_t *old, size_t n_old, const struct written *w,
+                    int64_t *rows, int64_t *options)
+{
+    bool all = true;
+
+    *rows = *options = 0;
+    os_lock(&s->log);
+    for (size_t i = 0; i < n_old; i++) {
+        const struct manifest_segment *m = manifest_find(&s->m, old[i]);
+        all &= m != NULL;
+        *rows += m != NULL ? m->info.n_rows : 0;
+        *options += m != NULL ? m->info.n_options : 0;
+    }
+    os_unlock(&s->log);
+    for (size_t i = 0; i < w->n; i++) {
+        *rows -= w->info[i].n_rows;
+        *options -= w->info[i].n_options;
+    }
+    return all;
+}
+
+static int keep_aside(struct store *s, struct seg_file *f)
+{
+    char path[STORE_PATH], name[64];
+    int rc;
+
+    store_segment_path(s, path, atomic_load(&f->tier), f->id);
+    (void)snprintf(name, sizeof name, "%s.seg", f->name);
+    rc = store_quarantine(s, path, name, NULL);
+    rowset_unref(&f->rs);
+    return rc;
+}
+
+static int replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
+                   bool exact, bool quarantine, struct err *e)
 {
     struct publish p = { .old = old, .n_old = n_old };
-    uint64_t rows = 0, options = 0;
-    bool missing = false;
-    char(*gone)[STORE_PATH];
+    int64_t rows, options;
     int rc;
 
     if (s->mode != STORE_WRITE || n_old == 0)
         return err_set(e, ERR_ARG, "store %s: nothing to replace", s->dir);
-    gone = calloc(n_old, sizeof *gone);
-    if (gone == NULL)
+    p.gone = calloc(n_old, sizeof(struct seg_file *));
+    if (p.gone == NULL)
         return err_set(e, ERR_NOMEM, "store %s: out of memory", s->dir);
     os_lock(&s->files);
-    os_lock(&s->log);
-    for (size_t i = 0; i < n_old; i++) {
-        const struct manifest_segment *m = manifest_find(&s->m, old[i]);
-        missing |= m == NULL;
-        if (m == NULL)
-            continue; /* store_publish says which */
-        rows += m->info.n_rows;
-        options += m->info.n_options;
-        (void)snprintf(gone[i], STORE_PATH, "%sseg-%012llu.seg",
-                       m->tier == TIER_SLOW ? "slow/" : "", (unsigned long long)old[i]);
+    if (balance(s, old, n_old, w, &rows, &options) &&
+        (exact ? rows != 0 || options != 0 : rows < 0 || options < 0))
+        rc = err_set(e, ERR_ARG, "store %s: a replacement has other rows than what it replaces",
+                     s->dir);
+    else
+        rc = store_publish(s, w, &p, e); /* says which is not there */
+    for (size_t i = 0; i < n_old && rc == ERR_OK; i++) {
+        if (p.gone[i] == NULL)
+            continue;
+        /* a file that stays is removed at the next start */
+        if ((quarantine ? keep_aside(s, p.gone[i]) : store_discard(s, p.gone[i], NULL)) != ERR_OK)
+            continue;
     }
-    os_unlock(&s->log);
-    for (size_t i = 0; i < w->n; i++) {
-        rows -= w->info[i].n_rows;
-        options -= w->info[i].n_options;
-    }
-    rc = missing || (rows == 0 && options == 0)
-             ? store_publish(s, w, &p, e)
-             : err_set(e, ERR_ARG, "store %s: a replacement has other rows than what it replaces",
-                       s->dir);
-    for (size_t i = 0; i < n_old && rc == ERR_OK; i++)
-        if (store_unlink(s, gone[i], NULL) != ERR_OK)
-            break; /* those that stay are removed at the next start */
     os_unlock(&s->files);
     if (rc == ERR_OK)
         written_free(w, NULL);
-    free(gone);
+    free(p.gone);
     return rc;
+}
+
+int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
+                  struct err *e)
+{
+    return replace(s, old, n_old, w, true, false, e);
+}
+
+int store_replace_some(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
+                       bool quarantine, struct err *e)
+{
+    return replace(s, old, n_old, w, false, quarantine, e);
 }
 
 /* ------------------------------------------------------------------ imports */
