@@ -49,8 +49,8 @@ static void pieces(struct query_params *p, char *text)
                 *space = '\0';
             if (strcmp(line, "nfdump") == 0 && space != NULL)
                 translate(space + 1);
-            else
-                (void)query_params_set(p, line, space != NULL ? space + 1 : NULL, &e);
+            else if (query_params_set(p, line, space != NULL ? space + 1 : NULL, &e) != ERR_OK)
+                e.msg[0] = '\0'; /* a name that is none: refused, and the rest is asked */
             free(line);
         } else {
             memmove(keep, s, n + !last);
