@@ -361,7 +361,10 @@ static void make_leaf(struct leaf *l)
             l->not = dice(2) == 0;
             say(l->not ? "none" : "any");
             return;
-        } /* fall through */
+        }
+        l->a = l->b = plain[dice(ARRAY_LEN(plain))];
+        say("%s ", vf_name[l->a]);
+        break;
     default:
         l->a = l->b = plain[dice(ARRAY_LEN(plain))];
         say("%s ", vf_name[l->a]);

@@ -92,7 +92,7 @@ static struct got *ask(struct got *g, const char *fmt, ...) __attribute__((forma
 static struct got *ask(struct got *g, const char *fmt, ...)
 {
     struct query_params params = { 0 };
-    struct plan *plan;
+    struct plan *plan = NULL;
     struct err e = { 0 };
     char words[512];
     va_list a;
