@@ -285,7 +285,8 @@ static bool round_of(struct sealer *z)
     now = clock_mono_ms();
     d.journal = journal_waits(k, now - z->cut_ms, (int64_t)conf_num(c, OPT_SEAL_AGE));
     want = atomic_load(&k->seal_want);
-    if (now >= z->retry_ms && (d.rows || d.age || d.journal || d.all_done || want != z->seal_seen)) {
+    if (now >= z->retry_ms &&
+        (d.rows || d.age || d.journal || d.all_done || want != z->seal_seen)) {
         cut(z);
         seal(z);
         if (z->backoff_ms == 0) {
