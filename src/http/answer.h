@@ -12,6 +12,7 @@ struct answer;
 struct answer_place {
     struct collect *k;
     uint64_t memory_max;
+    uint32_t threads;
     atomic_bool *stopping; /* the server ends */
     int fd;                /* the client's connection, watched for its end */
 };
