@@ -9,6 +9,7 @@
 #define FRONT       2048u
 #define HELD        (UINT64_C(1) << 63) /* in a stored key: not an empty slot */
 #define DENSE_PIECE 16384u
+#define JUDGED_KEYS 32768u
 
 struct sums_chunk {
     struct sums_chunk *older;
@@ -169,22 +170,34 @@ static inline uint64_t mix(uint64_t key)
     return key ^ key >> 32;
 }
 
-static int append(struct sums *x, struct sums_worker *k, const uint64_t *entry)
+static int new_chunk(struct sums *x, struct sums_part *p)
+{
+    struct sums_chunk *c;
+
+    if (budget_take(x->budget, sizeof *c) != ERR_OK)
+        return ERR_LIMIT;
+    if ((c = malloc(sizeof *c)) == NULL)
+        return ERR_NOMEM;
+    c->older = p->chunk;
+    c->used = 0;
+    p->chunk = c;
+    return ERR_OK;
+}
+
+static inline int append(struct sums *x, struct sums_worker *k, const uint64_t *entry)
 {
     uint32_t stride = 1 + x->n_acc;
     struct sums_part *p = &k->part[mix(entry[0] & ~HELD) >> 56];
     struct sums_chunk *c = p->chunk;
+    int rc;
 
     if (c == NULL || c->used + stride > CHUNK_WORDS) {
-        if (budget_take(x->budget, sizeof *c) != ERR_OK)
-            return ERR_LIMIT;
-        if ((c = malloc(sizeof *c)) == NULL)
-            return ERR_NOMEM;
-        c->older = p->chunk;
-        c->used = 0;
-        p->chunk = c;
+        if ((rc = new_chunk(x, p)) != ERR_OK)
+            return rc;
+        c = p->chunk;
     }
-    memcpy(c->word + c->used, entry, stride * sizeof *entry);
+    for (uint32_t i = 0; i < stride; i++)
+        c->word[c->used + i] = entry[i];
     c->used += stride;
     p->n++;
     k->raw++;
@@ -228,27 +241,38 @@ static void hash_free(struct sums *x, struct hash *h)
     free(h->slot);
 }
 
-static void hash_add(const struct sums *x, struct hash *h, const uint64_t *entry)
+static inline void hash_add(const struct sums *x, struct hash *h, const uint64_t *entry,
+                            uint64_t at)
 {
     size_t stride = 1 + x->n_acc;
-    uint64_t at = mix(entry[0] & ~HELD) & (h->n - 1);
     uint64_t *s = h->slot + at * stride;
 
     while (s[0] != entry[0] && s[0] != 0) {
         at = (at + 1) & (h->n - 1);
         s = h->slot + at * stride;
     }
-    if (s[0] == 0)
-        memcpy(s, entry, stride * 8);
-    else
+    if (s[0] != 0)
         merge_acc(x, s + 1, entry + 1);
+    else
+        for (uint32_t i = 0; i < stride; i++)
+            s[i] = entry[i];
 }
 
 static void hash_chunks(const struct sums *x, struct hash *h, const struct sums_part *p)
 {
-    for (const struct sums_chunk *c = p->chunk; c != NULL; c = c->older)
-        for (uint64_t i = 0; i < c->used; i += 1 + x->n_acc)
-            hash_add(x, h, c->word + i);
+    size_t stride = 1 + x->n_acc;
+    uint64_t at[CHUNK_WORDS];
+
+    for (const struct sums_chunk *c = p->chunk; c != NULL; c = c->older) {
+        uint64_t n = 0;
+        for (uint64_t i = 0; i < c->used; i += stride) {
+            at[n] = mix(c->word[i] & ~HELD) & (h->n - 1);
+            __builtin_prefetch(h->slot + at[n++] * stride);
+        }
+        n = 0;
+        for (uint64_t i = 0; i < c->used; i += stride)
+            hash_add(x, h, c->word + i, at[n++]);
+    }
 }
 
 #define RAW_OCTETS (UINT64_C(192) << 20) /* of all workers, before lists are summed early */
@@ -274,16 +298,19 @@ static int compact(struct sums *x, struct sums_worker *k)
     return rc;
 }
 
-static int add_parts(struct sums *x, struct sums_worker *k, uint32_t n, const uint64_t *key,
+static int add_front(struct sums *x, struct sums_worker *k, uint32_t n, const uint64_t *key,
                      const uint64_t *const *val)
 {
     size_t stride = 1 + x->n_acc;
     int rc;
 
+    k->keys += n;
+    k->caught += n;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t held = key[i] | HELD;
         uint64_t *s = k->front + (mix(key[i]) & (FRONT - 1)) * stride;
         if (s[0] != held) {
+            k->caught--;
             if (s[0] != 0 && (rc = append(x, k, s)) != ERR_OK)
                 return rc;
             memset(s, 0, stride * 8);
@@ -291,7 +318,37 @@ static int add_parts(struct sums *x, struct sums_worker *k, uint32_t n, const ui
         }
         add_one(s + 1, val, i, x->n_sum, x->n_acc);
     }
-    return k->raw * stride * 8 * x->n_workers > RAW_OCTETS ? compact(x, k) : ERR_OK;
+    if (k->keys > JUDGED_KEYS) {
+        k->past = k->caught < k->keys / 4;
+        k->keys = k->caught = 0;
+    }
+    return ERR_OK;
+}
+
+static int add_past(struct sums *x, struct sums_worker *k, uint32_t n, const uint64_t *key,
+                    const uint64_t *const *val)
+{
+    uint64_t entry[1 + SUMS_MAX_ACC];
+    int rc;
+
+    for (uint32_t i = 0; i < n; i++) {
+        entry[0] = key[i] | HELD;
+        for (uint32_t a = 0; a < x->n_acc; a++)
+            entry[1 + a] = val[a] != NULL ? val[a][i] : 1;
+        if ((rc = append(x, k, entry)) != ERR_OK)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+static int add_parts(struct sums *x, struct sums_worker *k, uint32_t n, const uint64_t *key,
+                     const uint64_t *const *val)
+{
+    int rc = k->past ? add_past(x, k, n, key, val) : add_front(x, k, n, key, val);
+
+    if (rc != ERR_OK || k->raw * (1 + x->n_acc) * 8 * x->n_workers <= RAW_OCTETS)
+        return rc;
+    return compact(x, k);
 }
 
 int sums_add(struct sums *x, unsigned worker, uint32_t n, const uint64_t *key,

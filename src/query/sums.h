@@ -6,7 +6,7 @@
  *   parts  entries (key, values) appended to one of SUMS_PARTS lists by the key's hash. A list is
  *          summed on its own, in a hash that fits a cache, by whoever is free: no worker's table is
  *          ever merged with another's, and no key's order of arrival matters. A small table in
- *          front catches keys that come again soon. */
+ *          front catches keys that come again soon, where there are such. */
 #ifndef WEIR_QUERY_SUMS_H
 #define WEIR_QUERY_SUMS_H
 
@@ -28,8 +28,10 @@ struct sums_worker {
     uint64_t domain;
     /* parts */
     struct sums_part *part;
-    uint64_t *front; /* FRONT entries */
-    uint64_t raw;    /* entries appended since the lists were last summed */
+    uint64_t *front;       /* FRONT entries */
+    uint64_t raw;          /* entries appended since the lists were last summed */
+    uint64_t keys, caught; /* that came, that the front caught, since it was last judged */
+    bool past;             /* the front catches too few: keys go past it */
 };
 
 struct sums {
