@@ -312,7 +312,9 @@ static int look_ahead(struct group *g, uint64_t *addrs)
     unsigned most = g->ctl != NULL && g->ctl->threads > 0 ? g->ctl->threads : proc_cpus();
     uint64_t rows = 0;
 
-    if ((g->wanted = calloc(snap->n + 1, sizeof *g->wanted)) == NULL)
+    g->wanted = calloc(snap->n + 1, sizeof *g->wanted);
+    g->done = calloc(snap->n + 1, sizeof *g->done);
+    if (g->wanted == NULL || g->done == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < snap->n; i++) {
         const struct rowset *rs = snap->sets[i];
@@ -395,6 +397,7 @@ void group_free(struct group *g)
     table_free(&g->ranks);
     free(g->rank_of);
     free(g->wanted);
+    free(g->done);
     zone_free(g->zone);
     os_mutex_free(&g->lock);
 }
@@ -444,7 +447,7 @@ static int one_wave(struct group *g, struct crew *c, size_t first, size_t end, u
         rc = number_wave(&g->numbering[k], first, end, g->wanted, g->workers);
     if (rc != ERR_OK)
         return rc;
-    rc = walk_init(&c->walk, g->p, g->ctl, g->snap, first, end, count ? g->stats : NULL);
+    rc = walk_init(&c->walk, g->p, g->ctl, g->snap, first, end, g->done, count ? g->stats : NULL);
     if (rc == ERR_OK)
         rc = pool_run((unsigned)MAX(MIN(workers, c->walk.n), 1), crew_worker, c);
     walk_free(&c->walk);
@@ -486,11 +489,26 @@ static void gather_totals(struct group *g)
     }
 }
 
+/* Rowsets whose totals by minute answer this scan are not read. */
+static int add_margins(struct group *g, bool count)
+{
+    bool fits = margin_fits(g);
+    int rc = ERR_OK;
+
+    memset(g->done, 0, g->snap->n * sizeof *g->done);
+    for (size_t i = 0; i < g->snap->n && fits && rc == ERR_OK; i++)
+        if (g->wanted[i])
+            rc = margin_add(g, g->snap->sets[i], count, &g->done[i]);
+    return rc;
+}
+
 int group_scan(struct group *g, bool count)
 {
     const struct visitor v = { .enter = pass_enter, .vector = pass_vector, .leave = pass_leave };
-    int rc = walk_all(g, &v, g->workers, count);
+    int rc = add_margins(g, count);
 
+    if (rc == ERR_OK)
+        rc = walk_all(g, &v, g->workers, count);
     gather_totals(g);
     return rc;
 }

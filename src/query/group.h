@@ -56,6 +56,7 @@ struct group {
     struct numbering numbering[GROUP_MAX_KEYS]; /* one for each pair of prefix lengths */
     uint32_t n_numberings;
     bool *wanted; /* rowsets of the snapshot that will be read */
+    bool *done;   /* those of them that this scan need not read: their totals were added */
 
     uint32_t want; /* bit per acc that somebody reads, of groups or of the total */
     int8_t at[ACC_N];

@@ -412,6 +412,14 @@ static uint64_t rank_of(const struct group *g, uint64_t key)
     return n == TABLE_NONE ? 0 : n + UINT64_C(1);
 }
 
+uint64_t pass_bin_key(const struct group *g, int64_t ms, uint64_t key)
+{
+    struct bin b;
+
+    find_bin(g, ms, &b);
+    return b.key + (key != UINT64_MAX ? rank_of(g, key) : 0);
+}
+
 static int add_bins(struct pass *p, uint32_t n, const uint64_t *key, const uint16_t *row)
 {
     const struct group *g = p->h->g;

@@ -204,7 +204,8 @@ int scan_walk(struct scan *s, struct walk *w, const struct visitor *v)
 }
 
 int walk_init(struct walk *w, const struct plan *p, const struct query_control *ctl,
-              const struct snapshot *snap, size_t first, size_t end, struct query_stats *stats)
+              const struct snapshot *snap, size_t first, size_t end, const bool *done,
+              struct query_stats *stats)
 {
     size_t max = 0;
 
@@ -223,7 +224,8 @@ int walk_init(struct walk *w, const struct plan *p, const struct query_control *
             stats->rows += rs->n_rows;
             stats->segments_pruned += out;
         }
-        for (uint32_t b = 0; b < rs->n_blocks && !out; b += MORSEL_BLOCKS)
+        for (uint32_t b = 0; b < rs->n_blocks && !out && !(done != NULL && done[i]);
+             b += MORSEL_BLOCKS)
             w->m[w->n++] = (struct morsel){ (uint32_t)i, b, MIN(b + MORSEL_BLOCKS, rs->n_blocks) };
     }
     return ERR_OK;

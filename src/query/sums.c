@@ -13,7 +13,7 @@
 
 struct sums_chunk {
     struct sums_chunk *older;
-    uint64_t used;
+    uint64_t used; /* words; of the newest see sums_part.at */
     uint64_t word[CHUNK_WORDS];
 };
 
@@ -48,6 +48,7 @@ static void free_part(struct sums *x, struct sums_part *p)
         budget_give(x->budget, sizeof *c);
         free(c);
     }
+    p->at = p->end = NULL;
     p->n = 0;
 }
 
@@ -170,6 +171,12 @@ static inline uint64_t mix(uint64_t key)
     return key ^ key >> 32;
 }
 
+static void close_chunk(struct sums_part *p)
+{
+    if (p->chunk != NULL)
+        p->chunk->used = (uint64_t)(p->at - p->chunk->word);
+}
+
 static int new_chunk(struct sums *x, struct sums_part *p)
 {
     struct sums_chunk *c;
@@ -178,9 +185,11 @@ static int new_chunk(struct sums *x, struct sums_part *p)
         return ERR_LIMIT;
     if ((c = malloc(sizeof *c)) == NULL)
         return ERR_NOMEM;
+    close_chunk(p);
     c->older = p->chunk;
-    c->used = 0;
     p->chunk = c;
+    p->at = c->word;
+    p->end = c->word + CHUNK_WORDS;
     return ERR_OK;
 }
 
@@ -188,17 +197,13 @@ static inline int append(struct sums *x, struct sums_worker *k, const uint64_t *
 {
     uint32_t stride = 1 + x->n_acc;
     struct sums_part *p = &k->part[mix(entry[0] & ~HELD) >> 56];
-    struct sums_chunk *c = p->chunk;
     int rc;
 
-    if (c == NULL || c->used + stride > CHUNK_WORDS) {
-        if ((rc = new_chunk(x, p)) != ERR_OK)
-            return rc;
-        c = p->chunk;
-    }
+    if (p->end - p->at < stride && (rc = new_chunk(x, p)) != ERR_OK)
+        return rc;
     for (uint32_t i = 0; i < stride; i++)
-        c->word[c->used + i] = entry[i];
-    c->used += stride;
+        p->at[i] = entry[i];
+    p->at += stride;
     p->n++;
     k->raw++;
     return ERR_OK;
@@ -258,11 +263,12 @@ static inline void hash_add(const struct sums *x, struct hash *h, const uint64_t
             s[i] = entry[i];
 }
 
-static void hash_chunks(const struct sums *x, struct hash *h, const struct sums_part *p)
+static void hash_chunks(const struct sums *x, struct hash *h, struct sums_part *p)
 {
     size_t stride = 1 + x->n_acc;
     uint64_t at[CHUNK_WORDS];
 
+    close_chunk(p);
     for (const struct sums_chunk *c = p->chunk; c != NULL; c = c->older) {
         uint64_t n = 0;
         for (uint64_t i = 0; i < c->used; i += stride) {

@@ -18,6 +18,7 @@
 struct sums_chunk;
 struct sums_part {
     struct sums_chunk *chunk; /* newest first; older ones are full */
+    uint64_t *at, *end;       /* where the next entry goes, in the newest */
     uint64_t n;               /* entries */
 };
 
