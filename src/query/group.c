@@ -9,8 +9,9 @@
 #include "query/pool.h"
 
 #define DENSE_BITS      18u /* keys of that many bits index arrays */
-#define ROWS_PER_WORKER 65536u
-#define WAVE_OF_MEMORY  16u /* maps of a wave take at most 4/16 of the memory allowed */
+#define ROWS_PER_WORKER 16384u
+#define WAVE_OF_MEMORY  256u /* a wave has as many addresses as this part of the memory has octets \
+                              */
 
 /* ------------------------------------------------------------------ bins */
 

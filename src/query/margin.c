@@ -68,7 +68,7 @@ bool margin_fits(const struct group *g)
             ks->alts[0].v[0].kind == VALUE_COL && ks->alts[0].v[0].col == COL_PROTO);
 }
 
-/* All shapes carry the protocol, so that 0 is not the absent one. */
+/* All shapes carry the protocol, so that none is absent. */
 static bool proto_sent(const struct rowset *rs)
 {
     for (uint32_t i = 0; i < rs->n_shapes; i++) {
@@ -85,12 +85,11 @@ static bool proto_sent(const struct rowset *rs)
 static bool rows_fit(const struct group *g, const struct rowset *rs, const struct marginal_row *row,
                      uint32_t n)
 {
-    bool sent = g->n_keys == 0 || proto_sent(rs);
     int64_t next;
 
+    if (g->n_keys > 0 && !proto_sent(rs))
+        return false;
     for (uint32_t i = 0; i < n; i++) {
-        if (!sent && row[i].key[0] == 0)
-            return false;
         if (!g->binning)
             continue;
         if (row[i].rate > 1)
