@@ -32,7 +32,9 @@ struct scan {
     uint64_t loaded, loaded32; /* bit per column in col[], in col32[] */
     uint64_t *col[COL_N];
     uint32_t *col32[COL_N]; /* those of up to 32 bits */
-    uint64_t *shape_cols;   /* per shape of the rowset: columns that it fills */
+    uint64_t same;          /* bit per column: col[] holds same_value in all of its room */
+    uint64_t same_value[COL_N];
+    uint64_t *shape_cols; /* per shape of the rowset: columns that it fills */
     uint32_t shape_cap;
     uint64_t common_cols; /* columns that all shapes of the rowset fill */
     bool inside;          /* the block lies in the frame: nothing is cut */

@@ -36,9 +36,35 @@ static void widen(uint64_t *restrict out, const uint32_t *restrict in, uint32_t 
         out[i] = in[i];
 }
 
+bool scan_const(const struct scan *s, enum col c, uint64_t *v)
+{
+    uint64_t max;
+
+    return s->rs->ops->zone(s->rs, s->block, c, v, &max) && *v == max;
+}
+
+/* Values that index tables: only a read makes sure that they name what is there. */
+static bool names_entry(enum col c)
+{
+    return col_info[c].kind == COL_KIND_ADDR || c == COL_EXPORTER || c == COL_SHAPE;
+}
+
+/* A column that is one value in the block is not decoded, and not written again while it stays. */
+static void fill_same(struct scan *s, enum col c, uint64_t v)
+{
+    s->loaded |= COL_BIT(c);
+    if ((s->same >> c & 1) != 0 && s->same_value[c] == v)
+        return;
+    for (uint32_t i = 0; i < ROWSET_VECTOR; i++)
+        s->col[c][i] = v;
+    s->same |= COL_BIT(c);
+    s->same_value[c] = v;
+}
+
 int scan_col(struct scan *s, enum col c, const uint64_t **out)
 {
     const uint32_t *v;
+    uint64_t one;
     int rc;
 
     if (s->col[c] == NULL && (s->col[c] = malloc(ROWSET_VECTOR * sizeof(uint64_t))) == NULL)
@@ -46,6 +72,11 @@ int scan_col(struct scan *s, enum col c, const uint64_t **out)
     *out = s->col[c];
     if ((s->loaded >> c & 1) != 0)
         return ERR_OK;
+    if (!names_entry(c) && scan_const(s, c, &one)) {
+        fill_same(s, c, one);
+        return ERR_OK;
+    }
+    s->same &= ~COL_BIT(c);
     if (col_info[c].bits > 32)
         rc = s->rs->ops->read(s->rs, s->block, c, s->first, s->n, s->col[c], s->e);
     else if ((rc = scan_col32(s, c, &v)) == ERR_OK)
@@ -53,13 +84,6 @@ int scan_col(struct scan *s, enum col c, const uint64_t **out)
     if (rc == ERR_OK)
         s->loaded |= COL_BIT(c);
     return rc;
-}
-
-bool scan_const(const struct scan *s, enum col c, uint64_t *v)
-{
-    uint64_t max;
-
-    return s->rs->ops->zone(s->rs, s->block, c, v, &max) && *v == max;
 }
 
 int scan_load(struct scan *s, uint64_t cols)
