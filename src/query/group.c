@@ -10,8 +10,8 @@
 
 #define DENSE_BITS      18u /* keys of that many bits index arrays */
 #define ROWS_PER_WORKER 16384u
-#define WAVE_OF_MEMORY  256u /* a wave has as many addresses as this part of the memory has octets \
-                              */
+/* A wave has as many addresses as this part of the memory allowed has octets. */
+#define WAVE_OF_MEMORY 256u
 
 /* ------------------------------------------------------------------ bins */
 

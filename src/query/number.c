@@ -258,7 +258,8 @@ static int settle_worker(void *ctx, unsigned worker)
     (void)worker;
     while ((p = atomic_fetch_add(&x->next, 1)) < x->n_parts) {
         struct number_part *t = &x->part[p];
-        memcpy(x->addr + t->base, t->fresh, t->n_fresh * sizeof *t->fresh);
+        if (t->n_fresh > 0)
+            memcpy(x->addr + t->base, t->fresh, t->n_fresh * sizeof *t->fresh);
         for (uint64_t s = 0; t->slot != NULL && s <= t->mask; s++)
             if ((t->slot[s] & NEW) != 0)
                 t->slot[s] = (t->slot[s] & ~(uint64_t)NEW) + t->base;
