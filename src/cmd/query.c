@@ -151,7 +151,8 @@ static int to_stdout(void *ctx, const void *data, size_t len)
 
 static int ask_directory(struct question *q, const struct plan *p, struct err *e)
 {
-    struct query_control ctl = { .memory_max = conf_num(q->conf, OPT_QUERY_MEMORY) };
+    struct query_control ctl = { .memory_max = conf_num(q->conf, OPT_QUERY_MEMORY),
+                                 .threads = (uint32_t)conf_num(q->conf, OPT_QUERY_THREADS) };
     struct query_stats stats = { 0 };
     struct snapshot snap = { 0 };
     struct present *out = NULL;

@@ -103,69 +103,117 @@ static void for64(const struct for_parts *p, uint64_t *out, uint32_t n)
         out[le16(p->pos + 2u * x)] = p->base + le_uint(p->values + (size_t)x * p->xb, p->xb);
 }
 
+/* Where the pieces of a dictionary page lie. */
 struct dict_parts {
-    uint64_t value[256], escape[PAGE_VALUES + 1];
-    uint32_t code[PAGE_VALUES];
-    uint32_t n_escapes;
+    unsigned w, vb;
+    uint32_t k, n_escapes;
+    const uint8_t *values, *packed, *escapes;
 };
 
 static bool get_dict(struct rd *r, uint32_t n, struct dict_parts *p)
 {
-    unsigned w = (unsigned)rd_le(r, 1), vb = (unsigned)rd_le(r, 1), k = (unsigned)rd_le(r, 1);
-    const uint8_t *values, *packed, *escapes;
+    p->w = (unsigned)rd_le(r, 1);
+    p->vb = (unsigned)rd_le(r, 1);
+    p->k = (uint32_t)rd_le(r, 1);
+    p->n_escapes = (uint32_t)rd_le(r, 2);
+    if (!rd_ok(r) || p->w == 0 || p->w > 8 || p->vb == 0 || p->vb > 8 || p->n_escapes > n ||
+        p->k >> p->w != 0)
+        return false;
+    p->values = rd_take(r, (size_t)p->k * p->vb);
+    p->packed = rd_take(r, pack_octets(n, p->w));
+    p->escapes = rd_take(r, (size_t)p->n_escapes * p->vb);
+    return rd_ok(r) && r->left == 0 && p->values != NULL && p->packed != NULL && p->escapes != NULL;
+}
+
+/* Codes must not name more than the page holds. */
+SIMD_CLONES
+static bool codes_fit(const uint32_t *code, uint32_t n, uint32_t k, uint32_t n_escapes)
+{
     uint32_t zeros = 0, top = 0;
 
-    p->n_escapes = (uint32_t)rd_le(r, 2);
-    if (!rd_ok(r) || w == 0 || w > 8 || vb == 0 || vb > 8 || p->n_escapes > n || k >> w != 0)
-        return false;
-    values = rd_take(r, (size_t)k * vb);
-    packed = rd_take(r, pack_octets(n, w));
-    escapes = rd_take(r, (size_t)p->n_escapes * vb);
-    if (!rd_ok(r) || r->left != 0 || values == NULL || packed == NULL || escapes == NULL)
-        return false;
-    unpack_bits(p->code, packed, n, w, 0);
     for (uint32_t i = 0; i < n; i++) {
-        zeros += p->code[i] == 0;
-        top = MAX(top, p->code[i]);
+        zeros += code[i] == 0;
+        top = code[i] > top ? code[i] : top;
     }
-    if (zeros != p->n_escapes || top > k)
-        return false;
-    p->value[0] = 0;
-    for (unsigned i = 0; i < k; i++)
-        p->value[i + 1] = le_uint(values + (size_t)i * vb, vb);
-    for (uint32_t i = 0; i < p->n_escapes; i++)
-        p->escape[i] = le_uint(escapes + (size_t)i * vb, vb);
-    p->escape[p->n_escapes] = 0; /* read, never used, behind the last escape */
-    return true;
+    return zeros == n_escapes && top <= k;
 }
 
-static void dict64(const struct dict_parts *p, uint64_t *out, uint32_t n)
+/* Little-endian numbers of vb octets; the sizes that the encoder writes have loops of their own. */
+static void numbers64(uint64_t *out, const uint8_t *p, uint32_t n, unsigned vb)
 {
-    uint32_t at = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t c = p->code[i];
-        uint64_t x = p->escape[at], y = p->value[c];
-        out[i] = c == 0 ? x : y;
-        at += c == 0;
-    }
+    if (vb == 1)
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = p[i];
+    else if (vb == 2)
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = le16(p + 2 * (size_t)i);
+    else if (vb == 4)
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = le32(p + 4 * (size_t)i);
+    else
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = le_uint(p + (size_t)i * vb, vb);
 }
 
-static void dict32(const struct dict_parts *p, uint32_t *out, uint32_t n)
+static void numbers32(uint32_t *out, const uint8_t *p, uint32_t n, unsigned vb)
 {
-    uint32_t at = 0;
+    if (vb == 1)
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = p[i];
+    else if (vb == 2)
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = le16(p + 2 * (size_t)i);
+    else
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = (uint32_t)le_uint(p + (size_t)i * vb, vb);
+}
 
+static int dict64(const struct dict_parts *p, uint64_t *out, uint32_t n)
+{
+    uint64_t value[256] = { 0 }, escape[PAGE_VALUES + 1];
+    uint32_t code[PAGE_VALUES], at = 0;
+
+    unpack_bits(code, p->packed, n, p->w, 0);
+    if (!codes_fit(code, n, p->k, p->n_escapes))
+        return ERR_FORMAT;
+    numbers64(value + 1, p->values, p->k, p->vb);
     if (p->n_escapes == 0) {
         for (uint32_t i = 0; i < n; i++)
-            out[i] = (uint32_t)p->value[p->code[i]];
-        return;
+            out[i] = value[code[i]];
+        return ERR_OK;
     }
+    numbers64(escape, p->escapes, p->n_escapes, p->vb);
+    escape[p->n_escapes] = 0; /* read, never used, behind the last escape */
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t c = p->code[i];
-        uint32_t x = (uint32_t)p->escape[at], y = (uint32_t)p->value[c];
-        out[i] = c == 0 ? x : y;
-        at += c == 0;
+        uint32_t c = code[i], none = c == 0;
+        out[i] = value[c] | (escape[at] & (0 - (uint64_t)none)); /* value[0] is 0 */
+        at += none;
     }
+    return ERR_OK;
+}
+
+/* In place: a second array of codes would stand in the way of the stores. */
+static int dict32(const struct dict_parts *p, uint32_t *out, uint32_t n)
+{
+    uint32_t value[256] = { 0 }, escape[PAGE_VALUES + 1], at = 0;
+
+    unpack_bits(out, p->packed, n, p->w, 0);
+    if (!codes_fit(out, n, p->k, p->n_escapes))
+        return ERR_FORMAT;
+    numbers32(value + 1, p->values, p->k, p->vb);
+    if (p->n_escapes == 0) {
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = value[out[i]];
+        return ERR_OK;
+    }
+    numbers32(escape, p->escapes, p->n_escapes, p->vb);
+    escape[p->n_escapes] = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t c = out[i], none = 0 - (uint32_t)(c == 0);
+        out[i] = value[c] | (escape[at] & none);
+        at -= none;
+    }
+    return ERR_OK;
 }
 
 static uint64_t unzigzag(uint64_t z)
@@ -212,10 +260,7 @@ static int decode_simple(struct rd *r, uint64_t *out, uint32_t n)
     case PAGE_DELTA:
         return decode_delta(r, out, n);
     case PAGE_DICT:
-        if (!get_dict(r, n, &d))
-            return ERR_FORMAT;
-        dict64(&d, out, n);
-        return ERR_OK;
+        return get_dict(r, n, &d) ? dict64(&d, out, n) : ERR_FORMAT;
     default:
         return ERR_FORMAT;
     }
@@ -290,10 +335,7 @@ int page_decode32(struct rd *r, uint32_t *out, uint32_t n)
     if (codec == PAGE_RUNS)
         return runs32(&peek, out, n);
     if (codec == PAGE_DICT) {
-        if (!get_dict(&peek, n, &d))
-            return ERR_FORMAT;
-        dict32(&d, out, n);
-        return ERR_OK;
+        return get_dict(&peek, n, &d) ? dict32(&d, out, n) : ERR_FORMAT;
     }
     if ((rc = page_decode64(r, wide, n)) != ERR_OK)
         return rc;

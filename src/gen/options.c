@@ -72,6 +72,8 @@ const struct opt_info opt_info[OPT_N] = {
         "4", "4096", "", 0, "connections served at one time, per listener" },
     [OPT_QUERY_MEMORY] = { "query.memory", OPT_TYPE_SIZE, "octets", "1G",
         "1M", "1024G", "", 1, "memory that one question may use for its groups" },
+    [OPT_QUERY_THREADS] = { "query.threads", OPT_TYPE_UINT, "", "0",
+        "0", "64", "", 1, "threads that one question may use; 0 = as many as the machine gives" },
     [OPT_LOG_LEVEL] = { "log.level", OPT_TYPE_ENUM, "", "info",
         "", "", "error warn info debug", 1, "least severe message that is written to standard error" },
 };

@@ -41,6 +41,7 @@ enum opt {
     OPT_HTTP_LISTEN, /* TCP address for /metrics and /healthz, without any flow data; off: none */
     OPT_HTTP_CONNECTIONS, /* connections served at one time, per listener */
     OPT_QUERY_MEMORY, /* memory that one question may use for its groups */
+    OPT_QUERY_THREADS, /* threads that one question may use; 0 = as many as the machine gives */
     OPT_LOG_LEVEL, /* least severe message that is written to standard error */
     OPT_N
 };

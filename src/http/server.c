@@ -193,6 +193,7 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
     struct answer_place at = { .k = s->k,
                                .history = s->history,
                                .memory_max = conf_num(conf, OPT_QUERY_MEMORY),
+                               .threads = (uint32_t)conf_num(conf, OPT_QUERY_THREADS),
                                .stopping = &s->stopping,
                                .fd = connection_fd(c) };
     struct plan *p;

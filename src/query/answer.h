@@ -6,13 +6,11 @@
 #include "query/group.h"
 
 int answer_begin(struct answer_sink *sink, const struct plan *p) WARN_UNUSED;
-/* Rows of the ranking or series in g; runs the second pass of a series itself. `total` gets the
- * measures of all that matched. */
-int answer_groups(struct group *g, const struct snapshot *snap, struct answer_sink *sink,
-                  struct cell *total) WARN_UNUSED;
+/* Rows of the ranking or series; reads the rows itself. `total` gets the measures of all that
+ * matched. */
+int answer_groups(struct group *g, struct answer_sink *sink, struct cell *total) WARN_UNUSED;
 /* List of flow records, totals summed on the way; list of option records. */
-int answer_list(struct group *g, const struct snapshot *snap, struct answer_sink *sink) WARN_UNUSED;
-int answer_options(struct scan *s, const struct snapshot *snap, struct answer_sink *sink,
-                   uint64_t *rows) WARN_UNUSED;
+int answer_list(struct group *g, struct answer_sink *sink) WARN_UNUSED;
+int answer_options(struct group *g, struct answer_sink *sink) WARN_UNUSED;
 
 #endif

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "query/answer.h"
+#include "query/opened.h"
 
 static double now_s(void)
 {
@@ -16,37 +17,35 @@ static double now_s(void)
 
 static void set_totals(const struct group *g, struct answer_totals *t)
 {
-    bool raw = g->s->p->raw;
+    bool raw = g->p->raw;
 
     t->flows = g->total[ACC_FLOWS];
     t->bytes = g->total[raw ? ACC_RAW_BYTES : ACC_BYTES];
     t->packets = g->total[raw ? ACC_RAW_PACKETS : ACC_PACKETS];
 }
 
-static int run(struct group *g, const struct snapshot *snap, struct answer_sink *sink,
-               struct query_stats *st, double began)
+static int run(struct group *g, struct answer_sink *sink, struct query_stats *st, double began)
 {
-    struct scan *s = g->s;
     struct cell total[PLAN_MAX_KEYS + PLAN_MAX_MEASURES + 1];
     struct answer_totals t = { 0 };
     struct answer_end end = { .totals = &t, .stats = st };
-    bool list = s->p->view == VIEW_LIST || s->p->option_records;
-    int rc = answer_begin(sink, s->p);
+    bool list = g->p->view == VIEW_LIST || g->p->option_records;
+    int rc = answer_begin(sink, g->p);
 
     if (rc != ERR_OK)
         return rc;
-    if (s->p->option_records)
-        rc = answer_options(s, snap, sink, &st->rows_matched);
+    if (g->p->option_records)
+        rc = answer_options(g, sink);
     else if (list)
-        rc = answer_list(g, snap, sink);
+        rc = answer_list(g, sink);
     else
-        rc = answer_groups(g, snap, sink, total);
+        rc = answer_groups(g, sink, total);
     if (rc != ERR_OK)
         return rc;
     set_totals(g, &t);
     end.total = list ? NULL : total;
-    st->rows_unreadable += snap->rows_unreadable;
-    st->segments_unreadable += snap->segments_unreadable;
+    st->rows_unreadable += g->snap->rows_unreadable;
+    st->segments_unreadable += g->snap->segments_unreadable;
     st->incomplete |= st->rows_unreadable > 0 || st->segments_unreadable > 0;
     st->seconds = now_s() - began;
     return sink->end(sink, &end);
@@ -57,17 +56,17 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
 {
     struct query_stats own = { 0 }, *st = stats != NULL ? stats : &own;
     struct err none = { 0 };
-    struct scan *s = malloc(sizeof *s);
     struct group *g = calloc(1, sizeof *g);
+    struct snapshot open = { 0 };
     double began = now_s();
     int rc = ERR_NOMEM;
 
     if (e == NULL)
         e = &none;
     memset(st, 0, sizeof *st);
-    if (s != NULL && g != NULL && (rc = scan_init(s, p, ctl, st, e)) == ERR_OK &&
-        (rc = group_init(g, s)) == ERR_OK)
-        rc = run(g, snap, sink, st, began);
+    if (g != NULL && (rc = opened_make(&open, p, ctl, snap, st, e)) == ERR_OK &&
+        (rc = group_init(g, p, &open, ctl, st, e)) == ERR_OK)
+        rc = run(g, sink, st, began);
     if (rc == ERR_LIMIT)
         (void)err_set(e, rc,
                       "query: more groups or rows than %llu MiB of memory hold; narrow the "
@@ -77,9 +76,7 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
         (void)err_set(e, rc, "query: out of memory");
     if (g != NULL)
         group_free(g);
-    if (s != NULL)
-        scan_free(s);
+    snapshot_free(&open);
     free(g);
-    free(s);
     return rc;
 }

@@ -77,6 +77,7 @@ struct answer_sink {
 struct query_control {
     _Atomic bool cancel; /* set by anyone: the query ends with ERR_CANCEL within 4096 rows */
     uint64_t memory_max; /* octets for groups and sorted rows; 0 = 1 GiB */
+    uint32_t threads;    /* at most; 0 = as many as the process may use */
     /* Following (weir tail): only rows received in [received_from_ms, received_to_ms). 0, 0 = all.
      * What arrived is visible within one second, so a follower asks up to a second ago and goes on
      * there. */

@@ -3,306 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "flow/share.h"
+#include "os/proc.h"
+#include "query/match.h"
+#include "query/pass.h"
+#include "query/pool.h"
 
-#define REVERSED 0x8000u
-
-/* ------------------------------------------------------------------ keys */
-
-static uint8_t mirror_col(uint8_t c, bool *differs)
-{
-    static const uint8_t pair[][2] = {
-        { COL_SRC_IP, COL_DST_IP }, { COL_SRC_PORT, COL_DST_PORT },
-        { COL_SRC_AS, COL_DST_AS }, { COL_SRC_MASK, COL_DST_MASK },
-        { COL_IN_IF, COL_OUT_IF },  { COL_SRC_VLAN, COL_DST_VLAN },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(pair); i++) {
-        if (c == pair[i][0] || c == pair[i][1]) {
-            *differs = true;
-            return c == pair[i][0] ? pair[i][1] : pair[i][0];
-        }
-    }
-    return c;
-}
-
-static bool uses_col(const struct key *k, uint8_t a, uint8_t b)
-{
-    for (unsigned i = 0; i < k->a.n; i++)
-        if (k->a.v[i].kind == VALUE_COL && (k->a.v[i].col == a || k->a.v[i].col == b))
-            return true;
-    return false;
-}
-
-static int key_init(struct key_state *ks, const struct key *k)
-{
-    ks->k = k;
-    ks->alts[0] = k->a;
-    ks->alts[1] = k->kind == KEY_VALUE ? k->a : k->b;
-    if (k->kind == KEY_VALUE)
-        for (unsigned i = 0; i < k->a.n; i++)
-            if (k->a.v[i].kind == VALUE_COL)
-                ks->alts[1].v[i].col = mirror_col(k->a.v[i].col, &ks->mirrors);
-    if (k->kind == KEY_PAIR ||
-        k->kind == KEY_MATCHED) { /* of addresses, whatever the parser filled */
-        ks->alts[0] =
-            (struct value_alts){ .n = 1, .v = { { .kind = VALUE_COL, .col = COL_SRC_IP } } };
-        ks->alts[1] =
-            (struct value_alts){ .n = 1, .v = { { .kind = VALUE_COL, .col = COL_DST_IP } } };
-    }
-    ks->type = value_type(&ks->alts[0]);
-    ks->sides = calloc(1, ROWSET_VECTOR);
-    for (unsigned i = 0; i < 2; i++) {
-        ks->part[i] = malloc(ROWSET_VECTOR * sizeof(uint64_t));
-        ks->absent[i] = malloc(ROWSET_VECTOR);
-        if (ks->part[i] == NULL || ks->absent[i] == NULL)
-            return ERR_NOMEM;
-    }
-    return ks->sides != NULL ? ERR_OK : ERR_NOMEM;
-}
-
-static unsigned mask_len(const struct key *k, const struct addr *a)
-{
-    if (addr_is_v4(a))
-        return k->mask4 > 0 && k->mask4 < 32 ? 96u + k->mask4 : 128;
-    return k->mask6 > 0 && k->mask6 < 128 ? k->mask6 : 128;
-}
-
-static int addr_id(struct group *g, const struct key *k, const struct addr *a, uint64_t *out)
-{
-    struct addr m = addr_mask(a, mask_len(k, a));
-    uint64_t w[2];
-    uint32_t n;
-    bool is_new;
-    int rc;
-
-    memcpy(w, m.b, 16);
-    rc = table_enter(&g->addrs, w, table_hash(w, 2), &n, &is_new);
-    *out = n;
-    return rc;
-}
-
-/* The common case: one address column, through the rowset's codes. */
-static int addr_parts(struct group *g, struct key_state *ks, unsigned o, uint8_t col)
-{
-    struct scan *s = g->s;
-    const uint64_t *c, *shape;
-    int rc;
-
-    if ((rc = scan_col(s, (enum col)col, &c)) != ERR_OK ||
-        (rc = scan_col(s, COL_SHAPE, &shape)) != ERR_OK)
-        return rc;
-    for (uint32_t j = 0; j < s->n_sel; j++) {
-        uint32_t i = s->sel[j];
-        uint32_t *id = &ks->map[c[i]];
-        if (*id == 0) {
-            uint64_t n;
-            if ((rc = addr_id(g, ks->k, &s->rs->addrs[c[i]], &n)) != ERR_OK)
-                return rc;
-            *id = (uint32_t)n + 1;
-        }
-        ks->part[o][j] = *id - 1;
-        ks->absent[o][j] = (s->shape_cols[shape[i]] >> col & 1) == 0;
-    }
-    return ERR_OK;
-}
-
-static int number_parts(struct group *g, struct key_state *ks, unsigned o, uint8_t col)
-{
-    struct scan *s = g->s;
-    const uint64_t *c, *shape;
-    int rc;
-
-    if ((rc = scan_col(s, (enum col)col, &c)) != ERR_OK ||
-        (rc = scan_col(s, COL_SHAPE, &shape)) != ERR_OK)
-        return rc;
-    for (uint32_t j = 0; j < s->n_sel; j++) {
-        ks->part[o][j] = c[s->sel[j]];
-        ks->absent[o][j] = (s->shape_cols[shape[s->sel[j]]] >> col & 1) == 0;
-        if (ks->absent[o][j])
-            ks->part[o][j] = 0;
-    }
-    return ERR_OK;
-}
-
-static int any_parts(struct group *g, struct key_state *ks, unsigned o)
-{
-    struct scan *s = g->s;
-    struct cellv v;
-    uint32_t text;
-    int rc = scan_load_alts(s, &ks->alts[o]);
-
-    for (uint32_t j = 0; rc == ERR_OK && j < s->n_sel; j++) {
-        bool there = scan_value(s, &ks->alts[o], s->sel[j], &v);
-        ks->absent[o][j] = !there;
-        ks->part[o][j] = 0;
-        if (!there)
-            continue;
-        if (ks->type == TYPE_ADDR) {
-            rc = addr_id(g, ks->k, &v.a, &ks->part[o][j]);
-        } else if (ks->type == TYPE_TEXT) {
-            rc = texts_enter(&g->texts, s->text.p, s->text.len, &text);
-            ks->part[o][j] = text;
-        } else {
-            ks->part[o][j] = v.u;
-        }
-    }
-    return rc;
-}
-
-static int parts(struct group *g, struct key_state *ks, unsigned o)
-{
-    const struct value_alts *a = &ks->alts[o];
-
-    if (a->n == 1 && a->v[0].kind == VALUE_COL)
-        return ks->type == TYPE_ADDR ? addr_parts(g, ks, o, a->v[0].col)
-                                     : number_parts(g, ks, o, a->v[0].col);
-    return any_parts(g, ks, o);
-}
-
-/* Which side's address leaf holds: 1 = src, 2 = dst. A side's leaf under a `not` counts as written.
- */
-static int matched_sides(struct scan *s, struct node *x, uint8_t *sides, bool *named)
-{
-    uint8_t live[ROWSET_VECTOR], out[ROWSET_VECTOR];
-    int rc = ERR_OK;
-
-    if (x == NULL)
-        return ERR_OK;
-    for (uint32_t k = 0; rc == ERR_OK && k < x->n_kids; k++)
-        rc = matched_sides(s, &x->kid[k], sides, named);
-    if (rc != ERR_OK || x->x->side == 0)
-        return rc;
-    *named = true;
-    memset(live, 1, s->n);
-    if ((rc = node_eval(s, x, live, out)) != ERR_OK)
-        return rc;
-    for (uint32_t j = 0; j < s->n_sel; j++)
-        if (out[s->sel[j]])
-            sides[j] |= x->x->side == 's' ? 1 : 2;
-    return ERR_OK;
-}
-
-static int load_key(struct group *g, struct key_state *ks, bool biflow)
-{
-    bool named = false;
-    int rc = parts(g, ks, 0);
-
-    if (rc == ERR_OK && (ks->k->kind != KEY_VALUE || (biflow && ks->mirrors)))
-        rc = parts(g, ks, 1);
-    if (rc != ERR_OK || ks->k->kind != KEY_MATCHED)
-        return rc;
-    memset(ks->sides, 0, g->s->n_sel);
-    if ((rc = matched_sides(g->s, g->s->root, ks->sides, &named)) != ERR_OK)
-        return rc;
-    for (uint32_t j = 0; j < g->s->n_sel; j++)
-        if (ks->sides[j] == 0)
-            ks->sides[j] = 3;
-    return ERR_OK;
-}
-
-/* Values that a row holds for a key in a direction: up to two, as (value, absent). */
-struct choice {
-    uint64_t v[2];
-    uint8_t absent[2];
-    uint8_t n;
-};
-
-static void choices(const struct key_state *ks, uint32_t j, bool reversed, struct choice *c)
-{
-    unsigned o = reversed && ks->mirrors;
-
-    c->n = 1;
-    if (ks->k->kind == KEY_MATCHED && ks->sides[j] == 2)
-        o = 1;
-    c->v[0] = ks->part[o][j];
-    c->absent[0] = ks->absent[o][j];
-    if (ks->k->kind == KEY_VALUE || ks->k->kind == KEY_PAIR ||
-        (ks->k->kind == KEY_MATCHED && ks->sides[j] != 3))
-        return;
-    c->v[1] = ks->part[1][j];
-    c->absent[1] = ks->absent[1][j];
-    c->n = c->v[0] == c->v[1] && c->absent[0] == c->absent[1] ? 1 : 2;
-}
-
-/* ------------------------------------------------------------------ sums */
-
-static int count_distinct(struct group *g, uint32_t m, uint64_t group, uint32_t j, bool reversed,
-                          uint64_t *acc)
-{
-    struct choice c;
-    uint64_t key[3];
-    uint32_t n;
-    bool is_new;
-    int rc;
-
-    choices(&g->key[g->distinct_key[m]], j, reversed, &c);
-    if (g->key[g->distinct_key[m]].k->kind == KEY_PAIR) { /* both values make one */
-        const struct key_state *ks = &g->key[g->distinct_key[m]];
-        uint64_t a = MIN(ks->part[0][j], ks->part[1][j]), b = MAX(ks->part[0][j], ks->part[1][j]);
-        c.v[0] = a << 32 | b;
-    }
-    for (unsigned i = 0; i < c.n; i++) {
-        key[0] = (uint64_t)m << 40 | group;
-        key[1] = c.absent[i];
-        key[2] = c.v[i];
-        if (c.absent[i])
-            continue;
-        if ((rc = table_enter(&g->seen, key, table_hash(key, 3), &n, &is_new)) != ERR_OK)
-            return rc;
-        *acc += is_new;
-    }
-    return ERR_OK;
-}
-
-static void add(uint64_t *into, const uint64_t *c, const uint8_t *used, uint32_t n)
-{
-    for (uint32_t a = 0; a < n; a++) {
-        if (used[a] >= ACC_DISTINCT)
-            break;
-        if (used[a] >= ACC_FIRST)
-            into[a] = MAX(into[a], c[used[a]]);
-        else
-            into[a] += c[used[a]];
-    }
-}
-
-static int flush_one(struct group *g, uint32_t i)
-{
-    struct table *t = g->target;
-    uint32_t stride = t->stride, n;
-    uint64_t *acc;
-    bool is_new;
-    int rc;
-
-    if ((rc = table_enter(t, g->wait_key + (size_t)i * GROUP_MAX_WORDS, g->wait_hash[i], &n,
-                          &is_new)) != ERR_OK)
-        return rc;
-    (void)stride;
-    acc = t->acc + (size_t)n * g->n_acc;
-    add(acc, g->wait_acc + (size_t)i * ACC_DISTINCT, g->used, g->n_acc);
-    for (uint32_t m = 0; m < g->s->p->n_measures; m++)
-        if (g->distinct_key[m] >= 0 &&
-            (rc = count_distinct(g, m, n, g->wait_row[i] & ~REVERSED, g->wait_row[i] & REVERSED,
-                                 &acc[g->at[ACC_DISTINCT + m]])) != ERR_OK)
-            return rc;
-    return ERR_OK;
-}
-
-static int flush(struct group *g)
-{
-    struct table *t = g->target;
-    int rc = ERR_OK;
-
-    for (uint32_t i = 0; i < g->n_wait; i++) {
-        g->wait_hash[i] = table_hash(g->wait_key + (size_t)i * GROUP_MAX_WORDS, t->stride);
-        table_prefetch(t, g->wait_hash[i]);
-    }
-    for (uint32_t i = 0; rc == ERR_OK && i < g->n_wait; i++)
-        rc = flush_one(g, i);
-    g->n_wait = 0;
-    return rc;
-}
+#define DENSE_BITS      18u /* keys of that many bits index arrays */
+#define ROWS_PER_WORKER 16384u
+/* A wave has as many addresses as this part of the memory allowed has octets. */
+#define WAVE_OF_MEMORY 256u
 
 /* ------------------------------------------------------------------ bins */
 
@@ -315,272 +24,35 @@ static int64_t floor_to(int64_t t, int64_t step)
 
 /* Bins lie on multiples of the step in the zone. Up to an hour the offset of the moment is used, so
  * that a clock that is set back does not join two hours; beyond, bins follow the wall clock. */
-int64_t bin_start(const struct scan *s, int64_t t, int64_t step, int64_t *next)
+int64_t bin_start(const struct zone *z, int64_t t, int64_t step, int64_t *next)
 {
     int64_t off, at;
 
-    if (s->zone == NULL || 900000 % step == 0) {
+    if (z == NULL || 900000 % step == 0) {
         at = floor_to(t, step);
         *next = at + step;
         return at;
     }
-    off = zone_offset_s(s->zone, t) * INT64_C(1000);
+    off = zone_offset_s(z, t) * INT64_C(1000);
     at = floor_to(t + off, step);
     if (step <= 3600000 && 3600000 % step == 0) {
         *next = at + step - off;
         return at - off;
     }
-    *next = zone_to_utc_ms(s->zone, at + step);
-    return zone_to_utc_ms(s->zone, at);
+    *next = zone_to_utc_ms(z, at + step);
+    return zone_to_utc_ms(z, at);
 }
 
-/* One row in one direction. */
-struct part {
-    uint64_t bytes, packets, rate; /* as exported */
-    int64_t start, end;
-    uint32_t j;
-    bool reversed;
-};
-
-static bool starts_inside(const struct plan *p, int64_t start)
+int64_t group_bin_ms(const struct group *g, uint64_t bin)
 {
-    return !p->framed || p->whole || (start >= p->from_ms && start < p->to_ms);
-}
-
-static void fill_acc(const struct plan *p, const struct part *r, int64_t from, int64_t to,
-                     bool spread, bool flow, uint64_t *c)
-{
-    uint64_t b = r->bytes * r->rate, k = r->packets * r->rate;
-
-    c[ACC_BYTES] = spread ? share_inside(b, r->start, r->end, from, to) : b;
-    c[ACC_PACKETS] = spread ? share_inside(k, r->start, r->end, from, to) : k;
-    c[ACC_RAW_BYTES] = spread ? share_inside(r->bytes, r->start, r->end, from, to) : r->bytes;
-    c[ACC_RAW_PACKETS] = spread ? share_inside(r->packets, r->start, r->end, from, to) : r->packets;
-    c[ACC_FLOWS] = flow && !r->reversed && starts_inside(p, r->start);
-    c[ACC_ACTIVE] = !r->reversed;
-    c[ACC_DURATION] = flow && !r->reversed && r->end > r->start ? (uint64_t)(r->end - r->start) : 0;
-    c[ACC_FIRST] = ~(uint64_t)r->start;
-    c[ACC_LAST] = (uint64_t)r->end + 1;
-}
-
-static int put(struct group *g, const uint64_t *key, const struct part *r, int64_t from, int64_t to,
-               bool spread, bool flow)
-{
-    uint32_t i = g->n_wait++;
-
-    memcpy(g->wait_key + (size_t)i * GROUP_MAX_WORDS, key, g->target->stride * 8u);
-    fill_acc(g->s->p, r, from, to, spread, flow, g->wait_acc + (size_t)i * ACC_DISTINCT);
-    g->wait_row[i] = (uint16_t)(r->j | (r->reversed ? REVERSED : 0));
-    return g->n_wait == GROUP_BATCH ? flush(g) : ERR_OK;
-}
-
-/* A row spread over the bins it touches. Each bin gets its share; the start's bin gets the flow. */
-static int put_bins(struct group *g, uint64_t rank1, const struct part *r)
-{
-    const struct plan *p = g->s->p;
-    int64_t t = r->start, last = MAX(r->end, r->start + 1), next;
-    uint64_t key[2] = { 0, rank1 };
-    bool first = true;
-    int rc = ERR_OK;
-
-    if (p->framed && t < p->from_ms)
-        t = p->from_ms;
-    if (p->framed && last > p->to_ms)
-        last = p->to_ms;
-    while (rc == ERR_OK && t < last) {
-        int64_t at = bin_start(g->s, t, g->step_ms, &next);
-        key[0] = (uint64_t)at;
-        if (next <= t)
-            next = t + 1; /* a zone that jumps by more than the step */
-        rc = put(g, key, r, t, MIN(next, last), !p->whole, first);
-        if (p->whole)
-            break;
-        first = false;
-        t = next;
-    }
-    return rc;
-}
-
-static int put_row(struct group *g, const uint64_t *key, const struct part *r)
-{
-    const struct plan *p = g->s->p;
-    uint32_t n, rank;
-
-    if (!g->binning)
-        return put(g, key, r, p->from_ms, p->to_ms, p->framed && !p->whole, true);
-    if (g->n_keys == 0)
-        return put_bins(g, 0, r);
-    n = table_find(&g->groups, key, table_hash(key, g->words));
-    rank = n != TABLE_NONE ? g->rank[n] : TABLE_NONE;
-    return put_bins(g, rank == TABLE_NONE ? 0 : rank + 1ull, r);
-}
-
-/* Every combination of the values that the keys hold in this row. */
-static int put_keys(struct group *g, const struct part *r)
-{
-    struct choice c[PLAN_MAX_KEYS];
-    uint32_t combos = 1;
-    int rc = ERR_OK;
-
-    for (uint32_t k = 0; k < g->n_keys; k++) {
-        choices(&g->key[k], r->j, r->reversed, &c[k]);
-        combos *= c[k].n;
-    }
-    for (uint32_t at = 0; rc == ERR_OK && at < combos; at++) {
-        uint64_t key[GROUP_MAX_WORDS];
-        uint64_t absent = 0;
-        uint32_t w = 0, left = at;
-        for (uint32_t k = 0; k < g->n_keys; k++) {
-            const struct key_state *ks = &g->key[k];
-            unsigned i = left % c[k].n;
-            left /= c[k].n;
-            if (ks->k->kind == KEY_PAIR) {
-                uint64_t a = ks->part[0][r->j], b = ks->part[1][r->j];
-                key[w++] = MIN(a, b);
-                key[w++] = MAX(a, b);
-                absent |= (uint64_t)(ks->absent[0][r->j] & ks->absent[1][r->j]) << k;
-                continue;
-            }
-            key[w++] = c[k].v[i];
-            absent |= (uint64_t)c[k].absent[i] << k;
-        }
-        key[w] = absent;
-        rc = put_row(g, key, r);
-    }
-    return rc;
-}
-
-/* ------------------------------------------------------------------ a vector */
-
-int group_rowset(struct scan *s, void *group)
-{
-    struct group *g = group;
-
-    for (uint32_t k = 0; k < ARRAY_LEN(g->key) && g->key[k].k != NULL; k++) {
-        struct key_state *ks = &g->key[k];
-        if (ks->type != TYPE_ADDR)
-            continue;
-        if (s->rs->n_addrs > ks->map_cap) {
-            free(ks->map);
-            ks->map_cap = 0;
-            if ((ks->map = malloc(s->rs->n_addrs * sizeof *ks->map)) == NULL)
-                return ERR_NOMEM;
-            ks->map_cap = s->rs->n_addrs;
-        }
-        memset(ks->map, 0, s->rs->n_addrs * sizeof *ks->map);
-    }
-    return ERR_OK;
-}
-
-static int sum_total(struct group *g, const struct part *r, bool whole_record)
-{
-    uint64_t c[ACC_DISTINCT];
-    const struct plan *p = g->s->p;
-    uint64_t unused;
-    int rc = ERR_OK;
-
-    fill_acc(p, r, p->from_ms, p->to_ms, p->framed && !p->whole, whole_record, c);
-    for (unsigned a = 0; a < ACC_FIRST; a++)
-        g->total[a] += c[a];
-    g->total[ACC_FIRST] = MAX(g->total[ACC_FIRST], c[ACC_FIRST]);
-    g->total[ACC_LAST] = MAX(g->total[ACC_LAST], c[ACC_LAST]);
-    for (uint32_t m = 0; rc == ERR_OK && m < p->n_measures; m++)
-        if (g->distinct_key[m] >= 0) {
-            unused = 0;
-            rc = count_distinct(g, m, TABLE_NONE, r->j, r->reversed, &unused);
-            g->total[ACC_DISTINCT + m] += unused;
-        }
-    return rc;
-}
-
-static int one_row(struct group *g, struct part *r, uint64_t rev_bytes, uint64_t rev_packets,
-                   bool left_out)
-{
-    const struct plan *p = g->s->p;
-    bool group = (g->n_keys > 0 || g->binning) && !left_out;
-    int rc = ERR_OK;
-
-    if (g->want_total)
-        rc = sum_total(g, r, true);
-    if (rc == ERR_OK && group)
-        rc = put_keys(g, r);
-    if (rc != ERR_OK || (rev_bytes | rev_packets) == 0)
-        return rc;
-    r->bytes = rev_bytes;
-    r->packets = rev_packets;
-    r->reversed = true;
-    (void)p;
-    if (g->want_total)
-        rc = sum_total(g, r, true);
-    return rc == ERR_OK && group ? put_keys(g, r) : rc;
-}
-
-/* Totals where every record counts whole: sums over the vector, no shares. `c` as in group_vector.
- */
-static void sum_whole(struct group *g, const uint64_t *const *c)
-{
-    const struct scan *s = g->s;
-    uint64_t *t = g->total;
-
-    for (uint32_t j = 0; j < s->n_sel; j++) {
-        uint32_t i = s->sel[j];
-        uint64_t rate = MAX(c[4][i], 1), b = c[0][i] + c[2][i], k = c[1][i] + c[3][i];
-        t[ACC_BYTES] += b * rate;
-        t[ACC_PACKETS] += k * rate;
-        t[ACC_RAW_BYTES] += b;
-        t[ACC_RAW_PACKETS] += k;
-        t[ACC_DURATION] += (int64_t)c[6][i] > (int64_t)c[5][i] ? c[6][i] - c[5][i] : 0;
-        t[ACC_FIRST] = MAX(t[ACC_FIRST], ~c[5][i]);
-        t[ACC_LAST] = MAX(t[ACC_LAST], c[6][i] + 1);
-    }
-    t[ACC_FLOWS] += s->n_sel;
-    t[ACC_ACTIVE] += s->n_sel;
-}
-
-int group_vector(struct scan *s, void *group)
-{
-    static const uint8_t need[] = { COL_BYTES, COL_PACKETS, COL_REV_BYTES, COL_REV_PACKETS,
-                                    COL_RATE,  COL_START,   COL_END,       COL_PROTO };
-    struct group *g = group;
-    const uint64_t *c[ARRAY_LEN(need)];
-    uint64_t any = 0;
-    bool whole;
-    int rc;
-
-    for (size_t i = 0; i < ARRAY_LEN(need); i++)
-        if ((rc = scan_col(s, (enum col)need[i], &c[i])) != ERR_OK)
-            return rc;
-    for (uint32_t j = 0; j < s->n_sel; j++)
-        any |= c[2][s->sel[j]] | c[3][s->sel[j]];
-    for (uint32_t k = 0; k < ARRAY_LEN(g->key) && g->key[k].k != NULL; k++)
-        if ((rc = load_key(g, &g->key[k], any != 0)) != ERR_OK)
-            return rc;
-    whole = g->want_total && (!s->p->framed || s->p->whole) && !g->key[g->n_keys].k;
-    if (whole)
-        sum_whole(g, c);
-    if (whole && g->n_keys == 0 && !g->binning)
-        return ERR_OK;
-    g->want_total = g->want_total && !whole;
-    for (uint32_t j = 0; j < s->n_sel && rc == ERR_OK; j++) {
-        uint32_t i = s->sel[j];
-        struct part r = { .bytes = c[0][i],
-                          .packets = c[1][i],
-                          .rate = MAX(c[4][i], 1),
-                          .start = (int64_t)c[5][i],
-                          .end = (int64_t)c[6][i],
-                          .j = j };
-        bool left_out = g->port_key && (c[7][i] == 1 || c[7][i] == 58);
-        rc = one_row(g, &r, c[2][i], c[3][i], left_out);
-    }
-    g->want_total = g->want_total || whole;
-    return rc == ERR_OK ? flush(g) : rc;
+    return g->base_ms + (int64_t)bin * (g->regular ? g->step_ms : 1);
 }
 
 /* ------------------------------------------------------------------ measures */
 
 static bool raw(const struct group *g, uint32_t m)
 {
-    return g->s->p->raw || g->s->p->measures[m].raw;
+    return g->p->raw || g->p->measures[m].raw;
 }
 
 static uint64_t get(const struct group *g, const uint64_t *acc, unsigned a)
@@ -600,7 +72,7 @@ uint64_t group_measure(const struct group *g, uint32_t m, const uint64_t *acc, i
     uint64_t p = get(g, acc, raw(g, m) ? ACC_RAW_PACKETS : ACC_PACKETS);
 
     *real = 0;
-    switch ((enum measure_kind)g->s->p->measures[m].kind) {
+    switch ((enum measure_kind)g->p->measures[m].kind) {
     case MEASURE_BYTES:
         return b;
     case MEASURE_BITS:
@@ -630,107 +102,537 @@ uint64_t group_measure(const struct group *g, uint32_t m, const uint64_t *acc, i
     return 0;
 }
 
-static void keep(struct group *g, unsigned a)
+/* ------------------------------------------------------------------ what is summed */
+
+static void want(struct group *g, unsigned a)
 {
-    g->at[a] = 1;
+    g->want |= 1u << a;
 }
 
+/* Accumulators of the measures, and what the total needs beside them. */
 static void choose_accs(struct group *g)
 {
-    const struct plan *p = g->s->p;
+    const struct plan *p = g->p;
+    bool span = p->step_ms < 0;
+    uint32_t measured;
 
-    memset(g->at, -1, sizeof g->at);
     for (uint32_t m = 0; m < p->n_measures; m++) {
         unsigned k = p->measures[m].kind;
         bool pk = k == MEASURE_PACKETS || k == MEASURE_PPS || k == MEASURE_BPP;
         bool by = k == MEASURE_BYTES || k == MEASURE_BITS || k == MEASURE_BPS || k == MEASURE_BPP;
+        span |= k == MEASURE_BPS || k == MEASURE_PPS;
         if (by)
-            keep(g, raw(g, m) ? ACC_RAW_BYTES : ACC_BYTES);
+            want(g, raw(g, m) ? ACC_RAW_BYTES : ACC_BYTES);
         if (pk)
-            keep(g, raw(g, m) ? ACC_RAW_PACKETS : ACC_PACKETS);
+            want(g, raw(g, m) ? ACC_RAW_PACKETS : ACC_PACKETS);
         if (k == MEASURE_FLOWS)
-            keep(g, ACC_FLOWS);
+            want(g, ACC_FLOWS);
         if (k == MEASURE_ACTIVE_FLOWS)
-            keep(g, ACC_ACTIVE);
+            want(g, ACC_ACTIVE);
         if (k == MEASURE_DURATION_MS)
-            keep(g, ACC_DURATION);
+            want(g, ACC_DURATION);
         if (k == MEASURE_FIRST_SEEN)
-            keep(g, ACC_FIRST);
+            want(g, ACC_FIRST);
         if (k == MEASURE_LAST_SEEN)
-            keep(g, ACC_LAST);
+            want(g, ACC_LAST);
         if (k == MEASURE_DISTINCT)
-            keep(g, ACC_DISTINCT + m);
+            want(g, ACC_DISTINCT + m);
     }
-    for (unsigned a = 0; a < ACC_N; a++) {
-        if (g->at[a] < 0)
-            continue;
-        g->at[a] = (int8_t)g->n_acc;
-        g->used[g->n_acc++] = (uint8_t)a;
+    measured = g->want;
+    want(g, ACC_FLOWS);
+    want(g, p->raw ? ACC_RAW_BYTES : ACC_BYTES);
+    want(g, p->raw ? ACC_RAW_PACKETS : ACC_PACKETS);
+    if (span) {
+        want(g, ACC_FIRST);
+        want(g, ACC_LAST);
+    }
+    memset(g->at, -1, sizeof g->at);
+    for (unsigned half = 0; half < 2; half++) {
+        for (unsigned a = 0; a < ACC_N; a++) {
+            bool max = a == ACC_FIRST || a == ACC_LAST;
+            if ((measured >> a & 1) == 0 || max != (half == 1))
+                continue;
+            g->at[a] = (int8_t)g->n_acc;
+            g->used[g->n_acc++] = (uint8_t)a;
+        }
+        if (half == 0)
+            g->n_sum = g->n_acc;
     }
 }
 
-int group_init(struct group *g, struct scan *s)
+/* ------------------------------------------------------------------ life */
+
+static bool uses_col(const struct key *k, uint8_t a, uint8_t b)
 {
-    const struct plan *p = s->p;
+    for (unsigned i = 0; i < k->a.n; i++)
+        if (k->a.v[i].kind == VALUE_COL && (k->a.v[i].col == a || k->a.v[i].col == b))
+            return true;
+    return false;
+}
+
+static unsigned bits_for(uint64_t n)
+{
+    return n == 0 ? 1 : 64u - (unsigned)__builtin_clzll(n);
+}
+
+/* Keys of one address column with the same prefix lengths share a numbering. */
+static int share_numbering(struct group *g, struct key_state *ks, uint64_t addrs)
+{
+    struct numbering *x;
+    uint32_t i = 0;
+    int rc;
+
+    for (; i < g->n_numberings; i++)
+        if (g->numbering[i].mask4 == ks->k->mask4 && g->numbering[i].mask6 == ks->k->mask6)
+            break;
+    x = &g->numbering[i];
+    if (i == g->n_numberings) {
+        if ((rc = number_init(x, &g->budget, g->snap, ks->k->mask4, ks->k->mask6)) != ERR_OK)
+            return rc;
+        g->n_numberings++;
+    }
+    ks->number = x;
+    ks->bits = (uint8_t)MIN(bits_for(addrs + 1), 31);
+    return ERR_OK;
+}
+
+static int add_key(struct group *g, const struct key *k, uint64_t addrs)
+{
+    struct key_state *ks = &g->key[g->n_states++];
+    int rc = key_init(ks, k, &g->budget);
+
+    return rc == ERR_OK && ks->how == HOW_CODE ? share_numbering(g, ks, addrs) : rc;
+}
+
+static bool counted_up(const struct key_state *ks)
+{
+    return key_words(ks) == 1 && ks->how != HOW_NARROW;
+}
+
+/* How the keys make a group, and how groups are kept. */
+static int choose_groups(struct group *g)
+{
+    const struct key_state *one = &g->key[0];
+    bool dense;
+    uint32_t words = 0;
+
+    g->simple = true;
+    for (uint32_t k = 0; k < g->n_keys; k++) {
+        const struct key_state *ks = &g->key[k];
+        words += key_words(ks);
+        g->bits += ks->bits * key_words(ks);
+        g->simple &= ks->k->kind == KEY_VALUE;
+        if (ks->k->kind == KEY_EITHER || ks->k->kind == KEY_MATCHED)
+            g->two_sided |= 1u << k;
+    }
+    g->tuples = g->bits > 62;
+    if (g->tuples) {
+        g->simple = false;
+        g->bits = 32;
+        if (table_init(&g->tuple, &g->budget, words, 0) != ERR_OK)
+            return ERR_NOMEM;
+    }
+    dense = g->tuples || g->bits <= DENSE_BITS || (g->n_keys == 1 && counted_up(one));
+    if (g->n_keys == 1 && one->how == HOW_CODE && g->bits > DENSE_BITS)
+        dense = (UINT64_C(1) << g->bits) * (g->n_acc * 8 + 1) * g->workers < g->budget.max / 4;
+    g->by_code = dense && g->n_keys == 1 && one->how == HOW_CODE && one->k->kind == KEY_VALUE;
+    return sums_init(&g->groups, &g->budget, g->workers, dense, g->n_sum, g->n_acc - g->n_sum);
+}
+
+static int start_distinct(struct group *g, unsigned group_bits)
+{
+    int rc = ERR_OK;
+
+    for (uint32_t m = 0; m < g->p->n_measures && rc == ERR_OK; m++) {
+        struct distinct *d = &g->distinct[m];
+        if (d->ks == NULL)
+            continue;
+        d->bits = d->ks->bits * key_words(d->ks);
+        d->wide = group_bits + d->bits > 62;
+        sums_free(&d->pairs);
+        table_free(&d->tuple);
+        rc = sums_init(&d->pairs, &g->budget, g->workers, false, 0, 0);
+        if (rc == ERR_OK)
+            rc = table_init(&d->tuple, &g->budget, 2, 0);
+        if (rc == ERR_OK && g->want_total)
+            rc = sums_init(&d->all, &g->budget, g->workers,
+                           counted_up(d->ks) || d->bits <= DENSE_BITS, 0, 0);
+    }
+    return rc;
+}
+
+static int hand_init(struct group *g, struct hand *h, unsigned i)
+{
+    int rc = scan_init(&h->s, g->p, g->ctl, &h->stats, &h->e);
+
+    h->g = g;
+    h->i = i;
+    h->s.zone = g->zone;
+    for (uint32_t k = 0; k < g->n_states && rc == ERR_OK; k++)
+        rc = key_rows_init(&h->key[k]);
+    h->made[ACC_ACTIVE] = calloc(ROWSET_VECTOR, sizeof(uint64_t));
+    h->group_key = malloc(ROWSET_VECTOR * sizeof(uint64_t));
+    h->pair_key = malloc(2 * ROWSET_VECTOR * sizeof(uint64_t));
+    h->entry_row = malloc(ROWSET_VECTOR * sizeof(uint16_t));
+    h->bin_key = malloc(ROWSET_VECTOR * sizeof(uint64_t));
+    h->bin_row = malloc(ROWSET_VECTOR * sizeof(uint16_t));
+    if (h->made[ACC_ACTIVE] == NULL || h->group_key == NULL || h->pair_key == NULL ||
+        h->entry_row == NULL || h->bin_key == NULL || h->bin_row == NULL)
+        return ERR_NOMEM;
+    if (rc == ERR_OK && g->groups.dense && g->bits <= DENSE_BITS && !g->tuples)
+        rc = sums_reserve(&g->groups, i, UINT64_C(1) << g->bits);
+    return rc;
+}
+
+static void hand_free(struct hand *h)
+{
+    if (h->g == NULL)
+        return;
+    scan_free(&h->s);
+    for (size_t k = 0; k < ARRAY_LEN(h->key); k++)
+        key_rows_free(&h->key[k]);
+    for (unsigned c = 0; c < COL_N; c++)
+        free(h->gather[c]);
+    for (unsigned a = 0; a < ACC_N; a++) {
+        free(h->made[a]);
+        free(h->bin_val[a]);
+    }
+    free(h->code_acc);
+    free(h->code_seen);
+    free(h->group_key);
+    free(h->pair_key);
+    free(h->entry_row);
+    free(h->bin_key);
+    free(h->bin_row);
+}
+
+/* Rows and addresses that may be read; decides how many hands it takes. */
+static int look_ahead(struct group *g, uint64_t *addrs)
+{
+    const struct snapshot *snap = g->snap;
+    unsigned most = g->ctl != NULL && g->ctl->threads > 0 ? g->ctl->threads : proc_cpus();
+    uint64_t rows = 0;
+
+    g->wanted = calloc(snap->n + 1, sizeof *g->wanted);
+    g->done = calloc(snap->n + 1, sizeof *g->done);
+    if (g->wanted == NULL || g->done == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < snap->n; i++) {
+        const struct rowset *rs = snap->sets[i];
+        if (rs->n_rows == 0 || prune_rowset(g->p, g->ctl, rs))
+            continue;
+        g->wanted[i] = true;
+        rows += rs->n_rows;
+        *addrs += rs->n_addrs;
+    }
+    most = MIN(most, POOL_MAX);
+    g->workers = (unsigned)MAX(MIN(rows / ROWS_PER_WORKER, most), 1);
+    return ERR_OK;
+}
+
+int group_init(struct group *g, const struct plan *p, const struct snapshot *snap,
+               struct query_control *ctl, struct query_stats *stats, struct err *e)
+{
     bool proto = false;
-    uint32_t n = 0;
+    uint64_t addrs = 0;
+    int rc;
 
     memset(g, 0, sizeof *g);
-    g->s = s;
-    g->budget.max = s->ctl != NULL && s->ctl->memory_max > 0 ? s->ctl->memory_max : 1ull << 30;
+    g->p = p;
+    g->snap = snap;
+    g->ctl = ctl;
+    g->stats = stats;
+    g->e = e;
+    g->budget.max = ctl != NULL && ctl->memory_max > 0 ? ctl->memory_max : 1ull << 30;
+    g->want_total = true;
+    os_mutex_init(&g->lock);
     g->n_keys = p->view == VIEW_RANK ? p->n_keys : 0;
+    if (p->tz[0] != '\0' && strcmp(p->tz, "UTC") != 0 &&
+        (rc = zone_open(&g->zone, p->tz, e)) != ERR_OK)
+        return rc;
     choose_accs(g);
-    for (uint32_t k = 0; k < g->n_keys; k++, n++) {
-        if (key_init(&g->key[n], &p->keys[k]) != ERR_OK)
-            return ERR_NOMEM;
-        g->words += p->keys[k].kind == KEY_PAIR ? 2 : 1;
+    rc = look_ahead(g, &addrs);
+    for (uint32_t k = 0; k < g->n_keys && rc == ERR_OK; k++) {
+        rc = add_key(g, &p->keys[k], addrs);
         g->port_key |= uses_col(&p->keys[k], COL_SRC_PORT, COL_DST_PORT);
         proto |= uses_col(&p->keys[k], COL_PROTO, COL_PROTO);
     }
     g->port_key = g->port_key && !proto;
-    g->words++;
-    for (uint32_t m = 0; m < p->n_measures; m++) {
-        g->distinct_key[m] = -1;
+    for (uint32_t m = 0; m < p->n_measures && rc == ERR_OK; m++) {
         if (p->measures[m].kind != MEASURE_DISTINCT)
             continue;
-        g->distinct_key[m] = (int8_t)n;
-        if (key_init(&g->key[n++], &p->measures[m].distinct) != ERR_OK)
-            return ERR_NOMEM;
+        g->distinct[m].key = g->n_states;
+        g->distinct[m].ks = &g->key[g->n_states];
+        rc = add_key(g, &p->measures[m].distinct, addrs);
     }
-    g->wait_key = malloc(GROUP_BATCH * GROUP_MAX_WORDS * 8ull);
-    g->wait_hash = malloc(GROUP_BATCH * 8ull);
-    g->wait_acc = malloc(GROUP_BATCH * ACC_DISTINCT * 8ull);
-    g->wait_row = malloc(GROUP_BATCH * sizeof(uint16_t));
-    if (g->wait_key == NULL || g->wait_hash == NULL || g->wait_acc == NULL || g->wait_row == NULL)
-        return ERR_NOMEM;
-    if (table_init(&g->addrs, &g->budget, 2, 0) != ERR_OK ||
-        texts_init(&g->texts, &g->budget) != ERR_OK ||
-        table_init(&g->groups, &g->budget, g->words, g->n_acc) != ERR_OK ||
-        table_init(&g->bins, &g->budget, 2, g->n_acc) != ERR_OK ||
-        table_init(&g->seen, &g->budget, 3, 0) != ERR_OK)
-        return ERR_NOMEM;
-    g->target = &g->groups;
-    g->want_total = true;
-    return ERR_OK;
+    if (rc == ERR_OK)
+        rc = choose_groups(g);
+    if (rc == ERR_OK)
+        rc = start_distinct(g, g->bits);
+    if (rc == ERR_OK && (g->hand = calloc(g->workers, sizeof *g->hand)) == NULL)
+        rc = ERR_NOMEM;
+    for (unsigned i = 0; i < g->workers && rc == ERR_OK; i++)
+        rc = hand_init(g, &g->hand[i], i);
+    return rc;
 }
 
 void group_free(struct group *g)
 {
-    for (size_t k = 0; k < ARRAY_LEN(g->key); k++) {
-        for (unsigned i = 0; i < 2; i++) {
-            free(g->key[k].part[i]);
-            free(g->key[k].absent[i]);
-        }
-        free(g->key[k].sides);
-        free(g->key[k].map);
+    if (g->p == NULL)
+        return;
+    for (unsigned i = 0; g->hand != NULL && i < g->workers; i++)
+        hand_free(&g->hand[i]);
+    free(g->hand);
+    for (uint32_t m = 0; m < PLAN_MAX_MEASURES; m++) {
+        sums_free(&g->distinct[m].pairs);
+        sums_free(&g->distinct[m].all);
+        table_free(&g->distinct[m].tuple);
     }
-    table_free(&g->addrs);
-    texts_free(&g->texts);
-    table_free(&g->groups);
-    table_free(&g->bins);
-    table_free(&g->seen);
-    free(g->wait_key);
-    free(g->wait_hash);
-    free(g->wait_acc);
-    free(g->wait_row);
+    sums_free(&g->groups);
+    sums_free(&g->bins);
+    for (uint32_t k = 0; k < g->n_states; k++)
+        key_free(&g->key[k]);
+    for (uint32_t k = 0; k < g->n_numberings; k++)
+        number_free(&g->numbering[k]);
+    table_free(&g->tuple);
+    table_free(&g->ranks);
+    free(g->rank_of);
+    free(g->wanted);
+    free(g->done);
+    zone_free(g->zone);
+    os_mutex_free(&g->lock);
+}
+
+/* ------------------------------------------------------------------ reading */
+
+struct crew {
+    struct group *g;
+    struct walk walk;
+    struct visitor v; /* ctx is filled by each worker */
+};
+
+static int crew_worker(void *ctx, unsigned worker)
+{
+    struct crew *c = ctx;
+    struct visitor v = c->v;
+
+    v.ctx = &c->g->hand[worker];
+    return scan_walk(&c->g->hand[worker].s, &c->walk, &v);
+}
+
+static void gather_stats(struct group *g)
+{
+    struct query_stats *t = g->stats;
+
+    for (unsigned i = 0; i < g->workers; i++) {
+        struct query_stats *s = &g->hand[i].stats;
+        t->segments_pruned += s->segments_pruned;
+        t->blocks += s->blocks;
+        t->blocks_pruned += s->blocks_pruned;
+        t->rows_scanned += s->rows_scanned;
+        t->rows_matched += s->rows_matched;
+        t->rows_unreadable += s->rows_unreadable;
+        t->incomplete |= s->incomplete;
+        if (t->message[0] == '\0')
+            memcpy(t->message, s->message, sizeof t->message);
+        memset(s, 0, sizeof *s);
+    }
+}
+
+static int one_wave(struct group *g, struct crew *c, size_t first, size_t end, unsigned workers,
+                    bool count)
+{
+    int rc = ERR_OK;
+
+    for (uint32_t k = 0; k < g->n_numberings && rc == ERR_OK; k++)
+        rc = number_wave(&g->numbering[k], first, end, g->wanted, g->workers);
+    if (rc != ERR_OK)
+        return rc;
+    rc = walk_init(&c->walk, g->p, g->ctl, g->snap, first, end, g->done, count ? g->stats : NULL);
+    if (rc == ERR_OK)
+        rc = pool_run((unsigned)MAX(MIN(workers, c->walk.n), 1), crew_worker, c);
+    walk_free(&c->walk);
+    gather_stats(g);
+    for (unsigned i = 0; i < g->workers && rc != ERR_OK; i++)
+        if (g->hand[i].e.code == rc)
+            *g->e = g->hand[i].e;
+    return rc;
+}
+
+static int walk_all(struct group *g, const struct visitor *v, unsigned workers, bool count)
+{
+    struct crew c = { .g = g, .v = *v };
+    uint64_t most = g->budget.max / WAVE_OF_MEMORY / MAX(g->n_numberings, 1);
+    size_t first = 0, end;
+    int rc = ERR_OK;
+
+    while (first < g->snap->n && rc == ERR_OK) {
+        uint64_t codes = 0;
+        for (end = first; end < g->snap->n; end++) {
+            codes += g->wanted[end] ? g->snap->sets[end]->n_addrs : 0;
+            if (g->n_numberings > 0 && end > first && codes > most)
+                break;
+        }
+        rc = one_wave(g, &c, first, end, workers, count);
+        first = end;
+    }
+    return rc;
+}
+
+static void gather_totals(struct group *g)
+{
+    for (unsigned i = 0; i < g->workers; i++) {
+        uint64_t *t = g->hand[i].total;
+        for (unsigned a = 0; a < ACC_N; a++)
+            g->total[a] =
+                a == ACC_FIRST || a == ACC_LAST ? MAX(g->total[a], t[a]) : g->total[a] + t[a];
+        memset(t, 0, sizeof g->total);
+    }
+}
+
+/* Rowsets whose totals by minute answer this scan are not read. */
+static int add_margins(struct group *g, bool count)
+{
+    bool fits = margin_fits(g);
+    int rc = ERR_OK;
+
+    memset(g->done, 0, g->snap->n * sizeof *g->done);
+    for (size_t i = 0; i < g->snap->n && fits && rc == ERR_OK; i++)
+        if (g->wanted[i])
+            rc = margin_add(g, g->snap->sets[i], count, &g->done[i]);
+    return rc;
+}
+
+int group_scan(struct group *g, bool count)
+{
+    const struct visitor v = { .enter = pass_enter, .vector = pass_vector, .leave = pass_leave };
+    int rc = add_margins(g, count);
+
+    if (rc == ERR_OK)
+        rc = walk_all(g, &v, g->workers, count);
+    gather_totals(g);
+    return rc;
+}
+
+int group_walk(struct group *g, unsigned workers, int (*vector)(struct scan *s, void *hand))
+{
+    const struct visitor v = { .vector = vector };
+    int rc = walk_all(g, &v, workers, true);
+
+    gather_totals(g);
+    return rc;
+}
+
+/* ------------------------------------------------------------------ behind the scan */
+
+struct counting {
+    struct group *g;
+    struct sums *x;
+    uint32_t m;
+    uint64_t n[POOL_MAX];
+};
+
+static int count_pair(void *ctx, unsigned worker, uint64_t key, const uint64_t *acc)
+{
+    struct counting *c = ctx;
+    const struct distinct *d = &c->g->distinct[c->m];
+
+    (void)acc;
+    return sums_bump(c->x, worker, key >> d->bits, (uint32_t)c->g->at[ACC_DISTINCT + c->m]);
+}
+
+static int count_value(void *ctx, unsigned worker, uint64_t key, const uint64_t *acc)
+{
+    struct counting *c = ctx;
+
+    (void)key;
+    (void)acc;
+    c->n[worker]++;
+    return ERR_OK;
+}
+
+int group_count_distinct(struct group *g, struct sums *x)
+{
+    int rc = ERR_OK;
+
+    for (uint32_t m = 0; m < g->p->n_measures && rc == ERR_OK; m++) {
+        struct distinct *d = &g->distinct[m];
+        struct counting c = { .g = g, .x = x, .m = m };
+        if (d->ks == NULL)
+            continue;
+        rc = sums_each(&d->pairs, g->workers, count_pair, &c);
+        if (rc != ERR_OK || !g->want_total)
+            continue;
+        rc = sums_each(&d->all, g->workers, count_value, &c);
+        for (unsigned w = 0; w < g->workers; w++)
+            g->total[ACC_DISTINCT + m] += c.n[w];
+    }
+    return rc;
+}
+
+int group_start_bins(struct group *g)
+{
+    int64_t from = INT64_MAX, to = INT64_MIN, next;
+    uint64_t bins;
+    int rc;
+
+    for (size_t i = 0; i < g->snap->n; i++) {
+        const struct rowset *rs = g->snap->sets[i];
+        if (!g->wanted[i])
+            continue;
+        from = MIN(from, rs->min_start_ms);
+        to = MAX(to, MAX(rs->max_end_ms, rs->max_start_ms + 1));
+    }
+    if (from > to)
+        from = to = 0;
+    if (g->p->framed) {
+        from = MAX(from, g->p->from_ms);
+        to = MIN(MAX(to, from), g->p->to_ms);
+    }
+    g->regular = g->zone == NULL || 900000 % g->step_ms == 0;
+    g->base_ms = bin_start(g->zone, from, g->step_ms, &next);
+    if (!g->regular)
+        g->base_ms -= 2 * 86400000ll; /* a clock set back may name an earlier bin */
+    bins = (uint64_t)(to - g->base_ms) / (uint64_t)(g->regular ? g->step_ms : 1) + 1;
+    g->binning = true;
+    if (bins >= (UINT64_C(1) << 62) / (g->n_ranks + 1))
+        return ERR_LIMIT;
+    bins *= g->n_ranks + 1;
+    rc = sums_init(&g->bins, &g->budget, g->workers, bins <= UINT64_C(1) << DENSE_BITS, g->n_sum,
+                   g->n_acc - g->n_sum);
+    return rc == ERR_OK ? start_distinct(g, bits_for(bins)) : rc;
+}
+
+void group_numbers(const struct group *g, uint64_t key, uint64_t *num)
+{
+    uint32_t words = 0;
+
+    for (uint32_t k = 0; k < g->n_keys; k++)
+        words += key_words(&g->key[k]);
+    if (g->tuples) {
+        memcpy(num, g->tuple.key + key * g->tuple.stride, words * sizeof *num);
+        return;
+    }
+    for (uint32_t k = g->n_keys; k-- > 0;)
+        for (unsigned i = key_words(&g->key[k]); i-- > 0;) {
+            num[--words] = key & ((UINT64_C(1) << g->key[k].bits) - 1);
+            key >>= g->key[k].bits;
+        }
+}
+
+int group_compare(const struct group *g, uint64_t a, uint64_t b)
+{
+    uint64_t x[GROUP_MAX_WORDS], y[GROUP_MAX_WORDS];
+    uint32_t w = 0;
+    int c = 0;
+
+    if (a == b)
+        return 0;
+    group_numbers(g, a, x);
+    group_numbers(g, b, y);
+    for (uint32_t k = 0; k < g->n_keys && c == 0; k++) {
+        c = key_compare(&g->key[k], x + w, y + w);
+        w += key_words(&g->key[k]);
+    }
+    return c;
 }

@@ -1,9 +1,13 @@
-/* query/group.h - groups, series and their measures. Floor 4, inside query/ only. */
+/* query/group.h - groups, series and their measures. Floor 4, inside query/ only.
+ *
+ * struct group is the question, shared by the workers; struct hand is what one worker has for
+ * itself. A vector becomes one or two passes (forward; the reverse direction of biflows), a pass a
+ * list of keys and arrays of values, and those go into the sums. */
 #ifndef WEIR_QUERY_GROUP_H
 #define WEIR_QUERY_GROUP_H
 
-#include "query/scan.h"
-#include "query/table.h"
+#include "query/keys.h"
+#include "query/sums.h"
 
 /* What a group sums. */
 enum acc {
@@ -19,60 +23,129 @@ enum acc {
     ACC_DISTINCT, /* + number of the measure */
     ACC_N = ACC_DISTINCT + PLAN_MAX_MEASURES
 };
+_Static_assert(ACC_N <= SUMS_MAX_ACC, "sums keep that many");
 
-#define GROUP_MAX_WORDS (PLAN_MAX_KEYS * 2u + 2u)
-#define GROUP_BATCH     1024u
+#define GROUP_MAX_WORDS (PLAN_MAX_KEYS * 2u)
+#define GROUP_MAX_KEYS  (PLAN_MAX_KEYS + PLAN_MAX_MEASURES)
 
-/* Values of one key for the chosen rows of a vector: [0] src or as is, [1] dst or mirrored. */
-struct key_state {
-    const struct key *k;
-    struct value_alts alts[2];
-    enum value_type type;
-    bool mirrors;      /* KEY_VALUE that differs in the reverse direction of a biflow */
-    uint64_t *part[2]; /* ROWSET_VECTOR each */
-    uint8_t *absent[2];
-    uint8_t *sides; /* KEY_MATCHED: 1 = src, 2 = dst */
-    uint32_t *map;  /* code of the rowset to address id + 1 */
-    uint32_t map_cap;
+/* Different values of one measure, by group; and of all together. */
+struct distinct {
+    struct key_state *ks; /* NULL = another measure */
+    uint32_t key;         /* its place in key[] */
+    unsigned bits;        /* of a value */
+    struct sums pairs;    /* keys: group << bits | value */
+    struct sums all;      /* keys: value */
+    bool wide;            /* group and value do not fit a word: tuples */
+    struct table tuple;   /* with lock: group, value */
+    uint64_t total;
 };
 
+struct hand;
 struct group {
-    struct scan *s;
+    const struct plan *p;
+    struct query_control *ctl;
+    struct query_stats *stats;
+    struct err *e;
+    const struct snapshot *snap;
+    unsigned workers;
     struct budget budget;
-    struct key_state key[PLAN_MAX_KEYS + PLAN_MAX_MEASURES]; /* keys, then keys of distinct */
-    uint32_t n_keys;
-    int8_t distinct_key[PLAN_MAX_MEASURES]; /* index into key[], -1 = none */
-    int8_t at[ACC_N];                       /* place of an accumulator, -1 = not kept */
-    uint8_t used[ACC_N];
-    uint32_t n_acc;
+    struct zone *zone;
+    struct key_state key[GROUP_MAX_KEYS]; /* keys, then keys of distinct */
+    uint32_t n_keys, n_states;
+    struct distinct distinct[PLAN_MAX_MEASURES];
+    struct numbering numbering[GROUP_MAX_KEYS]; /* one for each pair of prefix lengths */
+    uint32_t n_numberings;
+    bool *wanted; /* rowsets of the snapshot that will be read */
+    bool *done;   /* those of them that this scan need not read: their totals were added */
+
+    uint32_t want; /* bit per acc that somebody reads, of groups or of the total */
+    int8_t at[ACC_N];
+    uint8_t used[ACC_N]; /* sums first, then maxima */
+    uint32_t n_acc, n_sum;
+
     bool port_key;      /* a ranking by port without the protocol leaves ICMP out */
-    struct table addrs; /* two words each */
-    struct texts texts;
-    struct table groups;  /* by keys */
-    struct table bins;    /* series: bin, rank + 1 */
-    struct table seen;    /* distinct: measure and group, absent, value */
-    struct table *target; /* where flush sums: groups or bins */
-    const uint32_t *rank; /* second pass of a series: group to rank, or TABLE_NONE */
-    int64_t step_ms;
-    bool binning;
-    uint64_t total[ACC_N];
+    bool by_code;       /* one address column: summed by the rowset's codes first */
+    bool tuples;        /* the keys' numbers do not fit one word */
+    bool simple;        /* every row has one value for each key, and they fit one word */
+    uint32_t two_sided; /* bit per key of which a row may hold two values */
+    unsigned bits;      /* of a group's key */
+    struct os_mutex lock;
+    struct table tuple;
+    struct sums groups;
+
+    /* series */
+    int64_t step_ms, base_ms; /* bins are counted from base_ms */
+    bool binning, regular;    /* regular: bins are base_ms + k * step_ms */
+    struct table ranks;       /* second pass: keys of the groups shown, in order */
+    uint64_t n_ranks;
+    uint32_t *rank_of; /* the same for keys of few bits: rank + 1, or 0 */
+    struct sums bins;  /* keys: bin * (n_ranks + 1) + rank + 1; 0 = the rest */
+
     bool want_total;
-    uint32_t words; /* of a group's key */
-    /* contributions that wait */
-    uint32_t n_wait;
-    uint64_t *wait_key; /* GROUP_BATCH * GROUP_MAX_WORDS */
-    uint64_t *wait_hash;
-    uint64_t *wait_acc; /* GROUP_BATCH * ACC_DISTINCT */
-    uint16_t *wait_row; /* index into sel; bit 15: reversed */
+    uint64_t total[ACC_N];
+    struct hand *hand; /* workers */
 };
 
-int group_init(struct group *g, struct scan *s) WARN_UNUSED;
+/* `snap` is borrowed until group_free. */
+int group_init(struct group *g, const struct plan *p, const struct snapshot *snap,
+               struct query_control *ctl, struct query_stats *stats, struct err *e) WARN_UNUSED;
 void group_free(struct group *g);
-int group_rowset(struct scan *s, void *group);
-int group_vector(struct scan *s, void *group);
+
+/* Read all rows once: into the groups, or the bins when g->binning. `count`: into the statistics.
+ */
+int group_scan(struct group *g, bool count) WARN_UNUSED;
+/* Read all rows once with another visitor, which gets its struct hand. One worker sees the rows in
+ * the order of the snapshot. */
+int group_walk(struct group *g, unsigned workers,
+               int (*vector)(struct scan *s, void *hand)) WARN_UNUSED;
+/* The totals of a vector only, for lists. */
+int group_totals(struct scan *s, void *hand) WARN_UNUSED;
+/* Behind the scans: numbers of different values into `x` (groups or bins) and the total. */
+int group_count_distinct(struct group *g, struct sums *x) WARN_UNUSED;
+/* Make bins the target: of the step in g->step_ms, for the groups in g->ranks. */
+int group_start_bins(struct group *g) WARN_UNUSED;
+
+/* The keys' numbers behind a group: GROUP_MAX_WORDS at most. */
+void group_numbers(const struct group *g, uint64_t key, uint64_t *num);
+/* Order by what the keys stand for. */
+int group_compare(const struct group *g, uint64_t a, uint64_t b);
 /* A measure of a group's accumulators; `span_ms` for rates. */
 uint64_t group_measure(const struct group *g, uint32_t m, const uint64_t *acc, int64_t span_ms,
                        double *real);
-int64_t bin_start(const struct scan *s, int64_t t, int64_t step, int64_t *next);
+int64_t bin_start(const struct zone *z, int64_t t, int64_t step, int64_t *next);
+int64_t group_bin_ms(const struct group *g, uint64_t bin);
+
+/* One worker. */
+struct hand {
+    struct group *g;
+    unsigned i;
+    struct scan s;
+    struct query_stats stats;
+    struct err e;
+    bool ready;
+    uint64_t total[ACC_N];
+    struct key_rows key[GROUP_MAX_KEYS];
+
+    /* the rowset's own sums, g->by_code */
+    uint64_t *code_acc;
+    uint8_t *code_seen;
+    uint64_t code_cap;
+
+    /* a pass */
+    uint16_t row[2][ROWSET_VECTOR];
+    uint64_t *gather[COL_N]; /* ROWSET_VECTOR each, made when needed */
+    uint64_t *made[ACC_N];
+    const uint64_t *val[ACC_N]; /* by enum acc; NULL = 1 for every row */
+    const uint64_t *start, *end;
+    uint64_t *group_key, *pair_key;
+    uint16_t *entry_row;
+
+    /* rows in bins that wait to be summed */
+    uint32_t n_bin;
+    uint64_t *bin_key, *bin_val[ACC_N];
+    uint16_t *bin_row;
+
+    void *list; /* list.c: the rows this worker keeps */
+};
 
 #endif

@@ -3,23 +3,26 @@
 
 #include "query/answer.h"
 
-/* A row kept for sorting. Texts and extras stand in `hold`. */
+/* A row kept for sorting; what it holds is one piece of memory. */
 struct kept {
     uint64_t hi, lo, seq;
-    struct cell *cell;
-    struct record *record;
-    struct rowset *rs; /* behind what the record points to */
-    int64_t received_ms, start_ms, end_ms;
-    uint8_t *hold;
+    struct kept_row *row;
+};
+struct kept_row {
     size_t octets; /* counted in the budget */
+    int64_t received_ms, start_ms, end_ms;
+    struct record record; /* lists of all columns */
+    struct cell cell[];   /* else; behind them texts or extras */
 };
 
+/* What one worker lists. */
 struct list {
     struct group *g;
+    struct hand *h;
     struct answer_sink *sink;
     struct kept *heap; /* worst on top while it is full */
     size_t n, cap;
-    uint64_t seq, sent;
+    uint64_t sent;
     struct buf text;
     struct cell cell[PLAN_MAX_COLUMNS];
     size_t text_at[PLAN_MAX_COLUMNS];
@@ -28,7 +31,7 @@ struct list {
 
 static int row_cells(struct list *l, uint32_t row)
 {
-    struct scan *s = l->g->s;
+    struct scan *s = &l->h->s;
     const struct plan *p = s->p;
 
     buf_clear(&l->text);
@@ -66,7 +69,7 @@ static int row_cells(struct list *l, uint32_t row)
     return buf_ok(&l->text) ? ERR_OK : ERR_NOMEM;
 }
 
-/* Order of kept rows: the key, then as they came. */
+/* Order of kept rows: the key, then as they stand in the snapshot. */
 static int order(const struct kept *a, const struct kept *b, bool desc)
 {
     if (a->hi != b->hi)
@@ -106,23 +109,20 @@ static void sort_key(struct scan *s, uint32_t row, struct kept *k)
 
 static void kept_free(struct list *l, struct kept *k)
 {
-    l->g->budget.used -= k->octets;
-    rowset_unref(k->rs);
-    free(k->cell);
-    free(k->record);
-    free(k->hold);
-    memset(k, 0, sizeof *k);
+    if (k->row != NULL)
+        budget_give(&l->g->budget, k->row->octets);
+    free(k->row);
+    k->row = NULL;
 }
 
 static int kept_fill(struct list *l, uint32_t row, struct kept *k)
 {
-    struct scan *s = l->g->s;
+    struct scan *s = &l->h->s;
     const struct plan *p = s->p;
-    size_t n = 0;
+    struct kept_row *r;
+    size_t n = 0, cells = p->all_columns ? 0 : p->n_cols * sizeof *r->cell, octets;
+    uint8_t *hold;
 
-    k->received_ms = (int64_t)s->col[COL_RECEIVED][row];
-    k->start_ms = (int64_t)s->col[COL_START][row];
-    k->end_ms = (int64_t)s->col[COL_END][row];
     if (p->all_columns) {
         scan_record(s, row, &l->record);
         n = l->record.extra_len;
@@ -131,31 +131,29 @@ static int kept_fill(struct list *l, uint32_t row, struct kept *k)
     } else {
         n = l->text.len;
     }
-    k->octets = n + sizeof *k + (p->all_columns ? sizeof *k->record : p->n_cols * sizeof *k->cell);
-    if (budget_take(&l->g->budget, k->octets) != ERR_OK) {
-        k->octets = 0;
+    octets = sizeof *r + cells + n + 1;
+    if (budget_take(&l->g->budget, octets + sizeof *k) != ERR_OK)
         return ERR_LIMIT;
-    }
-    if ((k->hold = malloc(n + 1)) == NULL)
+    if ((k->row = r = malloc(octets)) == NULL)
         return ERR_NOMEM;
+    hold = (uint8_t *)r + sizeof *r + cells;
+    r->octets = octets + sizeof *k;
+    r->received_ms = (int64_t)s->col[COL_RECEIVED][row];
+    r->start_ms = (int64_t)s->col[COL_START][row];
+    r->end_ms = (int64_t)s->col[COL_END][row];
     if (p->all_columns) {
-        if ((k->record = malloc(sizeof *k->record)) == NULL)
-            return ERR_NOMEM;
-        *k->record = l->record;
-        k->rs = rowset_ref((struct rowset *)(uintptr_t)s->rs); /* addresses, shape, exporter */
+        r->record = l->record;
         if (n > 0)
-            memcpy(k->hold, l->record.extra, n);
-        k->record->extra = k->hold;
+            memcpy(hold, l->record.extra, n);
+        r->record.extra = hold;
         return ERR_OK;
     }
-    if ((k->cell = malloc((p->n_cols + 1) * sizeof *k->cell)) == NULL)
-        return ERR_NOMEM;
-    memcpy(k->cell, l->cell, p->n_cols * sizeof *k->cell);
+    memcpy(r->cell, l->cell, cells);
     if (n > 0)
-        memcpy(k->hold, l->text.p, n);
+        memcpy(hold, l->text.p, n);
     for (uint32_t i = 0; i < p->n_cols; i++)
-        if (k->cell[i].kind == CELL_TEXT)
-            k->cell[i].text = (const char *)k->hold + l->text_at[i];
+        if (r->cell[i].kind == CELL_TEXT)
+            r->cell[i].text = (const char *)hold + l->text_at[i];
     return ERR_OK;
 }
 
@@ -172,19 +170,22 @@ static void sift_down(struct kept *h, size_t n, size_t i, int (*cmp)(const void 
     }
 }
 
-static int keep(struct list *l, uint32_t row)
+static bool full(const struct list *l)
 {
-    const struct plan *p = l->g->s->p;
+    return l->g->p->limit > 0 && l->n == l->g->p->limit;
+}
+
+static int keep(struct list *l, uint32_t row, struct kept *k)
+{
+    const struct plan *p = l->g->p;
     int (*cmp)(const void *, const void *) = p->sort_desc ? falling : rising;
-    struct kept k = { .seq = l->seq++ };
     int rc;
 
-    sort_key(l->g->s, row, &k);
-    if (p->limit > 0 && l->n == p->limit) {
-        if (cmp(&k, &l->heap[0]) >= 0)
+    if (full(l)) {
+        if (cmp(k, &l->heap[0]) >= 0)
             return ERR_OK;
         kept_free(l, &l->heap[0]);
-        l->heap[0] = (struct kept){ .hi = k.hi, .lo = k.lo, .seq = k.seq };
+        l->heap[0] = *k;
         if ((rc = kept_fill(l, row, &l->heap[0])) != ERR_OK)
             return rc;
         sift_down(l->heap, l->n, 0, cmp);
@@ -198,18 +199,17 @@ static int keep(struct list *l, uint32_t row)
         l->heap = h;
         l->cap = cap;
     }
-    l->heap[l->n++] = k;
+    l->heap[l->n++] = *k;
     if ((rc = kept_fill(l, row, &l->heap[l->n - 1])) != ERR_OK)
         return rc;
-    if (p->limit > 0 && l->n == p->limit)
-        for (size_t i = l->n / 2 + 1; i-- > 0;)
-            sift_down(l->heap, l->n, i, cmp);
+    for (size_t i = full(l) ? l->n / 2 + 1 : 0; i-- > 0;)
+        sift_down(l->heap, l->n, i, cmp);
     return ERR_OK;
 }
 
 static int send_now(struct list *l, uint32_t row)
 {
-    struct scan *s = l->g->s;
+    struct scan *s = &l->h->s;
     struct answer_row r = { .cell = l->cell,
                             .received_ms = (int64_t)s->col[COL_RECEIVED][row],
                             .start_ms = (int64_t)s->col[COL_START][row],
@@ -236,69 +236,136 @@ static int load_columns(struct scan *s)
         rc = scan_col(s, (enum col)times[i], &v);
     for (uint32_t i = 0; rc == ERR_OK && i < p->n_cols && !p->all_columns; i++)
         rc = scan_load_alts(s, &p->cols[i].value);
-    if (rc == ERR_OK && p->sorted)
-        rc = scan_load_alts(s, &p->sort);
     return rc;
 }
 
-static int list_vector(struct scan *s, void *list)
+/* Rows of the vector that are not worse than the worst kept. The other columns are read only if
+ * there are any. */
+static int sorted_vector(struct scan *s, struct list *l)
 {
-    struct list *l = list;
-    bool full = !s->p->sorted && s->p->limit > 0 && l->sent >= s->p->limit;
-    int rc = full ? ERR_OK : load_columns(s);
+    int (*cmp)(const void *, const void *) = s->p->sort_desc ? falling : rising;
+    struct kept *k = malloc(s->n_sel * sizeof *k);
+    uint32_t n = 0;
+    int rc = k != NULL ? scan_load_alts(s, &s->p->sort) : ERR_NOMEM;
 
-    if (rc == ERR_OK)
-        rc = group_vector(s, l->g); /* the totals */
-    for (uint32_t j = 0; rc == ERR_OK && j < s->n_sel && !full; j++) {
-        if (s->p->sorted)
-            rc = keep(l, s->sel[j]);
-        else if (s->p->limit == 0 || l->sent < s->p->limit)
-            rc = send_now(l, s->sel[j]);
+    for (uint32_t j = 0; rc == ERR_OK && j < s->n_sel; j++) {
+        k[n] =
+            (struct kept){ .seq = (uint64_t)s->set << 32 | s->block << 16 | s->first | s->sel[j] };
+        sort_key(s, s->sel[j], &k[n]);
+        n += !full(l) || cmp(&k[n], &l->heap[0]) < 0;
     }
+    if (rc == ERR_OK && n > 0)
+        rc = load_columns(s);
+    if (rc == ERR_OK)
+        rc = group_totals(s, l->h);
+    for (uint32_t i = 0; rc == ERR_OK && i < n; i++)
+        rc = keep(l, (uint32_t)(k[i].seq & (ROWSET_VECTOR - 1)), &k[i]);
+    free(k);
     return rc;
 }
 
-int answer_list(struct group *g, const struct snapshot *snap, struct answer_sink *sink)
+static int list_vector(struct scan *s, void *hand)
 {
-    struct list *l = calloc(1, sizeof *l);
+    struct list *l = ((struct hand *)hand)->list;
+    bool enough = s->p->limit > 0 && l->sent >= s->p->limit;
     int rc;
 
-    if (l == NULL)
-        return ERR_NOMEM;
-    l->g = g;
-    l->sink = sink;
-    l->text = buf_init(16u << 20);
-    rc = scan_run(g->s, snap, true, group_rowset, list_vector, l);
-    if (rc == ERR_OK && l->n > 0)
-        qsort(l->heap, l->n, sizeof *l->heap, g->s->p->sort_desc ? falling : rising);
-    for (size_t i = 0; rc == ERR_OK && i < l->n; i++) {
-        const struct kept *k = &l->heap[i];
-        struct answer_row r = { .cell = k->cell,
-                                .record = k->record,
-                                .received_ms = k->received_ms,
-                                .start_ms = k->start_ms,
-                                .end_ms = k->end_ms };
+    if (s->p->sorted)
+        return sorted_vector(s, l);
+    rc = enough ? ERR_OK : load_columns(s);
+    if (rc == ERR_OK)
+        rc = group_totals(s, hand);
+    for (uint32_t j = 0; rc == ERR_OK && j < s->n_sel && !enough; j++)
+        if (s->p->limit == 0 || l->sent < s->p->limit)
+            rc = send_now(l, s->sel[j]);
+    return rc;
+}
+
+static int send_kept(struct group *g, struct answer_sink *sink, const struct kept *k, size_t n)
+{
+    int rc = ERR_OK;
+
+    if (g->p->limit > 0)
+        n = (size_t)MIN(n, g->p->limit);
+    for (size_t i = 0; rc == ERR_OK && i < n; i++) {
+        const struct kept_row *x = k[i].row;
+        struct answer_row r = { .cell = x->cell,
+                                .record = g->p->all_columns ? &x->record : NULL,
+                                .received_ms = x->received_ms,
+                                .start_ms = x->start_ms,
+                                .end_ms = x->end_ms };
         rc = sink->row(sink, &r);
     }
+    return rc;
+}
+
+/* The workers' rows as one list, in order. */
+static int send_sorted(struct group *g, struct answer_sink *sink, const struct list *l, unsigned n)
+{
+    struct kept *all;
+    size_t rows = 0, at = 0;
+    int rc;
+
+    for (unsigned w = 0; w < n; w++)
+        rows += l[w].n;
+    if ((all = malloc((rows + 1) * sizeof *all)) == NULL)
+        return ERR_NOMEM;
+    for (unsigned w = 0; w < n; w++) {
+        if (l[w].n > 0)
+            memcpy(all + at, l[w].heap, l[w].n * sizeof *all);
+        at += l[w].n;
+    }
+    qsort(all, rows, sizeof *all, g->p->sort_desc ? falling : rising);
+    rc = send_kept(g, sink, all, rows);
+    free(all);
+    return rc;
+}
+
+static void list_free(struct list *l)
+{
     for (size_t i = 0; i < l->n; i++)
         kept_free(l, &l->heap[i]);
     free(l->heap);
     buf_free(&l->text);
+}
+
+/* A sorted list is read by all workers; one in the order of the snapshot by one, and sent as it is
+ * read. */
+int answer_list(struct group *g, struct answer_sink *sink)
+{
+    unsigned workers = g->p->sorted ? g->workers : 1;
+    struct list *l = calloc(workers, sizeof *l);
+    int rc;
+
+    if (l == NULL)
+        return ERR_NOMEM;
+    for (unsigned w = 0; w < workers; w++) {
+        l[w].g = g;
+        l[w].h = &g->hand[w];
+        l[w].sink = sink;
+        l[w].text = buf_init(16u << 20);
+        g->hand[w].list = &l[w];
+    }
+    rc = group_walk(g, workers, list_vector);
+    if (rc == ERR_OK && g->p->sorted)
+        rc = send_sorted(g, sink, l, workers);
+    for (unsigned w = 0; w < workers; w++)
+        list_free(&l[w]);
     free(l);
     return rc;
 }
 
-static int options_of(struct scan *s, const struct rowset *rs, struct answer_sink *sink,
-                      uint64_t *rows)
+static int option_rows(struct group *g, const struct rowset *rs, struct answer_sink *sink,
+                       uint64_t *rows)
 {
-    const struct plan *p = s->p;
+    const struct plan *p = g->p;
     struct rowset_option o;
     int rc;
 
     for (uint32_t i = 0; i < rs->n_options && (p->limit == 0 || *rows < p->limit); i++) {
         struct record r = { .addrs = rs->addrs };
         struct answer_row row = { .record = &r };
-        if ((rc = rs->ops->option(rs, i, &o, s->e)) != ERR_OK)
+        if ((rc = rs->ops->option(rs, i, &o, g->e)) != ERR_OK)
             return rc;
         if (p->framed && (o.received_ms < p->from_ms || o.received_ms >= p->to_ms))
             continue;
@@ -315,42 +382,18 @@ static int options_of(struct scan *s, const struct rowset *rs, struct answer_sin
     return ERR_OK;
 }
 
-static int option_rows(struct scan *s, struct rowset *lazy, struct answer_sink *sink,
-                       uint64_t *rows)
-{
-    const struct plan *p = s->p;
-    struct rowset *rs;
-    int rc;
-
-    if (lazy->n_options == 0 || (p->limit != 0 && *rows >= p->limit))
-        return ERR_OK;
-    if (lazy->ops->open != NULL && /* bounds of an open batch are those of its flow records */
-        (p->framed && (lazy->max_received_ms < p->from_ms || lazy->min_received_ms >= p->to_ms)))
-        return ERR_OK;
-    rc = rowset_open(lazy, &rs, s->e);
-    if (rc != ERR_OK) {
-        s->stats->segments_unreadable++;
-        return rc == ERR_NOMEM ? rc : ERR_CORRUPT;
-    }
-    rc = options_of(s, rs, sink, rows);
-    rowset_unref(rs);
-    return rc;
-}
-
-int answer_options(struct scan *s, const struct snapshot *snap, struct answer_sink *sink,
-                   uint64_t *rows)
+int answer_options(struct group *g, struct answer_sink *sink)
 {
     int rc = ERR_OK;
 
-    if (s->root != NULL)
-        return err_set(s->e, ERR_UNSUPPORTED,
+    if (g->hand[0].s.root != NULL)
+        return err_set(g->e, ERR_UNSUPPORTED,
                        "option records cannot be filtered yet: leave the "
                        "filter out");
-    for (size_t i = 0; rc == ERR_OK && i < snap->n; i++) {
-        s->stats->segments++;
-        rc = option_rows(s, snap->sets[i], sink, rows);
+    for (size_t i = 0; rc == ERR_OK && i < g->snap->n; i++) {
+        rc = option_rows(g, g->snap->sets[i], sink, &g->stats->rows_matched);
         if (rc == ERR_CORRUPT) {
-            s->stats->incomplete = true;
+            g->stats->incomplete = true;
             rc = ERR_OK;
         }
     }

@@ -3,45 +3,45 @@
 
 #include "query/answer.h"
 
+#define RANK_BITS 18u /* keys of that many bits find their rank in an array */
+
 /* ------------------------------------------------------------------ order */
 
 struct ranked {
     uint64_t v;
     double real;
-    uint32_t group;
+    uint64_t key;
+    uint64_t *acc; /* g->n_acc, in the worker's pool */
 };
 
-static int compare(const struct ranked *a, const struct ranked *b, bool bottom)
-{
-    if (a->v != b->v)
-        return (a->v > b->v) != bottom ? -1 : 1;
-    if (a->real > b->real || a->real < b->real)
-        return (a->real > b->real) != bottom ? -1 : 1;
-    return a->group < b->group ? -1 : a->group > b->group;
-}
-static int by_most(const void *a, const void *b)
-{
-    return compare(a, b, false);
-}
-static int by_least(const void *a, const void *b)
-{
-    return compare(a, b, true);
-}
-static int by_group(const void *a, const void *b)
-{
-    const struct ranked *x = a, *y = b;
+struct order {
+    const struct group *g;
+    bool bottom, none;
+};
 
-    return x->group < y->group ? -1 : x->group > y->group;
+/* Best first: by the measure, then by what the keys stand for, so that the order depends on nothing
+ * else. */
+static int compare(const struct order *o, const struct ranked *a, const struct ranked *b)
+{
+    if (!o->none && a->v != b->v)
+        return (a->v > b->v) != o->bottom ? -1 : 1;
+    if (!o->none && (a->real > b->real || a->real < b->real))
+        return (a->real > b->real) != o->bottom ? -1 : 1;
+    return group_compare(o->g, a->key, b->key);
+}
+static int by_order(const void *a, const void *b, void *order)
+{
+    return compare(order, a, b);
 }
 
 /* Heap with the worst on top. */
-static void sift_down(struct ranked *h, size_t n, size_t i, int (*cmp)(const void *, const void *))
+static void sift_down(const struct order *o, struct ranked *h, size_t n, size_t i)
 {
     for (size_t k = 2 * i + 1; k < n; i = k, k = 2 * i + 1) {
         struct ranked t = h[i];
-        if (k + 1 < n && cmp(&h[k + 1], &h[k]) > 0)
+        if (k + 1 < n && compare(o, &h[k + 1], &h[k]) > 0)
             k++;
-        if (cmp(&h[k], &h[i]) <= 0)
+        if (compare(o, &h[k], &h[i]) <= 0)
             return;
         h[i] = h[k];
         h[k] = t;
@@ -74,7 +74,7 @@ static bool having_holds(const struct group *g, const struct expr *x, const uint
 
 static int64_t span_of(const struct group *g)
 {
-    const struct plan *p = g->s->p;
+    const struct plan *p = g->p;
     int64_t from = (int64_t)~g->total[ACC_FIRST], to = (int64_t)g->total[ACC_LAST];
 
     if (g->total[ACC_LAST] == 0)
@@ -88,102 +88,194 @@ static int64_t span_of(const struct group *g)
     return to - from;
 }
 
-/* The best groups in order into *out; n of them. */
-static int select_top(struct group *g, struct ranked **out, size_t *n)
+/* ------------------------------------------------------------------ the best groups */
+
+/* The best groups that one worker saw. What does not stay among them is summed as the rest. */
+struct best {
+    struct ranked *h;
+    size_t n, cap;
+    uint64_t groups; /* seen in all */
+    uint64_t rest[ACC_N];
+};
+struct choosing {
+    struct group *g;
+    struct order order;
+    int64_t span;
+    size_t max; /* 0 = all */
+    struct best *best;
+};
+
+static void add_acc(const struct group *g, uint64_t *to, const uint64_t *acc)
 {
-    const struct plan *p = g->s->p;
-    int (*cmp)(const void *, const void *) = p->bottom ? by_least : by_most;
-    size_t max = p->top > 0 ? (size_t)MIN(p->top, g->groups.n) : g->groups.n;
+    for (uint32_t i = 0; i < g->n_sum; i++)
+        to[i] += acc[i];
+    for (uint32_t i = g->n_sum; i < g->n_acc; i++)
+        to[i] = MAX(to[i], acc[i]);
+}
+
+static int best_room(struct group *g, struct best *b)
+{
+    size_t cap = b->cap * 2 + 64;
     struct ranked *h;
 
-    *n = 0;
-    if (budget_take(&g->budget, max * sizeof *h) != ERR_OK)
+    if (b->n < b->cap)
+        return ERR_OK;
+    if (budget_take(&g->budget, (cap - b->cap) * sizeof *h) != ERR_OK)
         return ERR_LIMIT;
-    if ((*out = h = malloc((max + 1) * sizeof *h)) == NULL)
+    if ((h = realloc(b->h, cap * sizeof *h)) == NULL)
         return ERR_NOMEM;
-    if (p->no_order)
-        cmp = by_group;
-    for (uint32_t i = 0; i < g->groups.n && max > 0; i++) {
-        const uint64_t *acc = g->groups.acc + (size_t)i * g->n_acc;
-        struct ranked r = { .group = i };
-        if (p->having != NULL && !having_holds(g, p->having, acc, span_of(g)))
-            continue;
-        r.v = group_measure(g, 0, acc, span_of(g), &r.real);
-        if (*n < max) {
-            h[(*n)++] = r;
-            if (*n == max)
-                for (size_t k = max / 2 + 1; k-- > 0;)
-                    sift_down(h, max, k, cmp);
-        } else if (cmp(&r, &h[0]) < 0) {
-            h[0] = r;
-            sift_down(h, max, 0, cmp);
-        }
-    }
-    qsort(h, *n, sizeof *h, cmp);
+    b->h = h;
+    b->cap = cap;
     return ERR_OK;
+}
+
+static int best_add(struct choosing *c, struct best *b, const struct ranked *r)
+{
+    struct group *g = c->g;
+    struct ranked *to;
+    int rc;
+
+    if (c->max > 0 && b->n == c->max) {
+        if (compare(&c->order, r, &b->h[0]) >= 0) {
+            add_acc(g, b->rest, r->acc);
+            return ERR_OK;
+        }
+        to = &b->h[0];
+        add_acc(g, b->rest, to->acc);
+    } else {
+        if ((rc = best_room(g, b)) != ERR_OK)
+            return rc;
+        to = &b->h[b->n];
+        if (budget_take(&g->budget, g->n_acc * 8) != ERR_OK)
+            return ERR_LIMIT;
+        if ((to->acc = malloc((g->n_acc + 1) * sizeof(uint64_t))) == NULL)
+            return ERR_NOMEM;
+        b->n++;
+    }
+    to->v = r->v;
+    to->real = r->real;
+    to->key = r->key;
+    memcpy(to->acc, r->acc, g->n_acc * sizeof(uint64_t));
+    if (c->max == 0 || b->n < c->max)
+        return ERR_OK;
+    if (to == b->h)
+        sift_down(&c->order, b->h, b->n, 0);
+    else
+        for (size_t k = b->n / 2 + 1; k-- > 0;)
+            sift_down(&c->order, b->h, b->n, k);
+    return ERR_OK;
+}
+
+static int see_group(void *ctx, unsigned worker, uint64_t key, const uint64_t *acc)
+{
+    struct choosing *c = ctx;
+    struct best *b = &c->best[worker];
+    struct ranked r = { .key = key, .acc = (uint64_t *)(uintptr_t)acc };
+
+    b->groups++;
+    if (c->g->p->having != NULL && !having_holds(c->g, c->g->p->having, acc, c->span)) {
+        add_acc(c->g, b->rest, acc);
+        return ERR_OK;
+    }
+    r.v = group_measure(c->g, 0, acc, c->span, &r.real);
+    return best_add(c, b, &r);
+}
+
+static void best_free(struct best *b, unsigned n)
+{
+    for (unsigned w = 0; b != NULL && w < n; w++) {
+        for (size_t i = 0; i < b[w].n; i++)
+            free(b[w].h[i].acc);
+        free(b[w].h);
+    }
+    free(b);
+}
+
+/* The groups shown, in order, in (*out)[0]; its rest and groups are those of all workers. */
+static int select_top(struct group *g, struct best **out)
+{
+    struct choosing c = { .g = g,
+                          .order = { .g = g, .bottom = g->p->bottom, .none = g->p->no_order },
+                          .span = span_of(g),
+                          .max = (size_t)MIN(g->p->top, SIZE_MAX / 2) };
+    struct best *b = calloc(g->workers, sizeof *b);
+    int rc;
+
+    if ((*out = c.best = b) == NULL)
+        return ERR_NOMEM;
+    rc = sums_each(&g->groups, g->workers, see_group, &c);
+    for (unsigned w = 1; w < g->workers && rc == ERR_OK; w++) {
+        for (size_t i = 0; i < b[w].n && rc == ERR_OK; i++)
+            rc = best_add(&c, &b[0], &b[w].h[i]);
+        add_acc(g, b[0].rest, b[w].rest);
+        b[0].groups += b[w].groups;
+    }
+    if (rc == ERR_OK && b->n > 0)
+        qsort_r(b->h, b->n, sizeof *b->h, by_order, &c.order);
+    return rc;
 }
 
 /* ------------------------------------------------------------------ cells */
 
-static void addr_cell(const struct group *g, const struct key *k, uint64_t id, struct cell *c)
+static void addr_cell(const struct key_state *ks, uint64_t num, struct cell *c)
 {
+    const struct key *k = ks->k;
+
     c->kind = CELL_ADDR;
     c->prefix = 255;
-    memcpy(c->a.b, g->addrs.key + id * 2, 16);
+    c->a = key_addr(ks, num);
     if (addr_is_v4(&c->a) && k->mask4 > 0 && k->mask4 < 32)
         c->prefix = k->mask4;
     else if (!addr_is_v4(&c->a) && k->mask6 > 0 && k->mask6 < 128)
         c->prefix = k->mask6;
 }
 
-static void pair_cell(const struct group *g, const uint64_t *key, char *text, struct cell *c)
+/* The smaller address first. */
+static void pair_cell(const struct key_state *ks, const uint64_t *num, char *text, struct cell *c)
 {
-    struct addr a, b;
-    size_t n;
-    int order;
+    struct addr a = key_addr(ks, num[0]), b = key_addr(ks, num[1]);
+    bool swap = addr_cmp(&a, &b) > 0;
+    size_t n = addr_format(swap ? &b : &a, text);
 
-    memcpy(a.b, g->addrs.key + key[0] * 2, 16);
-    memcpy(b.b, g->addrs.key + key[1] * 2, 16);
-    order = addr_cmp(&a, &b); /* not by number, which depends on the order of the records */
-    n = addr_format(order <= 0 ? &a : &b, text);
     memcpy(text + n, " <-> ", 5);
     n += 5;
-    n += addr_format(order <= 0 ? &b : &a, text + n);
+    n += addr_format(swap ? &a : &b, text + n);
     *c = (struct cell){ .kind = CELL_TEXT, .text = text, .text_len = n };
 }
 
 #define PAIR_TEXT (2 * ADDR_TEXT_MAX + 8)
 
-static void key_cells(const struct group *g, const uint64_t *key, struct cell *c,
-                      char text[][PAIR_TEXT])
+static void key_cells(const struct group *g, uint64_t key, struct cell *c, char text[][PAIR_TEXT])
 {
-    uint64_t absent = key[g->words - 1];
+    uint64_t num[GROUP_MAX_WORDS];
     uint32_t w = 0;
 
+    group_numbers(g, key, num);
     for (uint32_t k = 0; k < g->n_keys; k++) {
         const struct key_state *ks = &g->key[k];
-        uint64_t v = key[w];
+        uint64_t v = num[w];
         c[k] = (struct cell){ .kind = CELL_ABSENT };
-        if ((absent >> k & 1) != 0)
+        if (v == 0)
             ;
         else if (ks->k->kind == KEY_PAIR)
-            pair_cell(g, key + w, text[k], &c[k]);
+            pair_cell(ks, num + w, text[k], &c[k]);
         else if (ks->type == TYPE_ADDR)
-            addr_cell(g, ks->k, v, &c[k]);
+            addr_cell(ks, v, &c[k]);
         else if (ks->type == TYPE_TEXT)
             c[k] = (struct cell){ .kind = CELL_TEXT,
-                                  .text = g->texts.octets + g->texts.off[v],
-                                  .text_len = g->texts.off[v + 1] - g->texts.off[v] };
+                                  .text = ks->texts.octets + ks->texts.off[v - 1],
+                                  .text_len = ks->texts.off[v] - ks->texts.off[v - 1] };
         else
-            c[k] = (struct cell){ .kind = ks->type == TYPE_TIME ? CELL_TIME : CELL_UINT, .u = v };
-        w += ks->k->kind == KEY_PAIR ? 2 : 1;
+            c[k] = (struct cell){ .kind = ks->type == TYPE_TIME ? CELL_TIME : CELL_UINT,
+                                  .u = key_value(ks, v) };
+        w += key_words(ks);
     }
 }
 
 static void measure_cells(const struct group *g, const uint64_t *acc, int64_t span, bool rest,
                           struct cell *c)
 {
-    const struct plan *p = g->s->p;
+    const struct plan *p = g->p;
 
     for (uint32_t m = 0; m < p->n_measures - p->n_hidden; m++) {
         unsigned kind = p->measures[m].kind;
@@ -203,13 +295,6 @@ static void compact(const struct group *g, uint64_t *acc)
 {
     for (uint32_t i = 0; i < g->n_acc; i++)
         acc[i] = g->total[g->used[i]];
-}
-
-static void add_rest(const struct group *g, uint64_t *rest, const uint64_t *acc)
-{
-    for (uint32_t i = 0; i < g->n_acc; i++)
-        rest[i] = g->used[i] == ACC_FIRST || g->used[i] == ACC_LAST ? MAX(rest[i], acc[i])
-                                                                    : rest[i] + acc[i];
 }
 
 /* ------------------------------------------------------------------ answers */
@@ -242,153 +327,177 @@ int answer_begin(struct answer_sink *sink, const struct plan *p)
     return rc;
 }
 
-static int rank_rows(struct group *g, const struct ranked *top, size_t n, struct answer_sink *sink)
+static int rank_rows(struct group *g, const struct best *b, struct answer_sink *sink)
 {
     struct cell c[PLAN_MAX_KEYS + PLAN_MAX_MEASURES];
     char text[PLAN_MAX_KEYS][PAIR_TEXT];
-    uint64_t rest[ACC_N] = { 0 };
     int64_t span = span_of(g);
     struct answer_row row = { .cell = c };
-    uint8_t *shown;
     int rc = ERR_OK;
 
-    for (size_t i = 0; rc == ERR_OK && i < n; i++) {
-        key_cells(g, g->groups.key + (size_t)top[i].group * g->words, c, text);
-        measure_cells(g, g->groups.acc + (size_t)top[i].group * g->n_acc, span, false,
-                      c + g->n_keys);
+    for (size_t i = 0; rc == ERR_OK && i < b->n; i++) {
+        key_cells(g, b->h[i].key, c, text);
+        measure_cells(g, b->h[i].acc, span, false, c + g->n_keys);
         rc = sink->row(sink, &row);
     }
-    if (rc != ERR_OK || n == g->groups.n)
+    if (rc != ERR_OK || b->n == b->groups)
         return rc;
-    if ((shown = calloc(1, g->groups.n)) == NULL)
-        return ERR_NOMEM;
-    for (size_t i = 0; i < n; i++)
-        shown[top[i].group] = 1;
-    for (uint32_t i = 0; i < g->groups.n; i++)
-        if (!shown[i])
-            add_rest(g, rest, g->groups.acc + (size_t)i * g->n_acc);
-    free(shown);
     for (uint32_t k = 0; k < g->n_keys; k++)
         c[k] = (struct cell){ .kind = CELL_ABSENT };
-    measure_cells(g, rest, span, true, c + g->n_keys);
+    measure_cells(g, b->rest, span, true, c + g->n_keys);
     row.kind = ROW_REST;
     return sink->row(sink, &row);
 }
 
-struct bin_row {
-    int64_t at;
-    uint64_t rank1; /* 0 = the rest, last in its bin */
-    uint32_t n;
-};
+/* ------------------------------------------------------------------ series */
 
-static int by_bin(const void *a, const void *b)
+static int by_bin(const void *a, const void *b, void *n_ranks)
 {
-    const struct bin_row *x = a, *y = b;
+    const struct ranked *x = a, *y = b;
+    uint64_t n = *(uint64_t *)n_ranks + 1;
 
-    if (x->at != y->at)
-        return x->at < y->at ? -1 : 1;
-    return x->rank1 - 1 < y->rank1 - 1 ? -1 : x->rank1 - 1 > y->rank1 - 1;
+    if (x->key / n != y->key / n)
+        return x->key / n < y->key / n ? -1 : 1;
+    /* 0, the rest, comes last in its bin */
+    return x->key % n - 1 < y->key % n - 1 ? -1 : x->key % n - 1 > y->key % n - 1;
 }
 
-static int bin_row(struct group *g, const struct bin_row *b, const struct ranked *top,
+static int bin_row(struct group *g, const struct ranked *b, const struct best *top,
                    struct answer_sink *sink)
 {
-    const struct plan *p = g->s->p;
+    const struct plan *p = g->p;
     struct cell c[1 + PLAN_MAX_KEYS + PLAN_MAX_MEASURES];
     char text[PLAN_MAX_KEYS][PAIR_TEXT];
     struct answer_row row = { .cell = c };
-    int64_t from = b->at, to;
+    uint64_t rank1 = b->key % (g->n_ranks + 1);
+    int64_t from = group_bin_ms(g, b->key / (g->n_ranks + 1)), to;
 
-    (void)bin_start(g->s, from, g->step_ms, &to);
+    c[0] = (struct cell){ .kind = CELL_TIME, .u = (uint64_t)from };
+    (void)bin_start(g->zone, from, g->step_ms, &to);
     if (p->framed)
         from = MAX(from, p->from_ms);
     if (p->framed)
         to = MIN(to, p->to_ms);
-    c[0] = (struct cell){ .kind = CELL_TIME, .u = (uint64_t)b->at };
-    if (b->rank1 > 0 && top != NULL)
-        key_cells(g, g->groups.key + (size_t)top[b->rank1 - 1].group * g->words, c + 1, text);
-    for (uint32_t k = 0; b->rank1 == 0 && k < g->n_keys; k++)
+    if (rank1 > 0)
+        key_cells(g, top->h[rank1 - 1].key, c + 1, text);
+    for (uint32_t k = 0; rank1 == 0 && k < g->n_keys; k++)
         c[1 + k] = (struct cell){ .kind = CELL_ABSENT };
-    if (b->rank1 == 0 && g->n_keys > 0)
+    if (rank1 == 0 && g->n_keys > 0)
         row.kind = ROW_REST;
-    measure_cells(g, g->bins.acc + (size_t)b->n * g->n_acc, to - from, false, c + 1 + g->n_keys);
+    measure_cells(g, b->acc, to - from, false, c + 1 + g->n_keys);
     return sink->row(sink, &row);
 }
 
-static int bin_rows(struct group *g, const struct ranked *top, struct answer_sink *sink)
+static int see_bin(void *ctx, unsigned worker, uint64_t key, const uint64_t *acc)
 {
-    uint32_t n = g->bins.n;
-    struct bin_row *b;
-    int rc = ERR_OK;
+    struct choosing *c = ctx;
+    struct ranked r = { .key = key, .acc = (uint64_t *)(uintptr_t)acc };
 
-    if (budget_take(&g->budget, n * sizeof *b) != ERR_OK)
-        return ERR_LIMIT;
-    if ((b = malloc((n + 1) * sizeof *b)) == NULL)
+    return best_add(c, &c->best[worker], &r);
+}
+
+static int bin_rows(struct group *g, const struct best *top, struct answer_sink *sink)
+{
+    struct choosing c = { .g = g, .best = calloc(g->workers, sizeof *c.best) };
+    struct best *b = c.best;
+    int rc;
+
+    if (b == NULL)
         return ERR_NOMEM;
-    for (uint32_t i = 0; i < n; i++)
-        b[i] = (struct bin_row){ (int64_t)g->bins.key[2 * i], g->bins.key[2 * i + 1], i };
-    qsort(b, n, sizeof *b, by_bin);
-    for (uint32_t i = 0; rc == ERR_OK && i < n; i++)
-        rc = bin_row(g, &b[i], top, sink);
-    free(b);
+    rc = sums_each(&g->bins, g->workers, see_bin, &c);
+    for (unsigned w = 1; w < g->workers && rc == ERR_OK; w++)
+        for (size_t i = 0; i < b[w].n && rc == ERR_OK; i++)
+            rc = best_add(&c, &b[0], &b[w].h[i]);
+    if (rc == ERR_OK && b->n > 0)
+        qsort_r(b->h, b->n, sizeof *b->h, by_bin, &g->n_ranks);
+    for (size_t i = 0; i < b->n && rc == ERR_OK; i++)
+        rc = bin_row(g, &b->h[i], top, sink);
+    best_free(b, g->workers);
     return rc;
+}
+
+/* Groups shown to their ranks, for the second pass. */
+static int keep_ranks(struct group *g, const struct best *top)
+{
+    uint32_t n;
+    bool is_new;
+    int rc = table_init(&g->ranks, &g->budget, 1, 0);
+
+    g->n_ranks = top->n;
+    for (size_t i = 0; i < top->n && rc == ERR_OK; i++)
+        rc = table_enter(&g->ranks, &top->h[i].key, table_hash(&top->h[i].key, 1), &n, &is_new);
+    if (rc != ERR_OK || g->tuples || g->bits > RANK_BITS)
+        return rc;
+    if ((g->rank_of = calloc((size_t)1 << g->bits, sizeof *g->rank_of)) == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < top->n; i++)
+        g->rank_of[top->h[i].key] = (uint32_t)i + 1;
+    return ERR_OK;
 }
 
 /* The second pass: the same rows again, summed by bin and rank. */
-static int series_pass(struct group *g, const struct snapshot *snap, const struct ranked *top,
-                       size_t n)
+static int series_pass(struct group *g, const struct best *top)
 {
-    uint32_t *rank = malloc((g->groups.n + 1) * sizeof *rank);
-    int rc;
+    int rc = keep_ranks(g, top);
 
-    if (rank == NULL)
-        return ERR_NOMEM;
-    memset(rank, 0xff, (g->groups.n + 1) * sizeof *rank);
-    for (size_t i = 0; i < n; i++)
-        rank[top[i].group] = (uint32_t)i;
-    g->rank = rank;
-    g->binning = true;
     g->want_total = false;
-    g->target = &g->bins;
-    table_free(&g->seen);
-    rc = table_init(&g->seen, &g->budget, 3, 0);
+    sums_free(&g->groups);
     if (rc == ERR_OK)
-        rc = scan_run(g->s, snap, false, group_rowset, group_vector, g);
-    free(rank);
-    g->rank = NULL;
+        rc = group_start_bins(g);
+    return rc == ERR_OK ? group_scan(g, false) : rc;
+}
+
+static int series(struct group *g, struct answer_sink *sink, bool two)
+{
+    struct best none = { 0 }, *top = NULL;
+    int rc = ERR_OK;
+
+    if (two && g->n_keys > 0)
+        rc = select_top(g, &top);
+    if (two && rc == ERR_OK)
+        rc = series_pass(g, top != NULL ? top : &none);
+    if (rc == ERR_OK)
+        rc = group_count_distinct(g, &g->bins);
+    if (rc == ERR_OK)
+        rc = bin_rows(g, top != NULL ? top : &none, sink);
+    best_free(top, g->workers);
     return rc;
 }
 
-int answer_groups(struct group *g, const struct snapshot *snap, struct answer_sink *sink,
-                  struct cell *total)
+static int ranking(struct group *g, struct answer_sink *sink)
 {
-    const struct plan *p = g->s->p;
+    struct best *top = NULL;
+    int rc = select_top(g, &top);
+
+    if (rc == ERR_OK)
+        rc = rank_rows(g, top, sink);
+    best_free(top, g->workers);
+    return rc;
+}
+
+int answer_groups(struct group *g, struct answer_sink *sink, struct cell *total)
+{
+    const struct plan *p = g->p;
     bool two = g->n_keys > 0 || p->step_ms < 0;
-    struct ranked *top = NULL;
     uint64_t acc[ACC_N];
-    size_t n = 0;
-    int rc;
+    int rc = ERR_OK;
 
     g->step_ms = p->step_ms;
-    if (p->step_ms != 0 && !two) {
-        g->binning = true;
-        g->target = &g->bins;
-    }
-    if ((rc = scan_run(g->s, snap, true, group_rowset, group_vector, g)) != ERR_OK)
-        return rc;
+    if (p->step_ms != 0 && !two)
+        rc = group_start_bins(g);
+    if (rc == ERR_OK)
+        rc = group_scan(g, true);
+    if (rc == ERR_OK && !g->binning)
+        rc = group_count_distinct(g, &g->groups);
     if (p->step_ms < 0)
         g->step_ms = query_auto_step(span_of(g));
-    rc = g->n_keys > 0 ? select_top(g, &top, &n) : ERR_OK;
-    if (rc == ERR_OK && p->step_ms != 0 && two)
-        rc = series_pass(g, snap, top, n);
     if (rc == ERR_OK && p->step_ms != 0)
-        rc = bin_rows(g, top, sink);
+        rc = series(g, sink, two);
     else if (rc == ERR_OK && g->n_keys > 0)
-        rc = rank_rows(g, top, n, sink);
+        rc = ranking(g, sink);
     compact(g, acc);
     for (uint32_t k = 0; k < g->n_keys + (p->step_ms != 0); k++)
         total[k] = (struct cell){ .kind = CELL_ABSENT };
     measure_cells(g, acc, span_of(g), false, total + g->n_keys + (p->step_ms != 0));
-    free(top);
     return rc;
 }

@@ -1,5 +1,5 @@
 /* query/scan.h - vectors of rows: columns read when first asked for, values of rows, the filter.
- * Floor 4, inside query/ only. A scan belongs to one thread. */
+ * Floor 4, inside query/ only. A scan belongs to one thread; workers have one each. */
 #ifndef WEIR_QUERY_SCAN_H
 #define WEIR_QUERY_SCAN_H
 
@@ -14,7 +14,8 @@ struct node {
     uint32_t n_kids;
     uint8_t *table; /* EXPR_NET on a column: per code of the rowset, 0 or 1 */
     uint32_t table_n, table_cap;
-    uint32_t hits; /* codes that match */
+    uint32_t hits;           /* codes that match */
+    uint32_t run_lo, run_hi; /* they are run_lo .. run_hi - 1; run_hi = 0: not in one run */
     uint8_t buf[2][ROWSET_VECTOR];
 };
 
@@ -23,21 +24,28 @@ struct scan {
     struct query_control *ctl;
     struct query_stats *stats;
     struct err *e;
-    struct zone *zone;
-    struct node *root; /* NULL = everything matches */
+    const struct zone *zone; /* borrowed; NULL = UTC */
+    struct node *root;       /* NULL = everything matches */
     const struct rowset *rs;
+    uint32_t set; /* its number in the snapshot */
     uint32_t block, first, n;
-    uint64_t loaded; /* bit per column in col[] */
+    uint64_t loaded, loaded32; /* bit per column in col[], in col32[] */
     uint64_t *col[COL_N];
+    uint32_t *col32[COL_N]; /* those of up to 32 bits */
+    uint64_t same;          /* bit per column: col[] holds same_value in all of its room */
+    uint64_t same_value[COL_N];
     uint64_t *shape_cols; /* per shape of the rowset: columns that it fills */
     uint32_t shape_cap;
+    uint64_t common_cols; /* columns that all shapes of the rowset fill */
+    bool inside;          /* the block lies in the frame: nothing is cut */
     bool extras_loaded;
     struct rowset_extras *extras;
-    uint32_t *narrow; /* read buffer */
-    void *match;      /* pcre2_match_data */
+    void *match; /* pcre2_match_data */
     struct buf text;
     uint64_t *pages;
     size_t page_cap;
+    bool by_page;                /* only the pages of `pages` can match */
+    bool nothing;                /* nothing of the rowset can match */
     uint16_t sel[ROWSET_VECTOR]; /* rows of the vector that count */
     uint32_t n_sel;
 };
@@ -46,14 +54,44 @@ int scan_init(struct scan *s, const struct plan *p, struct query_control *ctl,
               struct query_stats *stats, struct err *e) WARN_UNUSED;
 void scan_free(struct scan *s);
 
-/* Visit every vector with rows that pass; fn sees s->sel. ERR_CORRUPT from fn or from a read skips
- * the vector. `rowset` (may be NULL) is called before the first vector of each rowset. */
-int scan_run(struct scan *s, const struct snapshot *snap, bool count,
-             int (*rowset)(struct scan *s, void *ctx), int (*fn)(struct scan *s, void *ctx),
-             void *ctx) WARN_UNUSED;
+/* The walk over a snapshot, shared by the workers that do it. A morsel is a run of blocks of one
+ * rowset; each goes to one worker, in order. */
+struct morsel {
+    uint32_t set, block, end; /* blocks [block, end) of snap->sets[set] */
+};
+struct walk {
+    const struct snapshot *snap;
+    struct morsel *m;
+    size_t n;
+    _Atomic size_t next;
+    _Atomic bool stop; /* a worker failed: the others end too */
+    bool count;        /* into the statistics */
+};
+
+/* What a worker does. All but `vector` may be NULL. ERR_CORRUPT from `vector` or from a read skips
+ * the vector. */
+struct visitor {
+    void *ctx;
+    int (*enter)(struct scan *s, void *ctx);  /* before the first vector of a rowset */
+    int (*vector)(struct scan *s, void *ctx); /* a vector with rows that pass: s->sel */
+    int (*leave)(struct scan *s, void *ctx);  /* behind the last one this worker sees for now */
+};
+
+/* Morsels of the rowsets first .. end-1 of the snapshot that the plan's time does not rule out;
+ * those with done[] are answered already and only counted (done may be NULL).
+ * Counts those rowsets in *stats (NULL: a second pass, count nothing). */
+int walk_init(struct walk *w, const struct plan *p, const struct query_control *ctl,
+              const struct snapshot *snap, size_t first, size_t end, const bool *done,
+              struct query_stats *stats) WARN_UNUSED;
+void walk_free(struct walk *w);
+/* Take morsels until none is left. Threads: each worker with a scan of its own. */
+int scan_walk(struct scan *s, struct walk *w, const struct visitor *v) WARN_UNUSED;
 
 /* Column of the vector. Errors: what read returned. */
 int scan_col(struct scan *s, enum col c, const uint64_t **out) WARN_UNUSED;
+int scan_col32(struct scan *s, enum col c, const uint32_t **out) WARN_UNUSED; /* up to 32 bits */
+/* The column has one value in the whole block: *v. */
+bool scan_const(const struct scan *s, enum col c, uint64_t *v);
 
 enum value_type value_type(const struct value_alts *a);
 
@@ -64,6 +102,7 @@ struct cellv {
     struct addr a;
 };
 int scan_load_alts(struct scan *s, const struct value_alts *a) WARN_UNUSED;
+int scan_load_value(struct scan *s, const struct value *v) WARN_UNUSED;
 bool scan_value(struct scan *s, const struct value_alts *a, uint32_t row, struct cellv *out);
 
 /* The row gathered; all columns must be loaded (scan_load_all). */

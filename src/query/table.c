@@ -5,10 +5,19 @@
 
 int budget_take(struct budget *b, uint64_t octets)
 {
-    if (octets > b->max || b->used > b->max - octets)
-        return ERR_LIMIT;
-    b->used += octets;
+    uint64_t was = atomic_load_explicit(&b->used, memory_order_relaxed);
+
+    do {
+        if (octets > b->max || was > b->max - octets)
+            return ERR_LIMIT;
+    } while (!atomic_compare_exchange_weak_explicit(&b->used, &was, was + octets,
+                                                    memory_order_relaxed, memory_order_relaxed));
     return ERR_OK;
+}
+
+void budget_give(struct budget *b, uint64_t octets)
+{
+    atomic_fetch_sub_explicit(&b->used, octets, memory_order_relaxed);
 }
 
 int table_init(struct table *t, struct budget *b, uint32_t stride, uint32_t n_acc)

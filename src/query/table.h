@@ -3,13 +3,16 @@
 #ifndef WEIR_QUERY_TABLE_H
 #define WEIR_QUERY_TABLE_H
 
+#include <stdatomic.h>
+
 #include "base/defs.h"
 #include "base/err.h"
 
 #define TABLE_NONE UINT32_MAX
 
-struct budget {
-    uint64_t used, max;
+struct budget { /* shared by the workers of a question */
+    _Atomic uint64_t used;
+    uint64_t max;
 };
 
 struct table {
@@ -59,5 +62,6 @@ void texts_free(struct texts *t);
 int texts_enter(struct texts *t, const void *p, size_t len, uint32_t *out) WARN_UNUSED;
 
 int budget_take(struct budget *b, uint64_t octets) WARN_UNUSED; /* ERR_LIMIT */
+void budget_give(struct budget *b, uint64_t octets);
 
 #endif

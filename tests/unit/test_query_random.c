@@ -373,7 +373,7 @@ static void make_leaf(struct leaf *l)
     make_numbers(l);
 }
 
-static struct tree *make_tree(unsigned depth)
+static struct tree *make_tree(unsigned depth, bool negated)
 {
     static const char *const joins[] = { "", "", " and ", " or ", " xor " };
     struct tree *t = calloc(1, sizeof *t);
@@ -381,6 +381,8 @@ static struct tree *make_tree(unsigned depth)
     assert_non_null(t);
     if (depth == 0 || dice(3) == 0) {
         make_leaf(&t->leaf);
+        if (negated && t->leaf.kind == L_FLAGS && t->leaf.form == F_ALL)
+            t->leaf.form = F_ANY; /* behind "not" letters mean none of them, as in nfdump */
         return t;
     }
     t->op = (uint8_t)(dice(4) == 0 ? OP_NOT : dice(6) == 0 ? OP_XOR : OP_AND + dice(2));
@@ -388,7 +390,7 @@ static struct tree *make_tree(unsigned depth)
     say(t->op == OP_NOT ? "not (" : "(");
     for (unsigned i = 0; i < t->n; i++) {
         say("%s", i > 0 ? joins[t->op] : "");
-        t->kid[i] = make_tree(depth - 1);
+        t->kid[i] = make_tree(depth - 1, negated != (t->op == OP_NOT));
     }
     say(")");
     return t;
@@ -599,7 +601,7 @@ static void make_question(struct question *q)
     memset(q, 0, sizeof *q);
     words[0] = '\0';
     narrow = model.n > 8000 && dice(3) == 0;
-    q->filter = make_tree((unsigned)dice(4));
+    q->filter = make_tree((unsigned)dice(4), false);
     narrow = false;
     q->view = (uint8_t)(dice(6) == 0 ? Q_LIST : dice(4) == 0 ? Q_TOTALS : Q_RANK);
     make_frame(q);

@@ -1,0 +1,209 @@
+/* One question, one answer: whatever the number of workers, and whether the rows stand in a segment
+ * (sorted addresses, zones, totals by minute) or in open batches. Runs under TSan too. */
+#include "present/present.h"
+#include "query/exec.h"
+#include "query/parse.h"
+#include "random_batch.h"
+#include "store/segment.h"
+#include "unit.h"
+
+#define BATCHES    10u
+#define SEALED     6u
+#define BATCH_SIZE 9000u
+
+static struct flow_batch *batch[BATCHES];
+static struct rowset *open_set[BATCHES], *mixed_set[BATCHES - SEALED + 1];
+static struct snapshot open_snap, mixed_snap;
+static struct buf octets;
+
+static const struct shape *whole_shape(void)
+{
+    static const struct {
+        uint16_t id;
+        uint8_t len, col, conv;
+    } t[] = { { 8, 4, COL_SRC_IP, CONV_IP4 },    { 12, 4, COL_DST_IP, CONV_IP4 },
+              { 7, 2, COL_SRC_PORT, CONV_UINT }, { 11, 2, COL_DST_PORT, CONV_UINT },
+              { 4, 1, COL_PROTO, CONV_UINT },    { 1, 8, COL_BYTES, CONV_UINT },
+              { 2, 8, COL_PACKETS, CONV_UINT },  { 16, 4, COL_SRC_AS, CONV_UINT },
+              { 10, 4, COL_IN_IF, CONV_UINT },   { 14, 4, COL_OUT_IF, CONV_UINT },
+              { 34, 4, COL_RATE, CONV_UINT } };
+    struct shape_field f[ARRAY_LEN(t)] = { 0 };
+    struct shape *s;
+
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++)
+        f[i] = (struct shape_field){
+            .id = t[i].id, .len = t[i].len, .col = t[i].col, .conv = t[i].conv
+        };
+    assert_int_equal(shape_new(&s, 10, SHAPE_FLOW, 0, f, ARRAY_LEN(t)), ERR_OK);
+    return s;
+}
+
+static uint32_t some_addr(struct rnd *r, struct flow_batch *b)
+{
+    struct addr a = addr_from_v4(0x0a000000u + (uint32_t)(rnd_next(r) % 30000));
+
+    if (rnd_next(r) % 9 == 0)
+        be_put(a.b, 0x20010db800000000u + rnd_next(r) % 300, 8);
+    return rnd_next(r) % 50 == 0 ? 0 : flow_batch_addr(b, &a);
+}
+
+static void fill(struct flow_batch *b, unsigned n, const struct shape *whole,
+                 const struct shape *part)
+{
+    struct rnd r = { 77 + n };
+    uint32_t shape[2] = { flow_batch_shape(b, whole), flow_batch_shape(b, part) };
+    struct exporter_key x = { .addr = addr_from_v4(0xc0000201u + n % 3), .version = 10 };
+
+    (void)flow_batch_exporter(b, &x);
+    for (uint32_t i = 0; i < BATCH_SIZE; i++) {
+        int64_t start = 1700000000000 + n * 40000 + (int64_t)(rnd_next(&r) % 90000);
+        set_col(b, COL_SHAPE, i, shape[n % 4 == 3 && rnd_next(&r) % 8 == 0]);
+        set_col(b, COL_SRC_IP, i, some_addr(&r, b));
+        set_col(b, COL_DST_IP, i, some_addr(&r, b));
+        set_col(b, COL_SRC_PORT, i, rnd_next(&r) % 65536);
+        set_col(b, COL_DST_PORT, i, rnd_next(&r) % 3 != 0 ? 443 : rnd_next(&r) % 2000);
+        set_col(b, COL_PROTO, i, rnd_next(&r) % 5 == 0 ? 1 : 6);
+        set_col(b, COL_SRC_AS, i, rnd_next(&r) % 400);
+        set_col(b, COL_IN_IF, i, rnd_next(&r) % 4);
+        set_col(b, COL_OUT_IF, i, rnd_next(&r) % 4);
+        set_col(b, COL_BYTES, i, rnd_next(&r) % 100000);
+        set_col(b, COL_PACKETS, i, 1 + rnd_next(&r) % 50);
+        set_col(b, COL_REV_BYTES, i, n % 2 != 0 && i % 4 == 0 ? rnd_next(&r) % 5000 : 0);
+        set_col(b, COL_RATE, i, n == 5 ? 10 : 0);
+        set_col(b, COL_START, i, (uint64_t)start);
+        set_col(b, COL_END, i, (uint64_t)start + (i % 3) * (rnd_next(&r) % 90000));
+        set_col(b, COL_RECEIVED, i, (uint64_t)start + 100000);
+    }
+    flow_batch_publish(b, BATCH_SIZE, UINT64_MAX >> (64 - COL_N));
+}
+
+static int setup(void **state)
+{
+    struct shape_field f[2] = { { .id = 8, .len = 4, .col = COL_SRC_IP, .conv = CONV_IP4 },
+                                { .id = 1, .len = 8, .col = COL_BYTES, .conv = CONV_UINT } };
+    const struct shape *whole = whole_shape();
+    struct shape *part;
+    struct seg_info info;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(shape_new(&part, 10, SHAPE_FLOW, 0, f, 2), ERR_OK);
+    for (unsigned n = 0; n < BATCHES; n++) {
+        assert_int_equal(flow_batch_new(&batch[n]), ERR_OK);
+        fill(batch[n], n, whole, part);
+        assert_int_equal(rowset_of_batch(&open_set[n], batch[n]), ERR_OK);
+    }
+    shape_unref(whole);
+    shape_unref(part);
+    octets = buf_init(1u << 30);
+    assert_int_equal(segment_build(batch, SEALED, 1, &octets, &info, NULL, &e), ERR_OK);
+    assert_int_equal(
+        segment_open(&mixed_set[0], "one", (struct os_map){ octets.p, octets.len }, false, &e),
+        ERR_OK);
+    for (unsigned n = SEALED; n < BATCHES; n++)
+        mixed_set[n - SEALED + 1] = open_set[n];
+    open_snap = (struct snapshot){ .sets = open_set, .n = BATCHES };
+    mixed_snap = (struct snapshot){ .sets = mixed_set, .n = BATCHES - SEALED + 1 };
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    rowset_unref(mixed_set[0]);
+    for (unsigned n = 0; n < BATCHES; n++) {
+        rowset_unref(open_set[n]);
+        flow_batch_unref(batch[n]);
+    }
+    buf_free(&octets);
+    return 0;
+}
+
+static int put(void *ctx, const void *data, size_t len)
+{
+    buf_put(ctx, data, len);
+    return ERR_OK;
+}
+
+/* The answer as CSV. */
+static struct buf ask(struct query_params *q, const struct snapshot *snap, uint32_t threads,
+                      uint64_t memory)
+{
+    struct query_control ctl = { .threads = threads, .memory_max = memory };
+    struct buf out = buf_init(64u << 20);
+    struct present *to;
+    struct plan *p;
+    struct err e = { 0 };
+    int rc = query_plan(&p, q, 1700000600000, &e);
+
+    if (rc == ERR_OK && (rc = present_new(&to, PRESENT_CSV, p->tz, put, &out, &e)) == ERR_OK) {
+        rc = query_run(p, snap, present_sink(to), &ctl, NULL, &e);
+        present_free(to);
+    }
+    plan_free(p);
+    if (rc != ERR_OK)
+        fail_msg("%s: %s", err_name(rc), e.msg);
+    return out;
+}
+
+static void same_for_all(const char *const *word, size_t n)
+{
+    struct query_params q = { .where = QUERY_PARAM_N };
+    struct buf first;
+    struct err e = { 0 };
+
+    for (size_t i = 0; i + 1 < n && word[i] != NULL; i += 2)
+        if (query_params_set(&q, word[i], word[i + 1], &e) != ERR_OK)
+            fail_msg("%s: %s", word[i], e.msg);
+    first = ask(&q, &mixed_snap, 1, 0);
+    if (first.len < 30)
+        fail_msg("%s %s: no answer: %s", word[0], word[1], buf_cstr(&first));
+    for (unsigned k = 1; k < 5; k++) {
+        /* little memory: addresses are numbered in several waves */
+        struct buf b =
+            ask(&q, k % 2 != 0 ? &mixed_snap : &open_snap, k < 3 ? 4 : 1, k == 4 ? 16u << 20 : 0);
+        if (b.len != first.len || memcmp(b.p, first.p, b.len) != 0)
+            fail_msg("%s %s: answer %u differs:\n%.600s\n-- from\n%.600s", word[0], word[1], k,
+                     buf_cstr(&b), buf_cstr(&first));
+        buf_free(&b);
+    }
+    buf_free(&first);
+    query_params_free(&q);
+}
+
+static void answers_do_not_depend_on_workers_and_storage(void **state)
+{
+    static const char *const t[][9] = {
+        { "by", "src ip", "measure", "bytes,flows,active flows,duration,first seen,last seen" },
+        { "by", "src ip,dst ip", "measure", "bytes,packets", "top", "30" },
+        { "by", "src ip,dst ip,src port,dst port,proto,src as,in if", "top", "40" },
+        { "by", "dst port", "measure", "flows", "top", "7", "filter", "bytes > 100" },
+        { "by", "proto", "measure", "bytes,flows" },
+        { "by", "ip", "measure", "bytes,distinct dst port,distinct ip", "top", "20" },
+        { "by", "src ip/24", "measure", "flows,distinct dst ip", "filter", "proto tcp" },
+        { "by", "src as,out if", "measure", "distinct src ip,bps", "bottom", "9" },
+        { "by", "exporter", "measure", "bytes,distinct bytes" },
+        { "by", "bytes", "measure", "flows", "top", "15" },
+        { "series", "1m", "measure", "bytes,packets,flows" },
+        { "series", "1m", "by", "proto", "filter", "proto icmp or proto tcp" },
+        { "series", "7s", "by", "src as", "measure", "bytes,distinct src ip", "top", "4" },
+        { "series", "1m", "by", "dst ip", "top", "3", "filter", "src net 10.0.1.0/24" },
+        { "list", "1", "columns", "start,src ip,dst ip,bytes", "sort", "bytes", "limit", "25" },
+        { "list", "1", "columns", "src ip,bytes", "sort", "src ip", "filter", "bytes < 400" },
+        { "list", "1", "columns", "start,src ip,dst ip,bytes", "filter", "net 10.0.0.16/28" },
+        { "series", "1h", "filter", "not src net 10.0.4.0/22 or dst port 443" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(t); i++)
+        same_for_all(t[i], ARRAY_LEN(t[i]));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_do_not_depend_on_workers_and_storage),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
