@@ -254,9 +254,11 @@ static int start_distinct(struct group *g, unsigned group_bits)
         rc = sums_init(&d->pairs, &g->budget, g->workers, false, 0, 0);
         if (rc == ERR_OK)
             rc = table_init(&d->tuple, &g->budget, 2, 0);
-        if (rc == ERR_OK && g->want_total)
-            rc = sums_init(&d->all, &g->budget, g->workers,
-                           counted_up(d->ks) || d->bits <= DENSE_BITS, 0, 0);
+        if (rc != ERR_OK || !g->want_total)
+            continue;
+        sums_free(&d->all);
+        rc = sums_init(&d->all, &g->budget, g->workers,
+                       counted_up(d->ks) || d->bits <= DENSE_BITS, 0, 0);
     }
     return rc;
 }

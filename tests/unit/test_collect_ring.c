@@ -100,7 +100,7 @@ static void *copier(void *arg)
     while (b->last < MANY) {
         struct ring_piece p = ring_copy(b->r, (uint8_t *)out, sizeof out);
         for (size_t at = 0; at < p.len;) {
-            const struct frame *f = (const struct frame *)((uint8_t *)out + at);
+            const struct frame *f = (const struct frame *)(const void *)((uint8_t *)out + at);
             b->wrong |=
                 f->sum != frame_sum(f) || f->serial <= b->last || f->len != (f->serial - 1) % 64;
             b->last = f->serial;
