@@ -83,7 +83,8 @@ struct collect_status {
     uint64_t not_journaled; /* decoded, but a crash before the next seal would have taken them */
     uint64_t quarantined;
     uint64_t replayed; /* from the journal, at this start */
-    bool recovering;   /* the journal is still replayed: counters are on their way to where they were */
+    bool recovering; /* the journal is still replayed: counters are on their way to where they were
+                      */
     struct collect_journal journal;
     struct decode_counters total;
     struct decode_exporter *exporter; /* owned; collect_status_free() */

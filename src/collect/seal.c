@@ -19,7 +19,7 @@ struct sealer {
     size_t n, room;
     uint64_t records;
     int64_t retry_ms, backoff_ms; /* monotonic; backoff is a span */
-    int64_t cut_ms; /* monotonic: the last cut */
+    int64_t cut_ms;               /* monotonic: the last cut */
     unsigned tries, seal_seen;
     bool given_up; /* stopping, and the store refuses */
 };

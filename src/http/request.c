@@ -6,8 +6,8 @@
 
 static const char *const paths[HTTP_RESOURCE_N] = {
     [HTTP_QUERY] = "/api/v1/query", [HTTP_TAIL] = "/api/v1/tail", [HTTP_STATUS] = "/api/v1/status",
-    [HTTP_GAPS] = "/api/v1/gaps",   [HTTP_SEAL] = "/api/v1/seal",
-    [HTTP_METRICS] = "/metrics",  [HTTP_HEALTH] = "/healthz",
+    [HTTP_GAPS] = "/api/v1/gaps",   [HTTP_SEAL] = "/api/v1/seal", [HTTP_METRICS] = "/metrics",
+    [HTTP_HEALTH] = "/healthz",
 };
 
 static int hex(char c)
