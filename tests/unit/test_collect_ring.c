@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <sched.h>
 
 #include "collect/ring.h"
 #include "unit.h"
@@ -87,7 +88,10 @@ static void *writer(void *arg)
     for (unsigned i = 0; i < MANY;) {
         struct frame x = item(i % 64);
         memset(octets, (int)(i & 0xff), sizeof octets);
-        i += ring_put(b->r, &x, octets);
+        if (ring_put(b->r, &x, octets))
+            i++;
+        else
+            (void)sched_yield(); /* the others may have to share this core */
     }
     return NULL;
 }
@@ -100,15 +104,17 @@ static void *copier(void *arg)
     while (b->last < MANY) {
         struct ring_piece p = ring_copy(b->r, (uint8_t *)out, sizeof out);
         for (size_t at = 0; at < p.len;) {
-            const struct frame *f = (const struct frame *)(const void *)((uint8_t *)out + at);
+            const struct frame *f = (const void *)((const uint8_t *)out + at);
             b->wrong |=
                 f->sum != frame_sum(f) || f->serial <= b->last || f->len != (f->serial - 1) % 64;
             b->last = f->serial;
             b->journaled++;
             at += frame_room(f->len);
         }
-        if (p.len == 0)
+        if (p.len == 0) {
+            (void)sched_yield();
             continue;
+        }
         ring_copied(b->r, &p);
         ring_durable(b->r, p.end);
     }
@@ -129,8 +135,10 @@ static void three_threads(bool journal, bool sync, bool pass)
     for (unsigned i = 0; i < MANY;) {
         if (pass && i < MANY - 1000)
             ring_pass(b.r);
-        if ((f = ring_next(b.r)) == NULL)
+        if ((f = ring_next(b.r)) == NULL) {
+            (void)sched_yield();
             continue;
+        }
         assert_int_equal(f->len, i % 64);
         assert_int_equal(f->serial, i + 1);
         if (f->len > 0)
