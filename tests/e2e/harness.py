@@ -40,8 +40,12 @@ class Server:
         said = self.text().count("answers at")
         self.p = subprocess.Popen([self.weir, "serve", "--data", self.data, "--listen", f"udp://127.0.0.1:{self.port}",
                                    "--http.listen", "127.0.0.1:0", "--ring.size", "16M", *options],
-                                  stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, env=self.env)
-        self.wait(lambda: self.text().count("answers at") > said, "the server to start", 60)
+                                  stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, env=self.env)
+        try:
+            self.wait(lambda: self.text().count("answers at") > said, "the server to start", 60)
+        except AssertionError:
+            self.kill_all()
+            raise
 
     def kill_all(self):
         """SIGKILL for the parent and the data process."""
