@@ -8,23 +8,13 @@ import time
 from harness import Server, v5
 
 
-def start(weir, folder):
-    s = Server(weir, folder=folder)
-
-    def up():  # the log holds the word of the server before, too
-        r = s.run("status", "-o", "json").stdout
-        return json.loads(r).get("pid") == s.p.pid
-    s.wait(up, "the server to answer")
-    return s
-
-
 def gaps(s, *words):
     return json.loads(s.run("status", "--gaps", "-o", "json", *words).stdout)["gaps"]
 
 
 def main(weir):
     with tempfile.TemporaryDirectory(prefix="weir-e2e-") as folder:
-        with start(weir, folder) as s:
+        with Server(weir, folder=folder) as s:
             assert gaps(s) == [], gaps(s)
             assert "Gaps:" not in s.run("query").stdout
             s.send([v5(0, 10), v5(10, 10), v5(70, 10)])  # 50 records are missing
@@ -35,7 +25,7 @@ def main(weir):
             assert [(x["reason"], x["exporter"], x["count"], x["unit"]) for x in g] == [("lost", "127.0.0.1", 50, "records")], g
             assert "lost 50 records (1 exporter)" in s.run("query").stdout
         time.sleep(1.2)
-        with start(weir, folder) as s:
+        with Server(weir, folder=folder) as s:
             g = gaps(s)
             assert [x["reason"] for x in g] == ["lost", "not_running"], g
             assert g[0]["to"] <= g[1]["from"] < g[1]["to"], g
@@ -49,10 +39,9 @@ def main(weir):
             assert len(table) == 2 and "127.0.0.1 domain 0 v5" in table[0] and "not_running" in table[1], table
             s.send([v5(80, 10)])
             s.wait(lambda: s.status()["datagrams"]["received"] >= 4, "one more")
-            s.p.kill()
-            s.p.wait()
+            s.kill_all()
             time.sleep(1.2)
-        with start(weir, folder) as s:
+        with Server(weir, folder=folder) as s:
             g = gaps(s)
             assert [x["reason"] for x in g][:2] == ["lost", "not_running"], g
             assert sum(x["reason"] == "not_running" for x in g) >= 1 and g[-1]["reason"] == "not_running", g
