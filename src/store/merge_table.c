@@ -10,7 +10,6 @@
 #define OPTIONS_MAX  (4u << 20)
 #define MARGINAL_MAX (2u << 20) /* rows of one table of totals: 150 MB while it is sorted */
 #define FEW_PAGES    32u
-#define POST_OCTETS  65536u
 
 static int no_memory(struct merge *m)
 {
@@ -270,7 +269,7 @@ int merge_index_note(struct merge *m, uint32_t block)
 struct posts {
     struct vec counts;
     const uint8_t *p;
-    size_t left; /* postings */
+    size_t left; /* octets */
     uint32_t width, at;
     uint64_t count[PAGE_VALUES];
 };
@@ -282,68 +281,40 @@ static bool posts_open(struct posts *x, const struct segment *s, struct err *e)
 
     x->width = (uint32_t)rd_le(&r, 1);
     (void)rd_take(&r, (size_t)vec_pages(s->rs.n_addrs) * 4);
-    if (!rd_ok(&r) || (x->width != 1 && x->width != 2) ||
-        vec_open(&x->counts, &r, s->rs.n_addrs) != ERR_OK)
+    if (!rd_ok(&r) || x->width > 2 || vec_open(&x->counts, &r, s->rs.n_addrs) != ERR_OK)
         return false;
     x->p = r.p;
-    x->left = r.left / x->width;
+    x->left = r.left;
     x->at = 0;
     return true;
 }
 
-/* How many pages the next address has; false when damaged. */
-static bool posts_next(struct posts *x, uint64_t *n)
+/* The postings of the next address; false when damaged. */
+static bool posts_next(struct posts *x, struct rd *list)
 {
+    uint64_t octets;
+
     if (x->at % PAGE_VALUES == 0 && vec_page64(&x->counts, x->at / PAGE_VALUES, x->count) != ERR_OK)
         return false;
-    *n = x->count[x->at++ % PAGE_VALUES];
+    octets = x->count[x->at++ % PAGE_VALUES];
+    if (octets > x->left || (octets *= MAX(1u, x->width)) > x->left)
+        return false;
+    *list = rd_init(x->p, octets);
+    x->p += octets;
+    x->left -= octets;
     return true;
 }
 
-/* Pages per address over all inputs: they name different pages. */
-static int count_pages(struct merge *m, struct posts *x, uint32_t *count)
-{
-    for (size_t i = 0; i < m->n_in; i++) {
-        const struct merge_input *in = &m->in[i];
-        uint64_t n, sum = 0;
-        if (!posts_open(x, in->s, m->e))
-            return damaged(m, i, "index of addresses");
-        for (uint32_t c = 0; c < in->s->rs.n_addrs; c++) {
-            if (!posts_next(x, &n) || n > (uint64_t)in->s->rs.n_blocks * ROWSET_BLOCK_PAGES)
-                return damaged(m, i, "index of addresses");
-            count[in->addr[c]] += (uint32_t)n;
-            sum += n;
-        }
-        if (sum != x->left)
-            return damaged(m, i, "index of addresses");
-    }
-    return ERR_OK;
-}
-
-/* What the postings go through on their way to the file. */
-struct post_out {
-    uint32_t width, n;
-    uint8_t octets[POST_OCTETS];
-};
-
-static int put_post(struct merge *m, struct post_out *o, uint32_t page)
-{
-    int rc = ERR_OK;
-
-    if (o->n + o->width > POST_OCTETS) {
-        rc = merge_put(m, o->octets, o->n);
-        o->n = 0;
-    }
-    le_put(o->octets + o->n, page, o->width);
-    o->n += o->width;
-    return rc;
-}
-
-/* Pages of one address, gathered from the inputs in any order, ascending to the file. */
+/* Pages of one address, gathered from the inputs in any order. */
 struct gather {
     uint32_t few[FEW_PAGES], n;
     bool many;
     uint64_t bits[ROWSET_PAGE_WORDS(SEG_BLOCKS + 1)];
+    uint32_t words;
+    /* as they stand in the file */
+    uint32_t width, before;
+    size_t octets;
+    uint8_t out[(SEG_BLOCKS + 1) * ROWSET_BLOCK_PAGES * SEG_GAP_OCTETS];
 };
 
 static void gather_add(struct gather *g, uint32_t page)
@@ -362,20 +333,34 @@ static void gather_add(struct gather *g, uint32_t page)
     g->bits[page / 64] |= 1ull << page % 64;
 }
 
-static int gather_put(struct merge *m, struct gather *g, struct post_out *o, uint32_t words)
+static void put_page(struct gather *g, uint32_t page)
 {
-    int rc = ERR_OK;
+    uint32_t gap = page - g->before;
 
-    for (uint32_t i = 0; !g->many && i < g->n && rc == ERR_OK; i++)
-        rc = put_post(m, o, g->few[i]);
-    for (uint32_t w = 0; g->many && w < words && rc == ERR_OK; w++) {
-        for (uint64_t x = g->bits[w]; x != 0 && rc == ERR_OK; x &= x - 1)
-            rc = put_post(m, o, w * 64 + (uint32_t)__builtin_ctzll(x));
+    if (g->width > 0) {
+        g->out[g->octets++] = (uint8_t)page;
+        return;
+    }
+    for (; gap > 127; gap >>= 7)
+        g->out[g->octets++] = (uint8_t)(gap | 128);
+    g->out[g->octets++] = (uint8_t)gap;
+    g->before = page + 1;
+}
+
+/* What was gathered, ascending, to g->out; empty for the next address. */
+static void gather_encode(struct gather *g)
+{
+    g->before = 0;
+    g->octets = 0;
+    for (uint32_t i = 0; !g->many && i < g->n; i++)
+        put_page(g, g->few[i]);
+    for (uint32_t w = 0; g->many && w < g->words; w++) {
+        for (uint64_t x = g->bits[w]; x != 0; x &= x - 1)
+            put_page(g, w * 64 + (uint32_t)__builtin_ctzll(x));
         g->bits[w] = 0;
     }
     g->n = 0;
     g->many = false;
-    return rc;
 }
 
 /* The postings of address `code` of the output, from every input that has it. */
@@ -383,63 +368,71 @@ static int gather_code(struct merge *m, struct posts *x, struct gather *g, uint3
 {
     for (size_t i = 0; i < m->n_in; i++) {
         const struct merge_input *in = &m->in[i];
-        uint64_t n;
+        uint32_t pages = in->s->rs.n_blocks * ROWSET_BLOCK_PAGES, before = 0, page;
+        struct rd list;
         if (x[i].at >= in->s->rs.n_addrs || in->addr[x[i].at] != code)
             continue;
-        if (!posts_next(&x[i], &n) || n > x[i].left)
+        if (!posts_next(&x[i], &list))
             return damaged(m, i, "index of addresses");
-        for (uint64_t k = 0; k < n; k++, x[i].p += x[i].width) {
-            uint32_t page = x[i].width == 1 ? x[i].p[0] : le16(x[i].p);
-            if (page / ROWSET_BLOCK_PAGES >= in->s->rs.n_blocks)
+        while (list.left > 0) {
+            if (!segment_next_page(&list, x[i].width, &before, &page) || page >= pages)
                 return damaged(m, i, "index of addresses");
             gather_add(g, in->block_at[page / ROWSET_BLOCK_PAGES] * ROWSET_BLOCK_PAGES +
                               page % ROWSET_BLOCK_PAGES);
         }
-        x[i].left -= n;
     }
     return ERR_OK;
 }
 
-static int put_postings(struct merge *m, struct post_out *o)
-{
-    struct posts *x = calloc(m->n_in + 1, sizeof *x);
-    struct gather *g = calloc(1, sizeof *g);
-    uint32_t words = ROWSET_PAGE_WORDS(m->r->info.n_blocks);
-    int rc = x != NULL && g != NULL ? ERR_OK : no_memory(m);
-
-    for (size_t i = 0; i < m->n_in && rc == ERR_OK; i++) {
-        m->r->octets_read += m->in[i].s->table[TABLE_PAGES].len;
-        if (!posts_open(&x[i], m->in[i].s, m->e))
-            rc = damaged(m, i, "index of addresses");
-        else
-            rc = merge_pace(m, m->in[i].s->table[TABLE_PAGES].len);
-    }
-    for (uint32_t c = 0; c < m->b.n_addrs && rc == ERR_OK; c++)
-        if ((rc = gather_code(m, x, g, c)) == ERR_OK)
-            rc = gather_put(m, g, o, words);
-    free(x);
-    free(g);
-    return rc;
-}
-
-/* The same from what was noted of the rows. */
-static int put_noted(struct merge *m, struct post_out *o)
+/* What was noted of the rows, by code and page: page_of[start[c]] .. are those of code c. */
+static uint16_t *sort_noted(struct merge *m)
 {
     struct merge_index *x = &m->index;
     uint32_t pages = m->r->info.n_blocks * ROWSET_BLOCK_PAGES, sum = 0;
     uint16_t *page_of = malloc((x->n + 1) * sizeof *page_of);
-    int rc = page_of != NULL ? ERR_OK : no_memory(m);
 
     for (uint32_t c = 0; c < m->b.n_addrs; c++) { /* seen: where its next page goes */
         x->seen[c] = sum;
         sum += x->count[c];
     }
-    for (size_t p = 0, i = 0; p < pages && rc == ERR_OK; p++)
+    for (size_t p = 0, i = 0; page_of != NULL && p < pages; p++)
         for (; i < x->page_end[p]; i++)
             page_of[x->seen[x->code[i]]++] = (uint16_t)p;
-    for (size_t i = 0; i < x->n && rc == ERR_OK; i++)
-        rc = put_post(m, o, page_of[i]);
-    free(page_of);
+    return page_of;
+}
+
+static int open_posts(struct merge *m, struct posts *x)
+{
+    int rc = ERR_OK;
+
+    for (size_t i = 0; i < m->n_in && rc == ERR_OK; i++) {
+        if (!posts_open(&x[i], m->in[i].s, m->e))
+            rc = damaged(m, i, "index of addresses");
+        else
+            rc = merge_pace(m, m->in[i].s->table[TABLE_PAGES].len);
+    }
+    return rc;
+}
+
+/* All postings in the order of the codes: with `octets`, only how many octets each takes; else to
+ * the file. */
+static int walk_postings(struct merge *m, struct posts *x, const uint16_t *page_of,
+                         struct gather *g, uint32_t *octets)
+{
+    int rc = m->join ? ERR_OK : open_posts(m, x);
+
+    for (uint32_t c = 0, at = 0; c < m->b.n_addrs && rc == ERR_OK; c++) {
+        if (m->join)
+            for (uint32_t i = 0; i < m->index.count[c]; i++)
+                gather_add(g, page_of[at++]);
+        else
+            rc = gather_code(m, x, g, c);
+        gather_encode(g);
+        if (octets != NULL)
+            octets[c] = (uint32_t)g->octets;
+        else if (rc == ERR_OK)
+            rc = merge_put(m, g->out, g->octets);
+    }
     return rc;
 }
 
@@ -462,49 +455,55 @@ static void encode32(struct buf *out, const uint32_t *v, uint32_t n)
     }
 }
 
-/* u8 width; u32 place of the first posting for every PAGE_VALUES codes; counts; postings. */
-static int put_pages(struct merge *m)
+/* u8 width; u32 place of the first posting for every PAGE_VALUES codes; octets of each; postings.
+ */
+static int put_index(struct merge *m, struct posts *x, const uint16_t *page_of, struct gather *g,
+                     uint32_t *octets)
 {
-    struct post_out *o = calloc(1, sizeof *o);
-    uint32_t *count = m->join ? m->index.count : calloc((size_t)m->b.n_addrs + 1, sizeof *count);
-    struct posts *x = calloc(1, sizeof *x);
     uint64_t sum = 0;
-    int rc = o != NULL && count != NULL && x != NULL ? ERR_OK : no_memory(m);
+    int rc;
 
-    if (rc == ERR_OK && !m->join)
-        rc = count_pages(m, x, count);
-    if (rc != ERR_OK)
-        goto out;
-    o->width = m->r->info.n_blocks * ROWSET_BLOCK_PAGES <= 256 ? 1 : 2;
-    buf_le(&m->chunk, o->width, 1);
+    g->words = ROWSET_PAGE_WORDS(m->r->info.n_blocks);
+    g->width = m->r->info.n_blocks * ROWSET_BLOCK_PAGES <= 256 ? 1 : 0;
+    if ((rc = walk_postings(m, x, page_of, g, octets)) != ERR_OK)
+        return rc;
+    buf_le(&m->chunk, g->width, 1);
     for (uint32_t c = 0; c < m->b.n_addrs; c++) {
         if (c % PAGE_VALUES == 0)
             buf_le(&m->chunk, sum, 4);
-        sum += count[c];
+        sum += octets[c];
     }
-    if (sum > UINT32_MAX) {
-        rc = err_set(m->e, ERR_LIMIT, "%s: index too large; merge fewer segments", m->path);
-        goto out;
-    }
-    encode32(&m->chunk, count, m->b.n_addrs);
-    if (!buf_ok(&m->chunk)) {
-        rc = no_memory(m);
-        goto out;
-    }
+    if (sum > UINT32_MAX)
+        return err_set(m->e, ERR_LIMIT, "%s: index too large; merge fewer segments", m->path);
+    encode32(&m->chunk, octets, m->b.n_addrs);
+    if (!buf_ok(&m->chunk))
+        return no_memory(m);
     merge_begin(m);
     rc = merge_put(m, m->chunk.p, m->chunk.len);
     buf_clear(&m->chunk);
     if (rc == ERR_OK)
-        rc = m->join ? put_noted(m, o) : put_postings(m, o);
-    if (rc == ERR_OK)
-        rc = merge_put(m, o->octets, o->n);
-    if (rc == ERR_OK)
-        rc = merge_end(m, &m->b.table[TABLE_PAGES]);
-out:
-    if (!m->join)
-        free(count);
+        rc = walk_postings(m, x, page_of, g, NULL);
+    return rc == ERR_OK ? merge_end(m, &m->b.table[TABLE_PAGES]) : rc;
+}
+
+static int put_pages(struct merge *m)
+{
+    uint32_t *octets = calloc((size_t)m->b.n_addrs + 1, sizeof *octets);
+    struct posts *x = calloc(m->n_in + 1, sizeof *x);
+    struct gather *g = calloc(1, sizeof *g);
+    uint16_t *page_of = m->join ? sort_noted(m) : NULL;
+    int rc;
+
+    for (size_t i = 0; !m->join && i < m->n_in; i++)
+        m->r->octets_read += m->in[i].s->table[TABLE_PAGES].len;
+    if (octets == NULL || x == NULL || g == NULL || (m->join && page_of == NULL))
+        rc = no_memory(m);
+    else
+        rc = put_index(m, x, page_of, g, octets);
+    free(octets);
     free(x);
-    free(o);
+    free(g);
+    free(page_of);
     return rc;
 }
 
