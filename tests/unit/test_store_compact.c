@@ -95,9 +95,9 @@ static void a_year_is_a_bounded_number_of_files(void **state)
         { 5, 365, 300000, 1u << 20, 3, 450, 365 },
         { 300, 365, 300000, 1u << 20, 3, 450, 365 },
         { 2000, 365, 300000, 1u << 20, 8, 900, 2 * 365 },
-        { 5, 10, 1000, 1u << 20, 10, 150, 10 }, /* the shortest seal.age */
-        { 100000, 20, 300000, 1u << 20, 16, 1000, 900 },
-        { 1000000, 2, 300000, 1u << 23, 4, 1500, 1400 },
+        { 5, 2, 1000, 1u << 20, 10, 150, 2 }, /* the shortest seal.age */
+        { 100000, 4, 300000, 1u << 20, 16, 250, 200 },
+        { 1000000, 1, 300000, 1u << 23, 4, 750, 700 },
     };
 
     (void)state;
@@ -122,16 +122,16 @@ static void odd_sizes_are_bounded_too(void **state)
     int64_t t = T0;
 
     (void)state;
-    while (t < T0 + 20 * (int64_t)DAY_MS) {
+    while (t < T0 + 8 * (int64_t)DAY_MS) {
         uint32_t rows = (uint32_t)(rnd_next(&r) % (1ull << rnd_next(&r) % 22));
         int64_t ms = (int64_t)(rnd_next(&r) % 120000);
         arrives(&y, rows, rows / BATCH_ROWS + 1, t, t + ms);
         compacts(&y, t + ms);
         t += ms;
     }
-    assert_true(y.most <= 20 * 20 + 120);
+    assert_true(y.most <= 8 * 20 + 120);
     compacts(&y, INT64_MAX);
-    assert_in_range(y.n, 20, 20 * 24);
+    assert_in_range(y.n, 8, 8 * 24);
     free(y.list);
 }
 

@@ -255,7 +255,7 @@ static void index_is_exact(const struct rowset *rs)
     uint64_t *is = calloc(words, sizeof *is), *should = calloc(words, sizeof *should);
     struct err e;
 
-    for (uint32_t code = 0; code < rs->n_addrs; code += 1 + code / 40) {
+    for (uint32_t code = 0; code < rs->n_addrs; code += 1 + code / 12) {
         size_t at = 0;
         memset(is, 0, words * sizeof *is);
         memset(should, 0, words * sizeof *should);
@@ -335,7 +335,7 @@ static void a_merge_holds_what_the_inputs_hold(void **state)
         bool steady;
     } t[] = {
         { 3, 3, 9000, 1, 0, true },      { 2, 2, 70000, 1, 0, true },
-        { 4, 2, 3000, 60, WILD, false }, { 3, 2, 40000, 5, WILD, false },
+        { 4, 2, 3000, 60, WILD, false }, { 2, 2, 20000, 5, WILD, false },
         { 1, 3, 500, 3, 0, true },
     };
     static struct inputs in;
@@ -468,7 +468,7 @@ static void damage_is_noticed(void **state)
 
     (void)state;
     make(&in, 31, 3, 1, 1200, 3, 0, false);
-    for (unsigned i = 0; i < 300; i++) {
+    for (unsigned i = 0; i < 100; i++) {
         size_t at = SEG_HEAD + rnd_next(&rnd) % (in.octets[1].len - SEG_HEAD);
         struct rowset *was = in.rs[1];
         struct err e;
@@ -495,7 +495,7 @@ static void damage_is_noticed(void **state)
             compare(&in, o.keep_blocks, true);
         in.octets[1].p[at] ^= (uint8_t)(1u << i % 8);
     }
-    assert_in_range(caught, 100, 300);
+    assert_in_range(caught, 40, 100);
     drop(&in);
 }
 
@@ -518,8 +518,8 @@ static void a_merge_can_be_stopped_and_is_bounded(void **state)
 
     (void)state;
     (void)os_unlink(path, NULL);
-    make(&in, 41, 4, 1, 30000, 3, 0, true);
-    for (uint64_t n = 0; n < 6000000; n += 900000) {
+    make(&in, 41, 4, 1, 20000, 3, 0, true);
+    for (uint64_t n = 0; n < 3000000; n += 700000) {
         uint64_t left = n;
         struct merge_options o = { .id = 1, .pace = stop_after, .ctx = &left };
         int rc = segment_merge(in.rs, in.n, path, &o, &r, &e);
