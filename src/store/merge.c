@@ -10,6 +10,7 @@
 
 #define PENDING_OCTETS (1u << 20)
 #define SYNC_OCTETS    (32u << 20) /* so that the last fsync does not write gigabytes at once */
+#define APART_MS       600000      /* as in store/part.c */
 #define CHUNK_MAX      ((size_t)UINT32_MAX)
 
 /* ------------------------------------------------------------------ the file */
@@ -117,6 +118,8 @@ static int by_time(const void *x, const void *y)
 {
     const struct merge_piece *a = x, *b = y;
 
+    if (a->apart != b->apart)
+        return a->apart ? 1 : -1;
     if (a->received_ms != b->received_ms)
         return a->received_ms < b->received_ms ? -1 : 1;
     if (a->input != b->input)
@@ -136,10 +139,15 @@ static int list_pieces(struct merge *m)
     for (size_t i = 0; i < m->n_in; i++) {
         const struct rowset *rs = &m->in[i].s->rs;
         for (uint32_t b = 0; b < rs->n_blocks; b++) {
-            uint64_t min = 0, max;
+            uint64_t min = 0, start = 0, max;
             (void)rs->ops->zone(rs, b, COL_RECEIVED, &min, &max);
+            (void)rs->ops->zone(rs, b, COL_START, &start, &max);
             m->piece[m->n_pieces++] =
-                (struct merge_piece){ (int64_t)min, (uint32_t)i, b, m->in[i].s->block[b].n };
+                (struct merge_piece){ .received_ms = (int64_t)min,
+                                      .input = (uint32_t)i,
+                                      .block = b,
+                                      .rows = m->in[i].s->block[b].n,
+                                      .apart = (int64_t)start < (int64_t)min - APART_MS };
         }
     }
     qsort(m->piece, m->n_pieces, sizeof *m->piece, by_time);
@@ -151,7 +159,9 @@ static uint32_t group_of(const struct merge *m, uint32_t first)
 {
     uint32_t rows = m->piece[first].rows, n = 1;
 
-    while (m->join && first + n < m->n_pieces && rows + m->piece[first + n].rows <= BATCH_ROWS &&
+    while (m->join && first + n < m->n_pieces &&
+           m->piece[first + n].apart == m->piece[first].apart &&
+           rows + m->piece[first + n].rows <= BATCH_ROWS &&
            MIN(rows, m->piece[first + n].rows) < MERGE_SMALL_ROWS)
         rows += m->piece[first + n++].rows;
     return n;

@@ -21,6 +21,8 @@ struct merge_input {
 struct merge_piece {
     int64_t received_ms; /* earliest */
     uint32_t input, block, rows;
+    bool apart; /* its records reach far back (store/part.c): behind the others, not joined to them
+                 */
 };
 
 /* Index gathered from the codes of the rows, for outputs with joined blocks. */
