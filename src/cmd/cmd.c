@@ -27,6 +27,9 @@ static const struct command commands[] = {
       .help = snapshot_help },
     { "restore", "SNAPSHOT DIR", "a data directory out of a snapshot, verified",
       .options = restore_options, .conf = CMD_CONF_NONE, .run = cmd_restore, .help = restore_help },
+    { "compact", "", "merge small segments into larger ones, where no server runs",
+      .options = compact_options, .conf = CMD_CONF_PLACE, .run = cmd_compact,
+      .help = compact_help },
 };
 
 const struct cmd_option *command_options(const struct command *c)

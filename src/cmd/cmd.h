@@ -101,6 +101,10 @@ int cmd_restore(const struct args *a);
 extern const struct cmd_option snapshot_options[], restore_options[];
 extern const char snapshot_help[], restore_help[];
 
+int cmd_compact(const struct args *a);
+extern const struct cmd_option compact_options[];
+extern const char compact_help[];
+
 int cmd_config(const struct args *a);
 int cmd_query(const struct args *a);
 int cmd_serve(const struct args *a);

@@ -95,6 +95,20 @@ static void print_ledgers(const json_t *o)
                  big(num(r, "refused"), b[4]));
 }
 
+static void print_compaction(const json_t *c)
+{
+    char b[3][24];
+
+    if (num(c, "merges") > 0 || json_is_true(json_object_get(c, "running")))
+        (void)printf("compaction %s merges of %s segments, %s octets written%s\n",
+                     big(num(c, "merges"), b[0]), big(num(c, "segments_merged"), b[1]),
+                     big(num(c, "octets_written"), b[2]),
+                     json_is_true(json_object_get(c, "running")) ? "; one is running" : "");
+    if (json_is_string(json_object_get(c, "failed")))
+        (void)printf("           the last merge failed, it is tried again: %s\n",
+                     text(c, "failed"));
+}
+
 static void print_store(const json_t *o)
 {
     const json_t *s = json_object_get(o, "store"), *v;
@@ -118,6 +132,14 @@ static void print_store(const json_t *o)
         (void)printf(
             "           the manifest was damaged and made again from the segments at start; "
             "run weir fsck\n");
+    v = json_object_get(s, "levels");
+    if (json_array_size(v) > 0) {
+        (void)printf("           segments by level:");
+        for (size_t i = 0; i < json_array_size(v); i++)
+            (void)printf(" %" JSON_INTEGER_FORMAT, json_integer_value(json_array_get(v, i)));
+        (void)printf("\n");
+    }
+    print_compaction(json_object_get(o, "compaction"));
     if (num(s, "segments_damaged") > 0)
         (void)printf("           DAMAGED: %" JSON_INTEGER_FORMAT
                      " segments cannot be read in full\n",
@@ -249,10 +271,11 @@ static int look(const struct args *a, const char *dir, bool json)
         return cmd_fail_dir(a, dir, &e);
     store_get_stats(st, &t);
     store_close(st);
-    o = json_pack("{s:n,s:{s:I,s:I,s:I,s:I,s:I}}", "pid", "store", "segments",
+    o = json_pack("{s:n,s:{s:I,s:I,s:I,s:I,s:I,s:[III]}}", "pid", "store", "segments",
                   (json_int_t)t.segments, "records", (json_int_t)t.rows, "options",
                   (json_int_t)t.options, "octets", (json_int_t)t.octets, "segments_damaged",
-                  (json_int_t)t.segments_damaged);
+                  (json_int_t)t.segments_damaged, "levels", (json_int_t)t.level_segments[0],
+                  (json_int_t)t.level_segments[1], (json_int_t)t.level_segments[2]);
     if (t.rows > 0) {
         json_t *s = json_object_get(o, "store");
         (void)json_object_set_new(s, "octets_per_record",

@@ -256,6 +256,7 @@ static void join_all(struct collect *k)
     }
     thread_join(&k->sealer);
     thread_join(&k->keeper);
+    collect_compact_stop(k);
     for (unsigned i = 0; i < k->n_shards; i++)
         thread_join(&k->shard[i].decoder);
 }
@@ -303,6 +304,8 @@ int collect_start(struct collect *k, struct store *st, struct err *e)
     if (rc == ERR_OK)
         rc = thread_start(&k->keeper, "weir-keep", collect_keep_thread, k, e);
     if (rc == ERR_OK)
+        rc = collect_compact_start(k, e);
+    if (rc == ERR_OK)
         return ERR_OK;
     atomic_store(&k->abandoned, true);
     atomic_store(&k->finished, true);
@@ -344,6 +347,7 @@ void collect_free(struct collect *k)
         free(s->status.exporter);
         os_mutex_free(&s->status_lock);
     }
+    collect_compact_free(k);
     free(k->shard);
     for (size_t i = 0; k->full != NULL && i < k->n_full; i++)
         open_batch_drop(&k->full[i]);

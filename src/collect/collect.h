@@ -69,6 +69,13 @@ struct collect_journal {
     uint32_t files;
     int64_t longest_sync_ms; /* of one commit, since this process started */
 };
+/* Merging of segments, since the start. */
+struct collect_compaction {
+    bool running;
+    uint64_t merges, segments_merged, octets_read, octets_written;
+    uint64_t failures, damaged; /* damaged: segments that are left alone */
+    char failed_why[512];       /* "" when the last merge succeeded */
+};
 /* How things stand; decoders publish about 5 times a second, all figures of one shard at one
  * moment. */
 struct collect_status {
@@ -96,6 +103,7 @@ struct collect_status {
     bool unsafe; /* the last seal failed; records pile up in memory */
     char unsafe_why[512];
     struct store_stats store;
+    struct collect_compaction compaction;
 };
 int collect_status(struct collect *k, struct collect_status *out, struct err *e) WARN_UNUSED;
 void collect_status_free(struct collect_status *s);

@@ -124,6 +124,7 @@ struct collect {
     atomic_bool retain_soon; /* a segment was sealed */
     atomic_uint seal_want;   /* somebody wants a seal now; counts up */
     unsigned seal_done;      /* under open_lock: seal_want before the last cut that is durable */
+    struct compactor *compactor; /* collect/compactor.c */
     bool started;
     atomic_bool stopping;
     atomic_bool abandoned; /* not all threads could be started */
@@ -157,6 +158,10 @@ void *collect_decode_thread(void *arg);
 void *collect_seal_thread(void *arg); /* its struct collect */
 void *collect_journal_thread(void *arg);
 void *collect_keep_thread(void *arg);
+int collect_compact_start(struct collect *k, struct err *e) WARN_UNUSED;
+void collect_compact_stop(struct collect *k); /* joins; `stopping` is set */
+void collect_compact_free(struct collect *k);
+void collect_compact_status(struct collect *k, struct collect_compaction *out); /* any thread */
 
 /* A collector without listeners, for what is in the journals of n shards. */
 int collect_new_shards(struct collect **out, struct conf *c, unsigned n, struct err *e) WARN_UNUSED;

@@ -337,6 +337,7 @@ int collect_status(struct collect *k, struct collect_status *out, struct err *e)
     records -= MIN(records, out->records_sealed + out->records_refused);
     out->records_open = records;
     store_get_stats(k->st, &out->store);
+    collect_compact_status(k, &out->compaction);
     if (rc != ERR_OK) {
         collect_status_free(out);
         return err_set(e, rc, "status: out of memory");

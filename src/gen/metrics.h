@@ -36,6 +36,12 @@ enum metric {
     METRIC_RECORDS_REFUSED_TOTAL, /* records lost because the store refused them */
     METRIC_SEALS_TOTAL, /* segments sealed */
     METRIC_SEAL_FAILURES_TOTAL, /* attempts to seal that failed */
+    METRIC_COMPACTIONS_TOTAL, /* merges of segments */
+    METRIC_COMPACTION_SEGMENTS_TOTAL, /* segments that were merged into others */
+    METRIC_COMPACTION_READ_BYTES_TOTAL, /* octets read by merging */
+    METRIC_COMPACTION_WRITTEN_BYTES_TOTAL, /* octets written by merging */
+    METRIC_COMPACTION_FAILURES_TOTAL, /* merges that failed; they are tried again later */
+    METRIC_STORE_LEVEL_SEGMENTS, /* segments on disk by level: 0 as sealed, 1 about 16 M records or an hour, 2 about 256 M or a day */
     METRIC_STORE_UNSAFE, /* 1 while records cannot be written to disk */
     METRIC_STORE_SEGMENTS, /* segments on disk */
     METRIC_STORE_RECORDS, /* flow records on disk */

@@ -27,6 +27,9 @@ enum opt {
     OPT_RETENTION_CLASSES, /* at most four classes of exporters with a life of their own: NAME=NETWORK+NETWORK=AGE/SIZE (or only one of both), as in lab=10.1.0.0/16+fd00::/8=7d/20G; the first that fits counts, and retention.age for all others */
     OPT_STORAGE_SLOW, /* second, slower directory to which old segments move; empty: none */
     OPT_STORAGE_SLOW_AFTER, /* a segment moves to storage.slow when its newest record was received longer ago; 0: only for retention.free */
+    OPT_COMPACT_ENABLED, /* merge small segments into larger ones while the server runs */
+    OPT_COMPACT_RATE, /* octets a second that merging reads and writes together; 0: as fast as it goes */
+    OPT_COMPACT_MEMORY, /* memory for the dictionaries of a merge; what would need more stays in several segments */
     OPT_EXPORTERS_ALLOW, /* networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted */
     OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard */
     OPT_DECODER_MAX_UNTRUSTED, /* exporters outside exporters.allow remembered, all together, per shard */

@@ -91,6 +91,19 @@ static void exporters(struct buf *b, const struct collect_status *s)
 
 static void store(struct buf *b, const struct collect_status *s)
 {
+    const struct collect_compaction *c = &s->compaction;
+    char level[16];
+
+    one(b, METRIC_COMPACTIONS_TOTAL, c->merges);
+    one(b, METRIC_COMPACTION_SEGMENTS_TOTAL, c->segments_merged);
+    one(b, METRIC_COMPACTION_READ_BYTES_TOTAL, c->octets_read);
+    one(b, METRIC_COMPACTION_WRITTEN_BYTES_TOTAL, c->octets_written);
+    one(b, METRIC_COMPACTION_FAILURES_TOTAL, c->failures);
+    head(b, METRIC_STORE_LEVEL_SEGMENTS);
+    for (unsigned i = 0; i < STORE_LEVELS; i++) {
+        (void)snprintf(level, sizeof level, "%u", i);
+        value(b, METRIC_STORE_LEVEL_SEGMENTS, "level", level, s->store.level_segments[i]);
+    }
     one(b, METRIC_STORE_UNSAFE, s->unsafe);
     one(b, METRIC_STORE_SEGMENTS, s->store.segments);
     one(b, METRIC_STORE_RECORDS, s->store.rows);

@@ -148,7 +148,7 @@ static void forecast(json_t *o, const struct store_stats *t, const struct conf *
 
 static void store(json_t *root, const struct store_stats *t, const struct conf *c)
 {
-    json_t *o = sub(root, "store");
+    json_t *o = sub(root, "store"), *levels = json_array();
 
     num(o, "segments", t->segments);
     num(o, "records", t->rows);
@@ -166,8 +166,26 @@ static void store(json_t *root, const struct store_stats *t, const struct conf *
     num(o, "segments_moved", t->segments_moved);
     num(o, "quarantined", t->quarantined);
     (void)json_object_set_new(o, "manifest_rebuilt", json_boolean(t->manifest_rebuilt));
+    for (unsigned i = 0; i < STORE_LEVELS; i++)
+        (void)json_array_append_new(levels, json_integer((json_int_t)t->level_segments[i]));
+    (void)json_object_set_new(o, "levels", levels);
     num(o, "segments_removed", t->segments_removed);
     num(o, "segments_damaged", t->segments_damaged);
+}
+
+static void compaction(json_t *root, const struct collect_compaction *c)
+{
+    json_t *o = sub(root, "compaction");
+
+    (void)json_object_set_new(o, "running", json_boolean(c->running));
+    num(o, "merges", c->merges);
+    num(o, "segments_merged", c->segments_merged);
+    num(o, "octets_read", c->octets_read);
+    num(o, "octets_written", c->octets_written);
+    num(o, "failures", c->failures);
+    num(o, "segments_left_alone", c->damaged);
+    if (c->failed_why[0] != '\0')
+        (void)json_object_set_new(o, "failed", json_string(c->failed_why));
 }
 
 static void drops(json_t *root, const struct collect_status *s)
@@ -226,6 +244,7 @@ void http_status_json(struct buf *out, const struct collect_status *s, const str
         (void)json_array_append_new(a, exporter(&s->exporter[i]));
     (void)json_object_set_new(root, "exporters", a);
     store(root, &s->store, c);
+    compaction(root, &s->compaction);
     text = json_dumps(root, JSON_INDENT(1));
     if (text != NULL) {
         buf_str(out, text);

@@ -2,7 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 static void must(int rc)
 {
@@ -42,6 +45,16 @@ void cond_wait_ms(struct cond *c, struct os_mutex *m, int64_t ms)
         t.tv_nsec -= 1000000000;
     }
     (void)pthread_cond_timedwait(&c->c, &m->m, &t);
+}
+
+#define IOPRIO_WHO_PROCESS 1
+#define IOPRIO_IDLE        (3 << 13)
+#define NICE               15
+
+void thread_background(void)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE); /* Linux: of this thread */
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
 }
 
 int thread_start(struct thread *t, const char *name, void *(*fn)(void *), void *arg, struct err *e)

@@ -23,6 +23,10 @@ void cond_wake(struct cond *c); /* all waiters */
 /* Wait at most ms; wakes without a reason may happen: test the condition again. */
 void cond_wait_ms(struct cond *c, struct os_mutex *m, int64_t ms);
 
+/* The calling thread takes what others leave of processors and disk. Where the system refuses, it
+ * goes on as before. */
+void thread_background(void);
+
 /* Start fn(arg); `name` (up to 15 letters) is shown by ps and top. Errors: ERR_LIMIT. */
 int thread_start(struct thread *t, const char *name, void *(*fn)(void *), void *arg,
                  struct err *e) WARN_UNUSED;

@@ -34,12 +34,7 @@ struct seg_ref build_ref(const struct buf *out, size_t at)
 
 /* ------------------------------------------------------------------ tables of the batches */
 
-/* One open-addressing table of numbers + 1, big enough for all entries of all batches. */
-struct numbers {
-    uint32_t *slot, mask;
-};
-
-static bool numbers_new(struct numbers *t, size_t entries)
+bool build_numbers_new(struct build_numbers *t, size_t entries)
 {
     size_t cap = 64;
 
@@ -56,7 +51,8 @@ static bool exporter_equal(const struct exporter_key *a, const struct exporter_k
            a->version == b->version && a->import == b->import;
 }
 
-static uint32_t exporter_number(struct build *s, struct numbers *t, const struct exporter_key *k)
+uint32_t build_exporter_number(struct build *s, struct build_numbers *t,
+                               const struct exporter_key *k)
 {
     uint64_t h = (addr_hash(&k->addr) + k->domain) * 0x9e3779b97f4a7c15u + k->version + k->import;
     uint32_t at = (uint32_t)(h >> 32) & t->mask;
@@ -69,7 +65,7 @@ static uint32_t exporter_number(struct build *s, struct numbers *t, const struct
     return s->n_exporters - 1;
 }
 
-static uint32_t shape_number(struct build *s, struct numbers *t, const struct shape *x)
+uint32_t build_shape_number(struct build *s, struct build_numbers *t, const struct shape *x)
 {
     uint32_t at = (uint32_t)(x->hash >> 20) & t->mask;
 
@@ -85,7 +81,7 @@ static uint32_t shape_number(struct build *s, struct numbers *t, const struct sh
 static int build_tables(struct build *s, struct err *e)
 {
     size_t addrs = 0, exporters = 0, shapes = 0, rows = 0;
-    struct numbers te = { 0 }, ts = { 0 };
+    struct build_numbers te = { 0 }, ts = { 0 };
     uint32_t *m, *c;
     int rc = ERR_NOMEM;
 
@@ -101,7 +97,7 @@ static int build_tables(struct build *s, struct err *e)
     s->exporters = calloc(exporters + 1, sizeof *s->exporters);
     s->shapes = calloc(shapes + 1, sizeof *s->shapes);
     if (s->maps == NULL || s->codes == NULL || s->exporters == NULL || s->shapes == NULL ||
-        !numbers_new(&te, exporters) || !numbers_new(&ts, shapes))
+        !build_numbers_new(&te, exporters) || !build_numbers_new(&ts, shapes))
         goto out;
     m = s->maps;
     c = s->codes;
@@ -116,10 +112,10 @@ static int build_tables(struct build *s, struct err *e)
         struct build_block *k = &s->block[i];
         k->exporter = m;
         for (uint32_t x = 0; x < k->n_exporters; x++)
-            *m++ = exporter_number(s, &te, &k->b->exporters[x]);
+            *m++ = build_exporter_number(s, &te, &k->b->exporters[x]);
         k->shape = m;
         for (uint32_t x = 0; x < k->n_shapes; x++)
-            *m++ = shape_number(s, &ts, k->b->shapes[x]);
+            *m++ = build_shape_number(s, &ts, k->b->shapes[x]);
     }
     if (s->n_exporters > SEG_TABLES || s->n_shapes > SEG_TABLES)
         rc = err_set(e, ERR_LIMIT, "%u exporters and %u shapes in one segment; at most %u fit",
@@ -402,22 +398,15 @@ static struct build_learned *learned(struct build *s, const struct build_block *
     return l;
 }
 
-struct column_entry {
-    struct seg_ref ref;
-    uint8_t form; /* 1 = derived */
-    uint64_t min, max;
-};
-
-/* Append one column of one block. A column that is zero throughout leaves ref.len 0. */
-static void put_column(struct build *s, const struct build_block *k, enum col col,
-                       struct column_entry *c)
+void build_put_column(struct build *s, const struct build_block *k, enum col col,
+                      struct build_column *c)
 {
     struct buf *out = s->out;
     size_t at = out->len, lens = at;
     uint32_t pages = vec_pages(k->n);
     struct build_learned *l;
 
-    *c = (struct column_entry){ 0 };
+    *c = (struct build_column){ 0 };
     bounds(k, col, &c->min, &c->max);
     if (c->max == 0)
         return;
@@ -460,20 +449,38 @@ static void lap(struct seg_sizes *z, enum seg_stage stage)
     z->since_ns = now;
 }
 
+void build_put_entry(struct buf *footer, uint32_t n, struct seg_ref extras,
+                     const struct build_column c[COL_N])
+{
+    uint64_t present = 0;
+
+    for (unsigned i = 0; i < COL_N; i++)
+        present |= c[i].ref.len > 0 ? 1ull << i : 0;
+    buf_le(footer, n, 4);
+    buf_le(footer, present, 8);
+    put_ref(footer, extras);
+    for (unsigned i = 0; i < COL_N; i++) {
+        if (c[i].ref.len == 0)
+            continue;
+        put_ref(footer, c[i].ref);
+        buf_le(footer, c[i].form, 1);
+        buf_le(footer, c[i].min, 8);
+        buf_le(footer, c[i].max, 8);
+    }
+}
+
 /* One block: columns, extras, and its entry of the footer. */
 static int put_block(struct build *s, const struct build_block *k, struct buf *footer,
                      struct seg_sizes *sizes)
 {
-    struct column_entry c[COL_N] = { 0 };
-    uint64_t present = 0;
+    struct build_column c[COL_N] = { 0 };
     size_t at;
     int rc;
 
     for (unsigned i = 0; i < COL_N; i++) {
         if ((k->used >> i & 1) == 0)
             continue;
-        put_column(s, k, i, &c[i]);
-        present |= c[i].ref.len > 0 ? 1ull << i : 0;
+        build_put_column(s, k, i, &c[i]);
         sizes->column[i] += c[i].ref.len;
     }
     lap(sizes, STAGE_COLUMNS);
@@ -482,21 +489,12 @@ static int put_block(struct build *s, const struct build_block *k, struct buf *f
         return rc;
     lap(sizes, STAGE_EXTRAS);
     sizes->column[COL_N] += s->out->len - at;
-    buf_le(footer, k->n, 4);
-    buf_le(footer, present, 8);
-    put_ref(footer, s->out->len > at ? build_ref(s->out, at) : (struct seg_ref){ 0 });
-    for (unsigned i = 0; i < COL_N; i++) {
-        if ((present >> i & 1) == 0)
-            continue;
-        put_ref(footer, c[i].ref);
-        buf_le(footer, c[i].form, 1);
-        buf_le(footer, c[i].min, 8);
-        buf_le(footer, c[i].max, 8);
-    }
+    build_put_entry(footer, k->n, s->out->len > at ? build_ref(s->out, at) : (struct seg_ref){ 0 },
+                    c);
     return ERR_OK;
 }
 
-static void put_tables(struct build *s)
+void build_put_tables(struct build *s)
 {
     size_t at;
     uint64_t *v;
@@ -594,10 +592,26 @@ static void put_info(struct buf *f, const struct seg_info *i, const struct build
     buf_le(f, s->n_shapes, 4);
 }
 
+void build_put_footer(const struct build *s, const struct seg_info *info, const struct buf *blocks,
+                      uint64_t at, struct buf *out)
+{
+    size_t begin = out->len;
+    struct seg_ref f;
+
+    put_info(out, info, s);
+    for (unsigned t = 0; t < TABLE_N; t++)
+        put_ref(out, s->table[t]);
+    buf_put(out, blocks->p, blocks->len);
+    f = build_ref(out, begin);
+    f.off = at;
+    put_ref(out, f);
+    buf_le(out, at + (out->len - begin) + 16, 8); /* length of the file */
+    buf_put(out, SEG_END, 8);
+}
+
 static int put_all(struct build *s, struct seg_info *info, struct seg_sizes *sizes)
 {
-    struct buf *out = s->out, blocks = buf_init(1u << 28), footer = buf_init(1u << 28);
-    struct seg_ref f;
+    struct buf *out = s->out, blocks = buf_init(1u << 28);
     int rc = ERR_OK;
 
     buf_put(out, SEG_MAGIC, 8);
@@ -606,7 +620,7 @@ static int put_all(struct build *s, struct seg_info *info, struct seg_sizes *siz
     for (size_t i = 0; i < s->n_blocks && rc == ERR_OK; i++)
         if (s->block[i].n > 0)
             rc = put_block(s, &s->block[i], &blocks, sizes);
-    put_tables(s);
+    build_put_tables(s);
     lap(sizes, STAGE_TABLES);
     if (rc != ERR_OK || (rc = build_pages(s)) != ERR_OK || (rc = build_options(s)) != ERR_OK)
         goto done;
@@ -614,24 +628,14 @@ static int put_all(struct build *s, struct seg_info *info, struct seg_sizes *siz
     if ((rc = build_marginals(s)) != ERR_OK)
         goto done;
     lap(sizes, STAGE_TOTALS);
-    put_info(&footer, info, s);
-    for (unsigned t = 0; t < TABLE_N; t++) {
-        put_ref(&footer, s->table[t]);
+    for (unsigned t = 0; t < TABLE_N; t++)
         sizes->table[t] = s->table[t].len;
-    }
-    buf_put(&footer, blocks.p, blocks.len);
-    f.off = out->len;
-    buf_put(out, footer.p, footer.len);
-    f = build_ref(out, f.off);
-    put_ref(out, f);
-    buf_le(out, out->len + 16, 8); /* length of the file */
-    buf_put(out, SEG_END, 8);
+    build_put_footer(s, info, &blocks, out->len, out);
     info->octets = out->len;
-    if (!buf_ok(out) || !buf_ok(&footer) || !buf_ok(&blocks))
+    if (!buf_ok(out) || !buf_ok(&blocks))
         rc = ERR_NOMEM;
 done:
     buf_free(&blocks);
-    buf_free(&footer);
     return rc;
 }
 

@@ -47,6 +47,35 @@ struct build {
 enum extra_form { EXTRA_NONE, EXTRA_COLUMNS, EXTRA_ROWS };
 #define EXTRA_MIN_ROWS 64u /* fewer rows of a shape in a block: row form */
 
+/* One open-addressing table of numbers + 1, big enough for all entries of all batches. */
+struct build_numbers {
+    uint32_t *slot, mask;
+};
+bool build_numbers_new(struct build_numbers *t, size_t entries) WARN_UNUSED; /* free(t->slot) */
+/* The number of an exporter or shape in s, entered if new; s->exporters, s->shapes have room. */
+uint32_t build_exporter_number(struct build *s, struct build_numbers *t,
+                               const struct exporter_key *k);
+uint32_t build_shape_number(struct build *s, struct build_numbers *t, const struct shape *x);
+
+/* A column of a block as the footer describes it. */
+struct build_column {
+    struct seg_ref ref; /* len 0: zero throughout, nothing is written */
+    uint8_t form;       /* 1 = derived */
+    uint64_t min, max;
+};
+/* Append one column of one block to s->out. Where k->addr is NULL the batch holds codes of the
+ * segment already. */
+void build_put_column(struct build *s, const struct build_block *k, enum col col,
+                      struct build_column *c);
+/* What the footer says of a block. */
+void build_put_entry(struct buf *footer, uint32_t n, struct seg_ref extras,
+                     const struct build_column c[COL_N]);
+/* Addresses, exporters, shapes and what belongs to addresses, to s->out. */
+void build_put_tables(struct build *s);
+/* Footer and trailer; they begin at octet `at` of the file. `blocks`: the entries. */
+void build_put_footer(const struct build *s, const struct seg_info *info, const struct buf *blocks,
+                      uint64_t at, struct buf *out);
+
 /* Union of the address tables: fills addrs, n_addrs and code_of[] (concatenated tables).
  * Errors: ERR_NOMEM. */
 int build_addrs(struct build *s, uint32_t *code_of) WARN_UNUSED;
@@ -57,6 +86,12 @@ int build_extras(struct build *s, const struct build_block *k, struct buf *out) 
 void build_extra_forms(struct build *s);
 int build_options(struct build *s) WARN_UNUSED;   /* ERR_NOMEM */
 int build_marginals(struct build *s) WARN_UNUSED; /* ERR_NOMEM */
+/* Rows of one table of totals, sorted here, to s->out; v has room for n. */
+void build_put_marginal(struct build *s, struct marginal_row *row, uint32_t n, enum marginal which,
+                        uint64_t *v);
+void build_sort_marginal(struct marginal_row *row, uint32_t n);
+/* Rows that a table of totals over n_rows may have. */
+uint32_t build_marginal_ceiling(uint32_t n_rows);
 
 /* Everything written to out since `at` becomes one chunk. */
 struct seg_ref build_ref(const struct buf *out, size_t at);

@@ -182,16 +182,27 @@ static int by_key(const void *x, const void *y)
     return a->rate < b->rate ? -1 : a->rate > b->rate;
 }
 
+void build_sort_marginal(struct marginal_row *row, uint32_t n)
+{
+    qsort(row, n, sizeof *row, by_key);
+}
+
+uint32_t build_marginal_ceiling(uint32_t n_rows)
+{
+    return MAX(MIN_CEILING, n_rows / 50);
+}
+
 /* u32 rows; vectors: minute, key 0..2, rate, flows, bytes, packets, rev_bytes, rev_packets */
-static void put_marginal(struct build *s, const struct table *t, unsigned which, uint64_t *v)
+void build_put_marginal(struct build *s, struct marginal_row *row, uint32_t n, enum marginal which,
+                        uint64_t *v)
 {
     size_t at = s->out->len;
 
-    qsort(t->row, t->n, sizeof *t->row, by_key);
-    buf_le(s->out, t->n, 4);
+    build_sort_marginal(row, n);
+    buf_le(s->out, n, 4);
     for (unsigned c = 0; c < 10; c++) {
-        for (uint32_t i = 0; i < t->n; i++) {
-            const struct marginal_row *r = &t->row[i];
+        for (uint32_t i = 0; i < n; i++) {
+            const struct marginal_row *r = &row[i];
             const uint64_t all[10] = { (uint64_t)r->minute_ms,
                                        r->key[0],
                                        r->key[1],
@@ -204,14 +215,14 @@ static void put_marginal(struct build *s, const struct table *t, unsigned which,
                                        r->rev_packets };
             v[i] = all[c];
         }
-        vec_encode(s->out, v, t->n);
+        vec_encode(s->out, v, n);
     }
     s->table[TABLE_MARGINAL + which] = build_ref(s->out, at);
 }
 
 int build_marginals(struct build *s)
 {
-    uint32_t ceiling = MAX(MIN_CEILING, s->n_rows / 50), slots = 16384;
+    uint32_t ceiling = build_marginal_ceiling(s->n_rows), slots = 16384;
     struct table t[MARGINAL_N] = { 0 };
     uint64_t *v = malloc((size_t)ceiling * sizeof *v);
     int rc = v != NULL ? ERR_OK : ERR_NOMEM;
@@ -232,7 +243,7 @@ int build_marginals(struct build *s)
             add_block(t, &s->block[i]);
     for (unsigned m = 0; m < MARGINAL_N; m++) {
         if (rc == ERR_OK && !t[m].full && s->n_rows > 0)
-            put_marginal(s, &t[m], m, v);
+            build_put_marginal(s, t[m].row, t[m].n, m, v);
         free(t[m].row);
         free(t[m].slot);
     }

@@ -66,6 +66,8 @@ struct store {
         *doomed; /* out of the catalogue, files in trash, still in a snapshot; `files` */
     size_t n_doomed;
     uint64_t segments_removed, rows_removed, segments_moved;
+    uint64_t *spared; /* segments that compaction leaves alone; its caller's thread only */
+    size_t n_spared, cap_spared;
     uint32_t quarantined; /* files moved there since open */
     bool rebuilt;         /* the manifest was made again from the segments */
 };

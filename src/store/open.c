@@ -372,6 +372,7 @@ void store_close(struct store *s)
     seg_cache_unref(s->cache);
     free(s->doomed);
     free(s->entry);
+    free(s->spared);
     manifest_free(&s->m);
     os_file_close(&s->manifest_fd);
     os_file_close(&s->readers_fd);

@@ -59,6 +59,26 @@ static inline struct segment *segment_of(const struct rowset *rs)
 const uint8_t *segment_chunk(const struct segment *s, struct seg_ref r, const char *what,
                              struct err *e);
 
+/* The next page in a list of postings of `width` octets each, or (0) of gaps; *before is 0 at
+ * first. False when the list is not whole. */
+static inline bool segment_next_page(struct rd *list, uint32_t width, uint32_t *before,
+                                     uint32_t *page)
+{
+    uint32_t gap = 0, octet = 128;
+
+    if (width > 0) {
+        *page = (uint32_t)rd_le(list, width);
+        return rd_ok(list);
+    }
+    for (unsigned i = 0; octet > 127 && i < SEG_GAP_OCTETS; i++) {
+        octet = rd_u8(list);
+        gap |= (octet & 127) << 7 * i;
+    }
+    *page = *before + gap;
+    *before = *page + 1;
+    return rd_ok(list) && octet < 128;
+}
+
 /* One column of one block, decoded; the operations of the rowset. */
 int segment_read(const struct rowset *rs, uint32_t block, enum col col, uint32_t first, uint32_t n,
                  void *out, struct err *e);

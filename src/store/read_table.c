@@ -189,9 +189,10 @@ int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, stru
     struct segment *s = segment_of(rs);
     uint32_t groups = vec_pages(rs->n_addrs), pages = rs->n_blocks * ROWSET_BLOCK_PAGES, width;
     uint64_t counts[PAGE_VALUES], at;
-    const uint8_t *p, *starts, *post;
+    uint32_t before = 0, page;
+    const uint8_t *p, *starts;
     struct vec v;
-    struct rd r;
+    struct rd r, list;
 
     if (code >= rs->n_addrs)
         return err_set(e, ERR_ARG, "segment %s: no address has code %u", s->name, code);
@@ -204,20 +205,20 @@ int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, stru
     r = rd_init(p, s->table[TABLE_PAGES].len);
     width = (uint32_t)rd_le(&r, 1);
     starts = rd_take(&r, (size_t)groups * 4);
-    if (starts == NULL || (width != 1 && width != 2) || vec_open(&v, &r, rs->n_addrs) != ERR_OK ||
+    if (starts == NULL || width > 2 || vec_open(&v, &r, rs->n_addrs) != ERR_OK ||
         vec_page64(&v, code / PAGE_VALUES, counts) != ERR_OK)
         return damaged(s, "index of addresses", e);
     at = le32(starts + 4u * (code / PAGE_VALUES));
     for (uint32_t i = 0; i < code % PAGE_VALUES; i++)
         at += counts[i] & UINT32_MAX;
-    if (rd_take(&r, (size_t)at * width) == NULL || counts[code % PAGE_VALUES] > pages)
+    if (rd_take(&r, (size_t)at * MAX(1u, width)) == NULL ||
+        counts[code % PAGE_VALUES] > (uint64_t)pages * SEG_GAP_OCTETS)
         return damaged(s, "index of addresses", e);
-    post = rd_take(&r, (size_t)counts[code % PAGE_VALUES] * width);
-    if (post == NULL)
+    list = rd_sub(&r, (size_t)counts[code % PAGE_VALUES] * MAX(1u, width));
+    if (!rd_ok(&list))
         return damaged(s, "index of addresses", e);
-    for (uint64_t i = 0; i < counts[code % PAGE_VALUES]; i++) {
-        uint32_t page = width == 1 ? post[i] : le16(post + 2 * i);
-        if (page >= pages)
+    while (list.left > 0) {
+        if (!segment_next_page(&list, width, &before, &page) || page >= pages)
             return damaged(s, "index of addresses", e);
         bitmap[page / 64] |= 1ull << page % 64;
     }

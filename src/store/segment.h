@@ -17,6 +17,7 @@
 #define SEG_BLOCKS        4095u  /* blocks a segment at most: page numbers fit 16 bits */
 #define SEG_TABLES        65535u /* exporters, shapes a segment at most */
 #define SEG_EXTRA_COLUMNS 1024u
+#define SEG_GAP_OCTETS    3u  /* of a gap between pages at most */
 #define SEG_SHARDS        64u /* journals a cut names at most */
 #define SEG_FILE          256u /* name of an imported file, with its terminator; longer ones are cut */
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/compact.h"
 #include "store/entry.h"
 
 #define HOUR_MS INT64_C(3600000)
@@ -222,6 +223,7 @@ void store_get_stats(struct store *s, struct store_stats *out)
         out->oldest_ms = i == 0 ? x->min_received_ms : MIN(out->oldest_ms, x->min_received_ms);
         out->newest_ms = i == 0 ? x->max_received_ms : MAX(out->newest_ms, x->max_received_ms);
         out->segments_damaged += atomic_load(&s->entry[i].file->damaged);
+        out->level_segments[compact_level(x)]++;
     }
     out->segments_removed = s->segments_removed;
     out->rows_removed = s->rows_removed;

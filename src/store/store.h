@@ -183,6 +183,35 @@ int store_verify_note(const char *dir, uint64_t count[3], struct err *e) WARN_UN
 /* The same, and every checksum. */
 int store_verify_copy(const char *dir, const struct store_copy *made, struct err *e) WARN_UNUSED;
 
+/* One step of compaction: merge one run of neighbouring segments (by receive time; live rows or
+ * those of one import; in one directory) into one. Called until `merged` is 0, it keeps the number
+ * of files small: 16 of a size become one of the next, and when an hour or a day (UTC) is over,
+ * what is small in it becomes one. No lock is held meanwhile: sealing and questions go on.
+ * A crash leaves what was before or what is after; half a file is removed at the next start.
+ * One call at a time. */
+struct store_compact_options {
+    uint64_t rate;           /* octets a second, read and written together; 0: as fast as it goes */
+    uint64_t memory;         /* octets for dictionaries and tables; 0: no ceiling */
+    uint64_t max_octets;     /* of one segment; 0: none. Retention deletes whole segments */
+    int64_t now_ms;          /* what ended ten minutes before is over; INT64_MAX: everything is */
+    bool (*busy)(void *ctx); /* something more urgent wants the machine; may be NULL */
+    bool (*stop)(void *ctx); /* give up now; may be NULL */
+    void *ctx;
+};
+struct store_compact_result {
+    uint32_t merged; /* segments that became one; 0: nothing to do */
+    bool again;      /* nothing was merged, but the next call may: what was chosen has changed */
+    uint64_t id;     /* of the new segment */
+    uint64_t rows, octets_read, octets_written;
+};
+/* Errors: ERR_CORRUPT (a segment is damaged: the message names it, it is left alone from now on; go
+ * on), ERR_FULL (the disk has no room for it now), ERR_CANCEL (stop() said so), ERR_IO, ERR_NOMEM.
+ */
+int store_compact(struct store *s, const struct store_compact_options *o,
+                  struct store_compact_result *out, struct err *e) WARN_UNUSED;
+
+#define STORE_LEVELS 3u /* as sealed; about 16 M rows or an hour; about 256 M rows or a day */
+
 struct store_stats {
     uint64_t segments, rows, options, octets; /* on disk */
     int64_t oldest_ms, newest_ms;             /* received times; 0 when empty */
@@ -195,6 +224,7 @@ struct store_stats {
     uint64_t octets_per_day; /* that came, over the last week; 0: not known yet */
     uint64_t quarantined;    /* files put aside since open */
     bool manifest_rebuilt;   /* at open: it was damaged or missing */
+    uint64_t level_segments[STORE_LEVELS];
 };
 void store_get_stats(struct store *s, struct store_stats *out);
 
