@@ -35,7 +35,7 @@ static double now_s(void)
 static bool seal(struct work *w)
 {
     struct seg_info info;
-    struct seg_sizes z;
+    struct seg_sizes z = { .clock_ns = NULL };
     struct err e;
     size_t k = w->n;
 
