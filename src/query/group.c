@@ -257,8 +257,8 @@ static int start_distinct(struct group *g, unsigned group_bits)
         if (rc != ERR_OK || !g->want_total)
             continue;
         sums_free(&d->all);
-        rc = sums_init(&d->all, &g->budget, g->workers,
-                       counted_up(d->ks) || d->bits <= DENSE_BITS, 0, 0);
+        rc = sums_init(&d->all, &g->budget, g->workers, counted_up(d->ks) || d->bits <= DENSE_BITS,
+                       0, 0);
     }
     return rc;
 }
