@@ -41,6 +41,7 @@ struct server {
     struct serve_shared *shared;
     long parent;
     bool again; /* not the first child */
+    bool kept;  /* the sockets were open before this parent */
     char dir[PATH_OCTETS], sock[PATH_OCTETS];
 };
 
@@ -53,7 +54,9 @@ static int open_http(struct server *s, struct err *e)
     char text[NET_TEXT_MAX];
     int rc = ERR_OK;
 
-    if ((s->unix_fd = proc_inherited("unix")) < 0)
+    s->unix_fd = proc_inherited("unix");
+    s->kept = s->unix_fd >= 0;
+    if (!s->kept)
         rc = net_unix_listen(&s->unix_fd, s->sock, 0660, e);
     if (rc != ERR_OK || tcp[0] == '\0' || strcmp(tcp, "off") == 0)
         return rc;
@@ -115,8 +118,9 @@ static int build(struct server *s, struct err *e)
         return rc;
     store_set_open(s->store, (size_t)conf_num(s->conf, OPT_STORE_OPEN_SEGMENTS));
     if ((rc = store_set_slow(s->store, conf_text(s->conf, OPT_STORAGE_SLOW), e)) != ERR_OK ||
-        (rc = history_open(&s->history, s->dir, true, (int64_t)conf_num(s->conf, OPT_HISTORY_KEEP),
-                           clock_now_ms(), e)) != ERR_OK ||
+        (rc = history_open(&s->history, s->dir, s->again || s->kept,
+                           (int64_t)conf_num(s->conf, OPT_HISTORY_KEEP), clock_now_ms(), e)) !=
+            ERR_OK ||
         (rc = collect_start(s->collect, s->store, e)) != ERR_OK ||
         (rc = history_follow(s->history, s->collect, e)) != ERR_OK)
         return rc;

@@ -14,6 +14,7 @@
 #define DAY_MS        86400000
 #define NOTE_MS       60000
 #define RECOVERY_MS   20
+#define ALIVE_MS      1000    /* how exactly the end of a killed server is known */
 #define PAUSE_MAX_MS  1800000 /* a longer pause is no habit */
 #define FILE_OCTETS   (64u << 20)
 #define PENDING_MAX   (1u << 20) /* noted and not written yet: days of a full disk */
@@ -33,7 +34,6 @@ struct known {
 
 struct history {
     char dir[PATH_OCTETS - 32];
-    bool write;
     int64_t keep_ms;
     struct os_mutex lock; /* of the gaps only: a slow disk delays no answer */
     struct gap_list gaps;
@@ -51,6 +51,7 @@ struct history {
 
     struct thread thread;
     struct collect *k;
+    int alive_fd; /* -1: none */
     struct os_mutex stop_lock;
     struct cond stop_change;
     bool stop; /* under stop_lock */
@@ -480,7 +481,7 @@ int history_flush(struct history *h, struct err *e)
     char path[PATH_OCTETS];
     int fd, rc;
 
-    if (!h->write || h->pending.len == 0)
+    if (h->pending.len == 0)
         return ERR_OK;
     if (!buf_ok(&h->pending)) { /* more than the ceiling: the gaps are known until a restart */
         h->pending_lost++;
@@ -502,6 +503,31 @@ int history_flush(struct history *h, struct err *e)
 }
 
 /* ----------------------------------------------------------------------------------------- open */
+
+/* When a server was last alive, to a second: history/alive. Not forced to disk: a killed server is
+ * what it is for. 0: not known, or not to be believed. */
+static int64_t last_alive(const char *dir, int64_t now_ms)
+{
+    struct buf b = buf_init(64);
+    int64_t t = 0;
+
+    if (slurp(dir, "alive", &b, NULL) == ERR_OK && b.len == 16 && le64(b.p) == ~le64(b.p + 8) &&
+        le64(b.p) <= (uint64_t)now_ms)
+        t = (int64_t)le64(b.p);
+    buf_free(&b);
+    return t;
+}
+
+static void say_alive(struct history *h)
+{
+    uint64_t now = (uint64_t)clock_now_ms();
+    uint8_t o[16];
+
+    le_put(o, now, 8);
+    le_put(o + 8, ~now, 8);
+    if (h->alive_fd >= 0)
+        (void)!os_file_write(h->alive_fd, "history/alive", 0, o, sizeof o, NULL);
+}
 
 /* All files between two names, in order; the newest always. */
 static int read_days(const char *dir, const char *from, const char *to, struct history_scan *s,
@@ -534,14 +560,14 @@ static int read_days(const char *dir, const char *from, const char *to, struct h
 
 /* Go on where the newest file ends if it is today's; what is torn behind that goes, a file that is
  * not ours is put aside. */
-static int go_on(struct history *h, const struct history_scan *s, const char *newest,
+static int go_on(struct history *h, const struct history_scan *s, const char *newest, bool kept,
                  int64_t now_ms, struct err *e)
 {
     char today[NAME_OCTETS + 1], path[PATH_OCTETS], aside[PATH_OCTETS];
     struct gap down = {
         .reason = GAP_DOWN, .whose = GAP_OF_WEIR, .from_ms = s->last_ms, .to_ms = now_ms
     };
-    bool known = s->last_ms != 0 && now_ms - s->last_ms >= DOWN_LEAST_MS;
+    bool known = !kept && s->last_ms != 0 && now_ms - s->last_ms >= DOWN_LEAST_MS;
     int fd, rc = ERR_OK;
 
     day_name(now_ms, today);
@@ -569,7 +595,7 @@ static int go_on(struct history *h, const struct history_scan *s, const char *ne
     return history_flush(h, e);
 }
 
-int history_open(struct history **out, const char *dir, bool write, int64_t keep_ms, int64_t now_ms,
+int history_open(struct history **out, const char *dir, bool kept, int64_t keep_ms, int64_t now_ms,
                  struct err *e)
 {
     struct history *h = calloc(1, sizeof *h);
@@ -584,7 +610,7 @@ int history_open(struct history **out, const char *dir, bool write, int64_t keep
     os_mutex_init(&h->lock);
     os_mutex_init(&h->stop_lock);
     cond_init(&h->stop_change);
-    h->write = write;
+    h->alive_fd = -1;
     h->keep_ms = keep_ms;
     h->started_ms = h->noted_ms = now_ms;
     h->pending = buf_init(PENDING_MAX);
@@ -592,19 +618,18 @@ int history_open(struct history **out, const char *dir, bool write, int64_t keep
     rc = snprintf(h->dir, sizeof h->dir, "%s/history", dir) < (int)sizeof h->dir
              ? ERR_OK
              : err_set(e, ERR_ARG, "history: the path %s is too long", dir);
-    if (rc == ERR_OK && write)
+    if (rc == ERR_OK)
         rc = os_mkdir(h->dir, e);
-    if (rc == ERR_OK && write)
-        tidy(h, now_ms);
     if (rc == ERR_OK) {
+        tidy(h, now_ms);
         rc = read_days(h->dir, "", "~", &s, &day, newest, e);
-        if (rc == ERR_NOTFOUND)
-            rc = ERR_OK;
     }
     if (rc == ERR_OK && s.damaged > 0)
         log_line(LOG_LEVEL_WARN, "history: %u damaged records are left out", s.damaged);
-    if (rc == ERR_OK && write)
-        rc = go_on(h, &s, newest, now_ms, e);
+    if (rc == ERR_OK && s.last_ms != 0)
+        s.last_ms = MAX(s.last_ms, last_alive(h->dir, now_ms));
+    if (rc == ERR_OK)
+        rc = go_on(h, &s, newest, kept, now_ms, e);
     buf_free(&day);
     if (rc != ERR_OK) {
         history_close(h);
@@ -644,8 +669,14 @@ static void *follow(void *arg)
     do {
         next = look(h) ? clock_mono_ms() + RECOVERY_MS : next + NOTE_MS;
         os_lock(&h->stop_lock);
-        while (!h->stop && clock_mono_ms() < next)
-            cond_wait_ms(&h->stop_change, &h->stop_lock, next - clock_mono_ms());
+        while (!h->stop && clock_mono_ms() < next) {
+            os_unlock(&h->stop_lock);
+            say_alive(h);
+            os_lock(&h->stop_lock);
+            if (!h->stop)
+                cond_wait_ms(&h->stop_change, &h->stop_lock,
+                             MIN((int64_t)ALIVE_MS, MAX(next - clock_mono_ms(), (int64_t)0)));
+        }
         stop = h->stop;
         os_unlock(&h->stop_lock);
     } while (!stop);
@@ -655,7 +686,12 @@ static void *follow(void *arg)
 
 int history_follow(struct history *h, struct collect *k, struct err *e)
 {
+    char path[PATH_OCTETS];
+
     h->k = k;
+    (void)snprintf(path, sizeof path, "%s/alive", h->dir);
+    if (os_file_open(&h->alive_fd, path, OS_OPEN_CREATE, e) != ERR_OK)
+        return ERR_IO;
     return thread_start(&h->thread, "weir-history", follow, h, e);
 }
 
@@ -672,6 +708,7 @@ void history_close(struct history *h)
     thread_join(&h->thread);
     if (history_flush(h, &e) != ERR_OK)
         log_line(LOG_LEVEL_ERROR, "history: %s", e.msg);
+    os_file_close(&h->alive_fd);
     gap_list_free(&h->gaps);
     buf_free(&h->pending);
     free(h->known);
@@ -718,6 +755,8 @@ int history_gaps_of(const char *dir, int64_t from_ms, int64_t to_ms, struct gap_
     if (snprintf(path, sizeof path, "%s/history", dir) >= (int)sizeof path)
         return err_set(e, ERR_ARG, "history: the path %s is too long", dir);
     rc = read_days(path, from, to, &s, &day, newest, e);
+    if (rc == ERR_OK && s.last_ms != 0)
+        s.last_ms = MAX(s.last_ms, last_alive(path, down.to_ms));
     if (rc == ERR_OK && s.last_ms != 0 && down.to_ms - s.last_ms >= DOWN_LEAST_MS) {
         down.from_ms = s.last_ms;
         rc = gap_add(&all, &down);

@@ -23,10 +23,11 @@
 
 struct history;
 
-/* The history of a data directory. `write`: made if missing, and what lies between its last minute
- * and now_ms is told as not running. keep_ms 0: for ever (within HISTORY_OCTETS). Damaged records
- * are left out. Errors: ERR_IO, ERR_NOMEM. */
-int history_open(struct history **out, const char *dir, bool write, int64_t keep_ms, int64_t now_ms,
+/* The history of a data directory, made if missing. What lies between its last minute and now_ms is
+ * told as not running, unless the sockets were `kept` meanwhile by a process that outlives this
+ * one. keep_ms 0: for ever (within HISTORY_OCTETS). Damaged records are left out. Errors: ERR_IO,
+ * ERR_NOMEM. */
+int history_open(struct history **out, const char *dir, bool kept, int64_t keep_ms, int64_t now_ms,
                  struct err *e) WARN_UNUSED;
 /* How things stand now: the differences to the last call make one row. The first call, and any
  * while the journal is replayed, only say where counters stand: what was decoded twice is told
@@ -35,7 +36,8 @@ int history_open(struct history **out, const char *dir, bool write, int64_t keep
 void history_note(struct history *h, const struct collect_status *s);
 /* Write what was noted. Errors: ERR_IO (it is kept, and written with the next). */
 int history_flush(struct history *h, struct err *e);
-/* The same once a minute in a thread of its own, until history_close(). Errors: ERR_LIMIT. */
+/* The same once a minute in a thread of its own, until history_close(). Errors: ERR_LIMIT,
+ * ERR_IO. */
 int history_follow(struct history *h, struct collect *k, struct err *e) WARN_UNUSED;
 /* Ends the thread; a last row is noted before. Call it while `k` still lives. NULL is allowed. */
 void history_close(struct history *h);

@@ -19,6 +19,7 @@ static struct history *h;
 static struct collect_status st;
 static struct decode_exporter x[MAX_X];
 static int64_t now;
+static bool kept;
 
 static void at(int64_t ms)
 {
@@ -31,7 +32,7 @@ static void open_again(int64_t ms)
     struct err e;
 
     at(ms);
-    if (history_open(&h, dir, true, 400 * (int64_t)DAY, ms, &e) != ERR_OK)
+    if (history_open(&h, dir, kept, 400 * (int64_t)DAY, ms, &e) != ERR_OK)
         fail_msg("%s", e.msg);
 }
 
@@ -49,6 +50,7 @@ static int setup(void **state)
         x[i].trusted = true;
     }
     st.n_exporters = 1;
+    kept = false;
     open_again(T0);
     history_note(h, &st);
     return 0;
@@ -380,6 +382,12 @@ static void weir_itself_was_away(void **state)
     assert_int_equal(a.g[1].count, 1);
     gap_list_free(&a);
     restart(5000);
+    history_note(h, &st);
+    minute();
+    note();
+    kept = true; /* only the data process died: nothing was missed */
+    restart(5000);
+    kept = false;
     history_note(h, &st);
     minute();
     note();
