@@ -232,7 +232,7 @@ static bool read_exporter(struct reader *q, struct rd *r)
     if (!rd_ok(r))
         return false;
     if (x.number >= q->room) {
-        uint32_t room = MAX(x.number + 1, q->room * 2);
+        uint32_t room = MAX(MAX(x.number + 1, q->room * 2), 16u);
         struct history_exporter *more = realloc(q->name, room * sizeof *more);
         if (more == NULL) {
             q->s->no_memory = true;

@@ -19,7 +19,7 @@ static void retain(struct collect *k)
     int rc = r == NULL ? err_set(&e, ERR_NOMEM, "out of memory") : store_retention_read(r, c, &e);
 
     conf_unref(c);
-    if (rc == ERR_OK) {
+    if (r != NULL && rc == ERR_OK) {
         r->stop = &k->stopping;
         rc = store_retain(k->st, r, clock_now_ms(), &removed, &e);
     }

@@ -121,7 +121,7 @@ static int take(struct sealer *z)
         os_unlock(&k->open_lock);
         return ERR_NOMEM;
     }
-    for (size_t i = 0; i < k->n_full; i++) {
+    for (size_t i = 0; z->take != NULL && i < k->n_full; i++) {
         if (!in_cut(k, &k->full[i]))
             continue;
         z->records += batch_records(k->full[i].b);
@@ -252,7 +252,7 @@ static void seal(struct sealer *z)
         (void)err_set(&e, rc, "out of memory for sealing");
     if (z->n > 0)
         memset(z->done, 0, z->n * sizeof *z->done);
-    if (rc == ERR_OK && (rc = seal_cut(z, &e)) == ERR_OK) {
+    if (rc == ERR_OK && seal_cut(z, &e) == ERR_OK) {
         log_line(LOG_LEVEL_DEBUG, "sealed %llu records", (unsigned long long)z->records);
         if (was_unsafe)
             log_line(LOG_LEVEL_INFO, "records are written again");

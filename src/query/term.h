@@ -43,8 +43,10 @@ struct leaf_maker {
 struct expr *tree_sided(struct syntax *p, const struct field *f, const struct sides *s, bool negate,
                         const struct leaf_maker *m);
 
-struct expr *leaf_range(struct syntax *p, const struct value_alts *v, const void *numset);
-struct expr *leaf_net(struct syntax *p, const struct value_alts *v, const void *netset);
+struct expr *leaf_range(struct syntax *p, const struct value_alts *v,
+                        const void *what); /* a numset */
+struct expr *leaf_net(struct syntax *p, const struct value_alts *v,
+                      const void *what); /* a netset */
 
 /* ---- query/compare.c: comparisons, lists and ranges of numbers */
 uint8_t syn_comparison(struct syntax *p); /* enum token_type; TOK_END = none is written */

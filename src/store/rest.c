@@ -167,6 +167,7 @@ static int copy_options(struct rest *r)
 
     if (rc != ERR_OK)
         return rc;
+    /* fresh() made it. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     b = r->batch[r->n - 1];
     for (; r->next_option < r->rs->n_options; r->next_option++) {
         struct rowset_option o;
@@ -256,7 +257,7 @@ static int write_all(struct rest *r, struct seg_origin *from, struct written *w)
         if (kept == 0 || rc != ERR_OK)
             continue;
         rc = fresh(r);
-        if (rc == ERR_OK)
+        if (rc == ERR_OK) /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
             rc = copy_block(r, r->batch[r->n - 1], b);
         if (rc == ERR_OK && r->n == GROUP_BLOCKS)
             rc = write_group(r, from, w);
