@@ -28,6 +28,7 @@ struct shard_shared {
     uint64_t inbox_seen; /* ring_seen() before the first of them */
     /* received and dropped before this ring; counted once, by the first child */
     _Atomic uint64_t received_before, ring_drops_before, ring_drop_octets_before;
+    _Atomic uint64_t kernel_drops_before, not_journaled_before;
     _Atomic uint64_t not_journaled; /* lost on the way to the disk, beside what the ring passed */
     /* the decoder works on this one; on the second death it is put aside */
     _Atomic uint64_t decoding;
@@ -56,7 +57,6 @@ struct shard_status {
     uint64_t records; /* rows and options appended to batches until then */
     uint64_t missing; /* datagrams that a crash took: they had no place in the journal */
     uint64_t replayed, quarantined;
-    struct frame_drops drops_before;
 };
 
 /* A shard at a cut: between two datagrams. */
@@ -97,9 +97,8 @@ struct shard {
     atomic_bool recovered;   /* the journal is replayed, and the status shows it */
     uint64_t replay_upto;    /* decoder only: the journal as it was found ends there */
     uint64_t missing, replayed, quarantined; /* decoder only */
-    uint64_t records_handed;         /* decoder only: rows and options of handed-off batches */
-    struct frame_drops drops_before; /* what the cut says; then the journal while it is replayed */
-    struct conf *conf;               /* decoder only: its reference */
+    uint64_t records_handed; /* decoder only: rows and options of handed-off batches */
+    struct conf *conf;       /* decoder only: its reference */
     unsigned conf_seen;
     struct net *allow; /* decoder only: exporters.allow */
     size_t n_allow;
@@ -175,6 +174,8 @@ void collect_checkpoint(const struct collect *k, uint64_t sealed, uint64_t refus
 
 /* A datagram at which the decoder died twice, into quarantine/ as a capture file. */
 void collect_quarantine(struct shard *s, const struct frame *f);
+/* What was lost since the first start, as it stands. Any thread. */
+struct frame_drops collect_drops(const struct shard *s);
 /* Counters that a frame of the journal holds. */
 void collect_take_drops(struct shard *s, const struct frame *f);
 

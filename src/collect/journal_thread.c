@@ -82,10 +82,10 @@ int collect_write_stage(struct shard *s, struct err *e)
     return rc;
 }
 
-static struct frame_drops drops_now(const struct shard *s)
+struct frame_drops collect_drops(const struct shard *s)
 {
     const struct shard_shared *h = s->shared;
-    struct frame_drops d = s->drops_before;
+    struct frame_drops d = { .kernel = atomic_load(&h->kernel_drops_before) };
     struct ring_counters ring;
 
     ring_count(s->ring, &ring);
@@ -93,7 +93,8 @@ static struct frame_drops drops_now(const struct shard *s)
         d.kernel += atomic_load_explicit(&h->kernel_drops[l], memory_order_relaxed);
     d.ring = atomic_load(&h->ring_drops_before) + ring.dropped;
     d.ring_octets = atomic_load(&h->ring_drop_octets_before) + ring.dropped_octets;
-    d.not_journaled += atomic_load(&h->not_journaled) + ring.passed;
+    d.not_journaled =
+        atomic_load(&h->not_journaled_before) + atomic_load(&h->not_journaled) + ring.passed;
     return d;
 }
 
@@ -107,7 +108,7 @@ static int write_drops(struct writer *w, struct err *e)
                    .serial = w->last,
                    .received_ms = clock_now_ms(),
                    .listener = FRAME_DROPS },
-            .d = drops_now(w->s) };
+            .d = collect_drops(w->s) };
     int rc;
 
     if (w->last == 0 || memcmp(&x.d, &w->written, sizeof x.d) == 0)

@@ -124,19 +124,24 @@ static int last_cut(struct collect *k, struct past_all *p, struct err *e)
     return rc == ERR_NOTFOUND ? ERR_OK : rc;
 }
 
+static void at_least(_Atomic uint64_t *x, uint64_t v)
+{
+    if (atomic_load(x) < v)
+        atomic_store(x, v);
+}
+
 void collect_take_drops(struct shard *s, const struct frame *f)
 {
+    struct shard_shared *h = s->shared;
     struct frame_drops d;
 
-    if (f->len != sizeof d || !s->fresh_ring)
+    if (f->len != sizeof d || !s->fresh_ring) /* a ring that was taken over has counted them */
         return;
     memcpy(&d, f + 1, sizeof d);
-    s->drops_before.kernel = MAX(s->drops_before.kernel, d.kernel);
-    s->drops_before.not_journaled = MAX(s->drops_before.not_journaled, d.not_journaled);
-    atomic_store(&s->shared->ring_drops_before,
-                 MAX(atomic_load(&s->shared->ring_drops_before), d.ring));
-    atomic_store(&s->shared->ring_drop_octets_before,
-                 MAX(atomic_load(&s->shared->ring_drop_octets_before), d.ring_octets));
+    at_least(&h->kernel_drops_before, d.kernel);
+    at_least(&h->not_journaled_before, d.not_journaled);
+    at_least(&h->ring_drops_before, d.ring);
+    at_least(&h->ring_drop_octets_before, d.ring_octets);
 }
 
 /* A predecessor died over this datagram: once may be chance, twice is its fault. */
@@ -167,6 +172,8 @@ static void begin_ring(struct shard *s, uint64_t journal_last, enum journal_mode
                mode == JOURNAL_SYNC);
     decoder_totals(s->decode, &had);
     atomic_store(&h->received_before, had.datagrams + s->missing);
+    atomic_store(&h->kernel_drops_before, s->at_cut.kernel_drops);
+    atomic_store(&h->not_journaled_before, s->at_cut.not_journaled);
     atomic_store(&h->ring_drops_before, s->at_cut.ring_drops);
     atomic_store(&h->ring_drop_octets_before, s->at_cut.ring_drop_octets);
     h->begun = true;
@@ -184,6 +191,7 @@ static int begin_shard(struct shard *s, const struct conf *c, struct err *e)
         rc = collect_write_stage(s, e);
     if (rc != ERR_OK)
         return rc;
+    journal_release(s->journal, s->serial); /* a crash may have come before that */
     last = journal_last(s->journal);
     s->replay_upto = last;
     s->write_journal = mode != JOURNAL_OFF;
@@ -211,8 +219,6 @@ static void take_sums(struct shard *s)
     s->records_handed = c->records;
     s->missing = c->missing;
     s->quarantined = c->quarantined;
-    s->drops_before.kernel = c->kernel_drops;
-    s->drops_before.not_journaled = c->not_journaled;
     s->at_cut.decoder = buf_init(CHECKPOINT_MAX);
 }
 

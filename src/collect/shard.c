@@ -241,7 +241,6 @@ static void publish(struct shard *s)
     p->missing = s->missing;
     p->replayed = s->replayed;
     p->quarantined = s->quarantined;
-    p->drops_before = s->drops_before;
     p->records = s->records_handed + (s->cur.b != NULL ? batch_records(s->cur.b) : 0);
     os_unlock(&s->status_lock);
 }
@@ -332,20 +331,16 @@ static unsigned decode_round(struct shard *s, struct decode_sink *sink)
 static void save_state(struct shard *s)
 {
     struct shard_cut *c = &s->at_cut;
-    const struct shard_shared *h = s->shared;
-    struct ring_counters ring;
+    struct frame_drops d = collect_drops(s);
 
-    ring_count(s->ring, &ring);
     c->serial = s->serial;
     c->records = s->records_handed;
     c->missing = s->missing;
     c->quarantined = s->quarantined;
-    c->kernel_drops = s->drops_before.kernel;
-    for (unsigned l = 0; l < s->k->n_listeners; l++)
-        c->kernel_drops += atomic_load_explicit(&h->kernel_drops[l], memory_order_relaxed);
-    c->ring_drops = atomic_load(&h->ring_drops_before) + ring.dropped;
-    c->ring_drop_octets = atomic_load(&h->ring_drop_octets_before) + ring.dropped_octets;
-    c->not_journaled = s->drops_before.not_journaled + atomic_load(&h->not_journaled) + ring.passed;
+    c->kernel_drops = d.kernel;
+    c->ring_drops = d.ring;
+    c->ring_drop_octets = d.ring_octets;
+    c->not_journaled = d.not_journaled;
     buf_clear(&c->decoder);
     if (decoder_save(s->decode, &c->decoder) != ERR_OK)
         c->decoder.bad = true; /* the cut is not made; the next one tries again */

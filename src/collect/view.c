@@ -273,6 +273,7 @@ static void shard_sums(struct shard *s, struct collect_status *out)
 {
     const struct shard_shared *h = s->shared;
     struct collect_journal *j = &out->journal;
+    struct frame_drops d = collect_drops(s);
     struct journal_state st;
     struct ring_counters c;
 
@@ -280,19 +281,16 @@ static void shard_sums(struct shard *s, struct collect_status *out)
     out->ring[s->number] =
         (struct collect_ring){ c.put,    c.put_octets, c.dropped, c.dropped_octets,
                                c.octets, c.capacity };
-    out->ring_dropped += atomic_load(&h->ring_drops_before) + c.dropped;
+    out->kernel_dropped += d.kernel;
+    out->ring_dropped += d.ring;
+    out->not_journaled += d.not_journaled;
     out->received +=
         atomic_load(&h->received_before) + atomic_load(&h->ring_drops_before) + c.put + c.dropped;
-    out->not_journaled += atomic_load(&h->not_journaled) + c.passed;
-    for (unsigned l = 0; l < s->k->n_listeners; l++)
-        out->kernel_dropped += atomic_load_explicit(&h->kernel_drops[l], memory_order_relaxed);
     journal_get_state(s->journal, &st);
     j->octets += st.octets;
     j->max_octets += st.max_octets;
     j->files += st.files;
     os_lock(&s->status_lock);
-    out->kernel_dropped += s->status.drops_before.kernel;
-    out->not_journaled += s->status.drops_before.not_journaled;
     out->missing += s->status.missing;
     out->replayed += s->status.replayed;
     out->quarantined += s->status.quarantined;

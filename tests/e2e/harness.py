@@ -99,8 +99,11 @@ class Server:
         out = []
         for d in pathlib.Path("/proc").iterdir():
             try:
-                if d.name.isdigit() and int((d / "stat").read_text().rsplit(")", 1)[1].split()[2]) == self.p.pid \
-                        and (d / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+                if not d.name.isdigit():
+                    continue
+                words = (d / "stat").read_text().rsplit(")", 1)[1].split()
+                # a first thread that is dead may have others that still hold files and locks
+                if int(words[2]) == self.p.pid and (words[0] != "Z" or len(list((d / "task").iterdir())) > 1):
                     out.append(int(d.name))
             except OSError:
                 pass
