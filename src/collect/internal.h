@@ -6,6 +6,7 @@
 
 #include "collect/collect.h"
 #include "collect/journal.h"
+#include "collect/past.h"
 #include "collect/ring.h"
 #include "os/net.h"
 #include "os/thread.h"
@@ -57,14 +58,6 @@ struct shard_status {
     uint64_t records; /* rows and options appended to batches until then */
     uint64_t missing; /* datagrams that a crash took: they had no place in the journal */
     uint64_t replayed, quarantined;
-};
-
-/* A shard at a cut: between two datagrams. */
-struct shard_cut {
-    uint64_t serial; /* of the last datagram decoded */
-    uint64_t records, missing, quarantined;
-    uint64_t kernel_drops, ring_drops, ring_drop_octets, not_journaled;
-    struct buf decoder; /* its whole state */
 };
 
 struct shard {

@@ -4,39 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rd.h"
+#include "collect/journal_file.h"
 #include "os/file.h"
 #include "os/mutex.h"
 
-#define MAGIC       "WEIR-JNL"
-#define ORDER       0x01020304u /* in the processor's order: refuses a file of another one */
-#define HEAD        4096u       /* octets before the first frame */
-#define HEAD_SUMMED 40u
-#define FILE_MAX    (64u << 20)
-#define FILE_MIN    (1u << 18)
-#define SLOTS_MAX   4096u
-#define SPARE       2u /* files kept for later though nothing in them is needed */
-#define PATH_MAX_   4096u
+#define FILE_MAX  (64u << 20)
+#define FILE_MIN  (1u << 18)
+#define SLOTS_MAX 4096u
+#define SPARE     2u /* files kept for later though nothing in them is needed */
+#define PATH_MAX_ 4096u
 
 /* ------------------------------------------------------------------ files */
 
-/* The first octets of a file; fields in the processor's order, like the frames. */
-struct head {
-    uint8_t magic[8];
-    uint32_t draft, order, shard, zero;
-    uint64_t first;       /* serial of its first frame */
-    uint64_t last_before; /* last serial of the file before; 0 = none */
-    uint32_t sum;         /* CRC32C of the octets before it */
-};
-
-struct slot {
-    uint32_t number; /* in the file's name */
-    bool used;       /* holds frames that are not released */
-    uint64_t first, last, last_before;
-};
-
 struct slots {
-    struct slot *s; /* by `first` ascending after load() */
+    struct journal_slot *s; /* see journal_order() after load() */
     uint32_t n, cap;
 };
 
@@ -45,11 +26,11 @@ static void slot_path(char *out, const char *dir, unsigned shard, unsigned numbe
     (void)snprintf(out, PATH_MAX_, "%s/%02u-%04u.jnl", dir, shard, number);
 }
 
-static int slot_add(struct slots *l, struct slot s)
+static int slot_add(struct slots *l, struct journal_slot s)
 {
     if (l->n == l->cap) {
         uint32_t cap = l->cap * 2 + 16;
-        struct slot *p = realloc(l->s, cap * sizeof *p);
+        struct journal_slot *p = realloc(l->s, cap * sizeof *p);
         if (p == NULL)
             return ERR_NOMEM;
         l->s = p;
@@ -59,81 +40,14 @@ static int slot_add(struct slots *l, struct slot s)
     return ERR_OK;
 }
 
-static int by_first(const void *a, const void *b)
+static int read_head(const char *path, unsigned shard, struct journal_slot *s, struct err *e)
 {
-    const struct slot *x = a, *y = b;
-
-    if (x->used != y->used)
-        return x->used ? 1 : -1;
-    return x->first < y->first ? -1 : x->first > y->first;
-}
-
-/* The frame at `at`, if it is whole and its sum is right. */
-static const struct frame *frame_in(const struct os_map *m, size_t at)
-{
-    const struct frame *f = (const struct frame *)(const void *)(m->p + at);
-
-    if (m->len - at < sizeof *f || f->zero != 0 || f->serial == 0 || f->len > FRAME_OCTETS_MAX ||
-        frame_room(f->len) > m->len - at || f->sum != frame_sum(f))
-        return NULL;
-    return f;
-}
-
-/* Steps through the frames of one file, over what is damaged and over what an earlier life of the
- * file left (lower serials). */
-struct walk {
-    const struct os_map *map;
-    size_t at, end; /* end: behind the last frame that counted */
-    uint64_t last;  /* its serial; at first: that of the file before */
-    bool damaged;   /* octets between it and the one before were no frames */
-};
-
-static const struct frame *walk_next(struct walk *w)
-{
-    w->damaged = false;
-    while (w->at < w->map->len) {
-        const struct frame *f = frame_in(w->map, w->at);
-        if (f == NULL) {
-            w->damaged = true;
-            w->at += FRAME_ALIGN;
-            continue;
-        }
-        w->at += (size_t)frame_room(f->len);
-        if (f->serial > w->last || (f->listener == FRAME_DROPS && f->serial == w->last)) {
-            w->end = w->at;
-            return f;
-        }
-    }
-    return NULL;
-}
-
-/* What a file says of itself. A damaged head is made good from the first frame. False: not used. */
-static int read_head(const char *path, unsigned shard, struct slot *s, struct err *e)
-{
-    struct head h;
     struct os_map map;
-    const struct frame *f;
-    struct walk w = { .map = &map, .at = HEAD };
     int rc = os_map_file(&map, path, e);
 
     if (rc != ERR_OK)
         return rc;
-    if (map.len >= sizeof h) {
-        memcpy(&h, map.p, sizeof h);
-        if (memcmp(h.magic, MAGIC, 8) == 0 && h.sum == crc32c(0, &h, HEAD_SUMMED)) {
-            if (h.draft != JOURNAL_DRAFT || h.order != ORDER)
-                rc = err_set(e, ERR_VERSION,
-                             "%s: written in draft %u of the format, this weir reads draft %u; "
-                             "start the weir that wrote it once more, stop it, and it is empty",
-                             path, h.draft, JOURNAL_DRAFT);
-            s->used = h.first > 0 && h.shard == shard;
-            s->first = h.first;
-            s->last_before = h.last_before;
-        } else if ((f = walk_next(&w)) != NULL) {
-            s->used = true;
-            s->first = f->serial;
-        }
-    }
+    rc = journal_head_get(s, map.p, map.len, shard, path, e);
     os_unmap(&map);
     return rc;
 }
@@ -156,7 +70,7 @@ static bool parse_name(const char *name, unsigned *shard, unsigned *number)
 static int list_one(void *ctx, const char *name)
 {
     struct listing *l = ctx;
-    struct slot s = { .number = 0 };
+    struct journal_slot s = { .number = 0 };
     char path[PATH_MAX_];
     unsigned shard, number;
     int rc;
@@ -175,7 +89,7 @@ static int list_one(void *ctx, const char *name)
                : err_set(l->e, ERR_NOMEM, "journal %s: out of memory", l->dir);
 }
 
-/* All files of a shard, the unused ones first, then by serial; `last` from the file behind. */
+/* All files of a shard, in the order of journal_order(). */
 static int load(struct slots *l, const char *dir, unsigned shard, struct err *e)
 {
     struct listing x = { .dir = dir, .shard = shard, .slots = l, .e = e };
@@ -183,11 +97,7 @@ static int load(struct slots *l, const char *dir, unsigned shard, struct err *e)
 
     if (rc != ERR_OK)
         return rc;
-    if (l->n > 0)
-        qsort(l->s, l->n, sizeof *l->s, by_first);
-    for (uint32_t i = 0; i + 1 < l->n; i++)
-        if (l->s[i].used)
-            l->s[i].last = l->s[i + 1].first - 1;
+    journal_order(l->s, l->n);
     return ERR_OK;
 }
 
@@ -234,16 +144,18 @@ struct journal {
 /* Go on in the file that was written last. */
 static int resume(struct journal *j, struct err *e)
 {
-    struct slot *s = &j->slots.s[j->slots.n - 1];
+    struct journal_slot *s = &j->slots.s[j->slots.n - 1];
     struct os_map map;
-    struct walk w = { .map = &map, .at = HEAD, .end = HEAD, .last = s->first - 1 };
+    struct journal_walk w = { .at = JOURNAL_HEAD, .end = JOURNAL_HEAD, .last = s->first - 1 };
     const struct frame *f;
     int rc;
 
     slot_path(j->path, j->dir, j->shard, s->number);
     if ((rc = os_map_file(&map, j->path, e)) != ERR_OK)
         return rc;
-    while ((f = walk_next(&w)) != NULL)
+    w.p = map.p;
+    w.len = map.len;
+    while ((f = journal_walk_next(&w)) != NULL)
         w.last = f->serial;
     s->last = j->last = w.last;
     j->at = w.end;
@@ -269,7 +181,7 @@ int journal_open(struct journal **out, const char *dir, unsigned shard,
     j->shard = shard;
     if (file == 0)
         file = MIN(MAX(lim->max_octets / 8, FILE_MIN), FILE_MAX);
-    j->file_octets = MAX(file, HEAD + 2 * frame_room(FRAME_OCTETS_MAX));
+    j->file_octets = MAX(file, JOURNAL_HEAD + 2 * frame_room(FRAME_OCTETS_MAX));
     j->max_files = (uint32_t)MIN(MAX(lim->max_octets / j->file_octets, 2), SLOTS_MAX);
     j->max_octets = j->max_files * j->file_octets;
     if (strlen(dir) >= sizeof j->dir) {
@@ -318,7 +230,7 @@ static int free_slot(struct journal *j, uint32_t *out, bool *is_new, struct err 
                        (unsigned long long)j->max_octets);
     *out = j->slots.n;
     *is_new = true;
-    return slot_add(&j->slots, (struct slot){ .number = highest }) == ERR_OK
+    return slot_add(&j->slots, (struct journal_slot){ .number = highest }) == ERR_OK
                ? ERR_OK
                : err_set(e, ERR_NOMEM, "journal %s: out of memory", j->dir);
 }
@@ -327,17 +239,10 @@ static int free_slot(struct journal *j, uint32_t *out, bool *is_new, struct err 
 static int write_head(struct journal *j, int fd, const char *path, uint64_t first, bool is_new,
                       struct err *e)
 {
-    uint8_t page[HEAD] = { 0 };
-    struct head h = { .draft = JOURNAL_DRAFT,
-                      .order = ORDER,
-                      .shard = j->shard,
-                      .first = first,
-                      .last_before = j->last };
+    uint8_t page[JOURNAL_HEAD];
     int rc = is_new ? os_file_allocate(fd, path, j->file_octets, e) : ERR_OK;
 
-    memcpy(h.magic, MAGIC, 8);
-    h.sum = crc32c(0, &h, HEAD_SUMMED);
-    memcpy(page, &h, sizeof h);
+    journal_head_put(page, j->shard, first, j->last);
     if (rc == ERR_OK)
         rc = os_file_write(fd, path, 0, page, sizeof page, e);
     if (rc == ERR_OK)
@@ -368,7 +273,7 @@ static int next_file(struct journal *j, uint64_t first, struct err *e)
     }
     os_file_close(&j->fd);
     j->fd = fd;
-    j->at = HEAD;
+    j->at = JOURNAL_HEAD;
     memcpy(j->path, path, sizeof path);
     os_lock(&j->lock);
     j->slots.s[i].used = true;
@@ -442,7 +347,7 @@ void journal_release(struct journal *j, uint64_t serial)
 
     os_lock(&j->lock);
     for (uint32_t i = j->slots.n; i-- > 0;) {
-        struct slot *s = &j->slots.s[i];
+        struct journal_slot *s = &j->slots.s[i];
         if (i != j->cur && s->used && s->last <= serial)
             s->used = false;
         if (i == j->cur || s->used || spare++ < SPARE)
@@ -481,68 +386,26 @@ uint64_t journal_last(const struct journal *j)
     return j->last;
 }
 
-struct reading {
-    uint64_t after, upto;
-    int (*fn)(void *ctx, const struct frame *f, const uint8_t *octets);
-    void *ctx;
-    struct journal_found *found;
-};
-
-static void note_loss(struct journal_found *found, uint64_t frames)
-{
-    found->damaged_places++;
-    found->frames_lost += frames;
-}
-
-static int read_file(struct reading *r, const struct os_map *map)
-{
-    struct journal_found *found = r->found;
-    struct walk w = { .map = map, .at = HEAD, .last = found->last };
-    const struct frame *f;
-    int rc = ERR_OK;
-
-    while (rc == ERR_OK && (f = walk_next(&w)) != NULL) {
-        uint64_t from = MAX(w.last, r->after);
-        if (f->serial > r->upto)
-            break;
-        if (w.damaged && f->serial > from + 1)
-            note_loss(found, f->serial - from - 1);
-        w.last = found->last = f->serial;
-        if (f->serial <= r->after)
-            continue;
-        found->frames++;
-        found->octets += f->len;
-        rc = r->fn(r->ctx, f, (const uint8_t *)(f + 1));
-    }
-    return rc;
-}
-
 int journal_read(const char *dir, unsigned shard, uint64_t after, uint64_t upto,
                  int (*fn)(void *ctx, const struct frame *f, const uint8_t *octets), void *ctx,
                  struct journal_found *found, struct err *e)
 {
-    struct reading r = { .after = after, .upto = upto, .fn = fn, .ctx = ctx, .found = found };
+    struct journal_reading r = { .after = after, .upto = upto, .fn = fn, .ctx = ctx };
     struct slots l = { 0 };
     int rc = load(&l, dir, shard, e);
 
-    *found = (struct journal_found){ 0 };
     for (uint32_t i = 0; rc == ERR_OK && i < l.n; i++) {
         char path[PATH_MAX_];
         struct os_map map;
-        bool first = i == 0 || !l.s[i - 1].used;
-        uint64_t from = MAX(found->last, after);
-        if (!l.s[i].used || (i + 1 < l.n && l.s[i].last <= after) || l.s[i].first > upto)
+        if (!journal_wants(&r, l.s, l.n, i))
             continue;
-        /* frames that the file before should have had */
-        if (l.s[i].last_before > from && (!first || after > 0))
-            note_loss(found, l.s[i].last_before - from);
-        found->last = MAX(found->last, l.s[i].first - 1);
         slot_path(path, dir, shard, l.s[i].number);
         if ((rc = os_map_file(&map, path, e)) != ERR_OK)
             break;
-        rc = read_file(&r, &map);
+        rc = journal_read_file(&r, map.p, map.len);
         os_unmap(&map);
     }
+    *found = r.found;
     free(l.s);
     return rc == ERR_NOTFOUND ? ERR_OK : rc;
 }

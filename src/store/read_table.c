@@ -190,19 +190,18 @@ int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, stru
     uint32_t groups = vec_pages(rs->n_addrs), pages = rs->n_blocks * ROWSET_BLOCK_PAGES, width;
     uint64_t counts[PAGE_VALUES], at;
     uint32_t before = 0, page;
-    const uint8_t *p, *starts;
+    const uint8_t *starts;
     struct vec v;
     struct rd r, list;
 
     if (code >= rs->n_addrs)
         return err_set(e, ERR_ARG, "segment %s: no address has code %u", s->name, code);
-    p = s->map.p + s->table[TABLE_PAGES].off;
     if (!atomic_load_explicit(&s->pages_checked, memory_order_acquire)) {
         if (segment_chunk(s, s->table[TABLE_PAGES], "index of addresses", e) == NULL)
             return ERR_CORRUPT;
         atomic_store_explicit(&s->pages_checked, true, memory_order_release);
     }
-    r = rd_init(p, s->table[TABLE_PAGES].len);
+    r = rd_init(s->map.p + s->table[TABLE_PAGES].off, s->table[TABLE_PAGES].len);
     width = (uint32_t)rd_le(&r, 1);
     starts = rd_take(&r, (size_t)groups * 4);
     if (starts == NULL || width > 2 || vec_open(&v, &r, rs->n_addrs) != ERR_OK ||

@@ -1,0 +1,56 @@
+/* collect/journal_file.h - the octets of one journal file: its head and the frames in it. Does no
+ * I/O and trusts nothing that it reads.
+ * Floor 4; private to the journal, fuzzed by tests/fuzz/fuzz_journal.c. */
+#ifndef WEIR_COLLECT_JOURNAL_FILE_H
+#define WEIR_COLLECT_JOURNAL_FILE_H
+
+#include "base/err.h"
+#include "collect/journal.h"
+
+#define JOURNAL_HEAD 4096u /* octets before the first frame */
+
+/* One file of a shard. */
+struct journal_slot {
+    uint32_t number;      /* in the file's name */
+    bool used;            /* holds frames that are not released */
+    uint64_t first;       /* serial of its first frame */
+    uint64_t last;        /* of its last one, as far as the file behind it tells */
+    uint64_t last_before; /* last serial of the file before; 0 = none or not known */
+};
+
+/* The head of a file, with zeros behind it. */
+void journal_head_put(uint8_t page[JOURNAL_HEAD], unsigned shard, uint64_t first,
+                      uint64_t last_before);
+/* What a file says of itself; s->number stays. A damaged head is made good from the first frame.
+ * Errors: ERR_VERSION (another draft, or a machine with another order of octets). */
+int journal_head_get(struct journal_slot *s, const uint8_t *p, size_t n, unsigned shard,
+                     const char *path, struct err *e) WARN_UNUSED;
+/* The unused ones first, then by serial; `last` from the file behind. */
+void journal_order(struct journal_slot *s, size_t n);
+
+/* Steps through the frames of one file, over what is damaged and over what an earlier life of the
+ * file left (lower serials). Begins at JOURNAL_HEAD. */
+struct journal_walk {
+    const uint8_t *p; /* the file, at a multiple of 8 */
+    size_t len;
+    size_t at, end; /* end: behind the last frame that counted */
+    uint64_t last;  /* its serial, kept by the caller; at first: that of the file before */
+    bool damaged;   /* octets between it and the one before were no frames */
+};
+/* The next frame, with its octets behind it; NULL at the end. */
+const struct frame *journal_walk_next(struct journal_walk *w);
+
+/* Reading the files of a shard in their order, see journal_read(). */
+struct journal_reading {
+    uint64_t after, upto;
+    int (*fn)(void *ctx, const struct frame *f, const uint8_t *octets);
+    void *ctx;
+    struct journal_found found;
+};
+/* Must file i of these n be read? Counts what the file before it should have had. Asked for each
+ * file in turn. */
+bool journal_wants(struct journal_reading *r, const struct journal_slot *s, size_t n, size_t i);
+/* Its octets. Errors: what fn returned. */
+int journal_read_file(struct journal_reading *r, const uint8_t *p, size_t n) WARN_UNUSED;
+
+#endif
