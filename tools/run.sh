@@ -7,7 +7,7 @@ shift 2
 here=$(dirname "$0")
 mkdir -p "$data"
 echo
-echo "Weir keeps its data in $data. Point an exporter at UDP port 2055 (NetFlow) or 4739 (IPFIX) of this machine."
+echo "Weir keeps its data in $data. Point an exporter at UDP port 2055 (NetFlow), 4739 (IPFIX) or 6343 (sFlow) of this machine."
 echo "Ask in another terminal, in this folder:"
 echo "    $build/weir query --data $data --by host --last 15m"
 echo "    $build/weir status --data $data"

@@ -40,8 +40,8 @@ const char *gap_unit(const struct gap *g)
 
     if (g->reason == GAP_LOST && g->whose == GAP_OF_OTHERS)
         return "items"; /* of different versions */
-    if (g->reason == GAP_LOST && g->key.version == 9)
-        return "datagrams"; /* RFC 3954 numbers these */
+    if (g->reason == GAP_LOST && (g->key.version == 9 || g->key.version == EXPORT_SFLOW5))
+        return "datagrams"; /* these are numbered */
     return g->reason < GAP_REASON_N ? unit[g->reason] : "";
 }
 

@@ -9,6 +9,7 @@ const char *decode_reason_name(enum decode_reason r)
     static const char *const name[DECODE_REASON_N] = {
         [DECODE_SHORT_HEADER] = "short_header",
         [DECODE_VERSION] = "version",
+        [DECODE_AGGREGATED] = "netflow_v8",
         [DECODE_LENGTH] = "length",
         [DECODE_COUNT] = "count",
         [DECODE_TEMPLATE] = "template",
@@ -32,7 +33,7 @@ static uint32_t limit(uint32_t given, uint32_t otherwise)
 int decoder_new(struct decoder **out, const struct decoder_limits *lim)
 {
     struct decoder *d = calloc(1, sizeof *d);
-    int rc;
+    int rc = ERR_OK;
 
     *out = NULL;
     if (d == NULL)
@@ -47,7 +48,8 @@ int decoder_new(struct decoder **out, const struct decoder_limits *lim)
     d->lim.template_ttl_s = lim->template_ttl_s;
     d->lim.max_age_s = limit(lim->max_age_s, 86400);
     d->lim.reorder_window = limit(lim->reorder_window, 1024);
-    rc = nf5_plan(&d->v5);
+    for (unsigned i = 0; rc == ERR_OK && i < FIXED_N; i++)
+        rc = fixed_plan(&d->fixed[i], (enum fixed_layout)i);
     if (rc != ERR_OK) {
         decoder_free(d);
         return rc;
@@ -64,7 +66,9 @@ void decoder_free(struct decoder *d)
         exporter_free(d, d->list[i]);
     free(d->list);
     free(d->slot);
-    decode_plan_free(d->v5);
+    for (unsigned i = 0; i < FIXED_N; i++)
+        decode_plan_free(d->fixed[i]);
+    sflow_free(d->sflow);
     free(d);
 }
 
@@ -120,8 +124,18 @@ int decoder_feed(struct decoder *d, const struct datagram *g, struct decode_sink
         return ERR_OK;
     }
     switch (be16(g->octets)) {
+    case 0: /* sFlow's version has 32 bits */
+        if (g->len >= 4 && be16(g->octets + 2) == 5)
+            return sflow_feed(d, g, sink);
+        datagram_refuse(d, g, NULL, DECODE_VERSION);
+        return ERR_OK;
+    case 1:
     case 5:
-        return nf5_feed(d, g, sink);
+    case 7:
+        return fixed_feed(d, g, sink);
+    case 8:
+        datagram_refuse(d, g, NULL, DECODE_AGGREGATED);
+        return ERR_OK;
     case 9:
         return nf9_feed(d, g, sink);
     case 10:

@@ -2,7 +2,7 @@
  * Floor 3. Pure: datagram + decoder state + given time -> rows. No socket, clock, log, global.
  * Threads: one decoder belongs to one thread; different decoders share nothing (shapes they make
  * are immutable and may be read by all). Follows RFC 3954 (NetFlow v9), RFC 7011 (IPFIX), RFC 5103
- * (biflows), Cisco's NetFlow v5 layout. */
+ * (biflows), Cisco's NetFlow v1, v5 and v7 layouts, sFlow version 5 (sflow.org, July 2004). */
 #ifndef WEIR_DECODE_DECODE_H
 #define WEIR_DECODE_DECODE_H
 
@@ -46,9 +46,10 @@ struct decode_sink {
 /* Why a datagram or a set was not taken. Names for status and metrics: decode_reason_name(). */
 enum decode_reason {
     DECODE_SHORT_HEADER,   /* datagram ends inside its header */
-    DECODE_VERSION,        /* not 5, 9 or 10 */
+    DECODE_VERSION,        /* not NetFlow v1, v5, v7, v9, IPFIX or sFlow v5 */
+    DECODE_AGGREGATED,     /* NetFlow v8: sums over flows, no flows */
     DECODE_LENGTH,         /* IPFIX message length, or a set length, does not fit */
-    DECODE_COUNT,          /* v5: count does not fit the length */
+    DECODE_COUNT,          /* v1, v5, v7: count does not fit the length */
     DECODE_TEMPLATE,       /* template malformed (field count, lengths, reserved id) */
     DECODE_TEMPLATE_LIMIT, /* max_templates or max_fields */
     DECODE_EXPORTER_LIMIT, /* max_exporters or max_untrusted */
@@ -81,10 +82,10 @@ struct decode_counters {
 struct decode_exporter {
     struct exporter_key key;
     bool trusted;
-    int64_t first_ms, last_ms;      /* receive times */
-    uint32_t templates;             /* known now */
-    uint64_t waiting_octets;        /* now */
-    uint64_t lost;                  /* by sequence: datagrams (v9), flow records (v5, IPFIX) */
+    int64_t first_ms, last_ms; /* receive times */
+    uint32_t templates;        /* known now */
+    uint64_t waiting_octets;   /* now */
+    uint64_t lost; /* by sequence: datagrams (v9, sFlow), flow records (v5, v7, IPFIX) */
     uint64_t reordered, duplicated; /* datagrams, as far as the sequence shows */
     uint32_t restarts;
     int64_t clock_offset_ms; /* exporter's clock minus ours, smoothed; positive = exporter ahead */

@@ -90,7 +90,7 @@ struct plan_field {
     uint16_t id, len;
 };
 
-/* Compile a template. proto is the export version (5, 9, 10).
+/* Compile a template. proto is the export version.
  * Errors: ERR_NOMEM, ERR_ARG (too many fields, or a record without octets). */
 int plan_new(struct plan **out, uint8_t proto, enum shape_kind kind, unsigned n_scope,
              const struct plan_field *f, unsigned n) WARN_UNUSED;

@@ -15,6 +15,9 @@
 #define BOOT_MOVED_MS     10000  /* DESIGN section 4: a restart moves the boot time by more */
 #define UNTRUSTED_IDLE_MS 600000
 
+/* The records of fixed layout; softflowd's of v1 is shorter. */
+enum fixed_layout { FIXED_V1, FIXED_V1_SHORT, FIXED_V5, FIXED_V7, FIXED_N };
+
 struct template
 {
     struct plan *plan;
@@ -79,7 +82,8 @@ struct decoder {
     int64_t evict_after_ms;           /* no untrusted exporter can be idle long enough before */
     struct decode_counters none;      /* belongs to no exporter, or to forgotten ones */
     struct decoder_left_out left_out; /* at the last load */
-    struct plan *v5;
+    struct plan *fixed[FIXED_N];
+    struct sflow *sflow; /* NULL until the first datagram */
     uint32_t at[SHAPE_MAX_FIELDS], len[SHAPE_MAX_FIELDS];
     struct plan_field fields[SHAPE_MAX_FIELDS];
 };
@@ -139,10 +143,13 @@ void set_malformed(struct message *m, enum decode_reason r);
 /* Walk the sets of a v9 or IPFIX message by their lengths. */
 int sets_walk(struct message *m, struct rd *r, bool v9) WARN_UNUSED;
 
-int nf5_feed(struct decoder *d, const struct datagram *g, struct decode_sink *sink) WARN_UNUSED;
+/* nf5.c: v1, v5 and v7 */
+int fixed_feed(struct decoder *d, const struct datagram *g, struct decode_sink *sink) WARN_UNUSED;
+int fixed_plan(struct plan **out, enum fixed_layout which) WARN_UNUSED;
 int nf9_feed(struct decoder *d, const struct datagram *g, struct decode_sink *sink) WARN_UNUSED;
 int ipfix_feed(struct decoder *d, const struct datagram *g, struct decode_sink *sink) WARN_UNUSED;
-int nf5_plan(struct plan **out) WARN_UNUSED;
+int sflow_feed(struct decoder *d, const struct datagram *g, struct decode_sink *sink) WARN_UNUSED;
+void sflow_free(struct sflow *s); /* NULL is allowed */
 
 /* A datagram that is not taken. */
 void datagram_refuse(struct decoder *d, const struct datagram *g, const struct exporter_key *k,

@@ -36,12 +36,14 @@ enum mark {
     MARK_LONG = 512,     /* lasts longer than 10 minutes */
 };
 
-/* Identity of an exporter. `domain` is the observation domain (IPFIX), source id (v9) or
- * engine type << 8 | engine id (v5). */
+#define EXPORT_SFLOW5 105u /* version and proto of what came by sFlow version 5 */
+
+/* Identity of an exporter. `domain` is the observation domain (IPFIX), source id (v9), engine type
+ * << 8 | engine id (v5) or the agent (sFlow: its IPv4 address, a hash of its IPv6 address). */
 struct exporter_key {
     struct addr addr;
     uint32_t domain;
-    uint16_t version; /* 5, 9, 10 */
+    uint16_t version; /* 1, 5, 7, 9, 10, EXPORT_SFLOW5 */
     uint16_t import;  /* 0 = live; else number of the import session */
 };
 

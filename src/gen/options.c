@@ -2,7 +2,7 @@
 #include "gen/options.h"
 
 const struct opt_info opt_info[OPT_N] = {
-    [OPT_LISTEN] = { "listen", OPT_TYPE_LIST, "", "udp://[::]:2055 udp://[::]:4739",
+    [OPT_LISTEN] = { "listen", OPT_TYPE_LIST, "", "udp://[::]:2055 udp://[::]:4739 udp://[::]:6343",
         "", "", "", 0, "where export datagrams are received: udp://ADDRESS:PORT, any number of them; [::] takes IPv4 too, and becomes 0.0.0.0 on a machine without IPv6" },
     [OPT_DATA] = { "data", OPT_TYPE_TEXT, "", "",
         "", "", "", 0, "data directory; empty: /var/lib/weir for root, else $XDG_STATE_HOME/weir, else ./weir-data" },

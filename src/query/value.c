@@ -362,9 +362,9 @@ static uint64_t calc(struct scan *s, unsigned what, uint32_t i)
     case CALC_EXPORTER_VERSION:
         return x[c[COL_EXPORTER][i]].version;
     case CALC_ENGINE_TYPE:
-        return x[c[COL_EXPORTER][i]].version != 10 ? x[c[COL_EXPORTER][i]].domain >> 8 & 255 : 0;
+        return x[c[COL_EXPORTER][i]].version < 10 ? x[c[COL_EXPORTER][i]].domain >> 8 & 255 : 0;
     case CALC_ENGINE_ID:
-        return x[c[COL_EXPORTER][i]].version != 10 ? x[c[COL_EXPORTER][i]].domain & 255 : 0;
+        return x[c[COL_EXPORTER][i]].version < 10 ? x[c[COL_EXPORTER][i]].domain & 255 : 0;
     case CALC_N:
         break;
     }
