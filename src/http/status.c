@@ -170,6 +170,7 @@ static void store(json_t *root, const struct store_stats *t, const struct conf *
         (void)json_array_append_new(levels, json_integer((json_int_t)t->level_segments[i]));
     (void)json_object_set_new(o, "levels", levels);
     num(o, "segments_removed", t->segments_removed);
+    num(o, "records_removed", t->rows_removed);
     num(o, "segments_damaged", t->segments_damaged);
 }
 

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import urllib.parse
 
 
 def v5(seq, count, base_ip=0x0A000000, engine=0, at=None):
@@ -22,8 +23,9 @@ def v5(seq, count, base_ip=0x0A000000, engine=0, at=None):
 
 
 class Server:
-    def __init__(self, weir, *options, folder=None, env=None):
+    def __init__(self, weir, *options, folder=None, env=None, before=None):
         self.weir = weir
+        self.before = before  # called in the child before it becomes weir
         self.hold = None if folder else tempfile.TemporaryDirectory(prefix="weir-e2e-")
         self.dir = pathlib.Path(folder or self.hold.name)
         self.data = self.dir / "data"
@@ -40,7 +42,8 @@ class Server:
         said = self.text().count("answers at")
         self.p = subprocess.Popen([self.weir, "serve", "--data", self.data, "--listen", f"udp://127.0.0.1:{self.port}",
                                    "--http.listen", "127.0.0.1:0", "--ring.size", "16M", *options],
-                                  stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, env=self.env)
+                                  stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, env=self.env,
+                                  preexec_fn=self.before)
         try:
             self.wait(lambda: self.text().count("answers at") > said, "the server to start", 60)
         except AssertionError:
@@ -78,6 +81,25 @@ class Server:
 
     def status(self):
         return json.loads(self.run("status", "-o", "json").stdout)
+
+    def get(self, path, seconds=60, **params):
+        """What the server's socket answers, without a client's start. OSError: nobody answers, or not to the end."""
+        url = path + ("?" + urllib.parse.urlencode(params) if params else "")
+        out = b""
+        with socket.socket(socket.AF_UNIX) as u:
+            u.settimeout(seconds)
+            u.connect(str(self.data / "weir.sock"))
+            u.sendall(f"GET {url} HTTP/1.0\r\nHost: weir\r\n\r\n".encode())
+            while piece := u.recv(1 << 20):
+                out += piece
+        head, _, body = out.partition(b"\r\n\r\n")
+        if not head:
+            raise ConnectionResetError(f"{url}: no answer")
+        assert b" 200 " in head.split(b"\r\n")[0], (url, head[:200], body[:500])
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise ConnectionResetError(f"{url}: cut short") from None
 
     def totals(self, *words):
         return json.loads(self.run("query", "-o", "json", *words).stdout)["totals"]
