@@ -149,6 +149,8 @@ static void hand_off_locked(struct shard *s, struct rowset *rs)
     s->cur.rs = rs;
     s->cur.shard = s->number;
     s->cur.cut = s->cut_done;
+    s->cur.octets = flow_batch_octets(s->cur.b);
+    k->full_octets += s->cur.octets;
     k->full[k->n_full++] = s->cur;
     s->cur = (struct open_batch){ 0 };
     cond_wake(&k->open_change);
@@ -218,31 +220,58 @@ static bool ensure_batch(struct shard *s, struct decode_sink *sink)
     return false;
 }
 
+void collect_list_unref(struct exporter_list *l)
+{
+    if (l != NULL && atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) == 1)
+        free(l);
+}
+
+/* All exporters, in memory that nobody looks at. NULL: none for it; the old list stays. */
+static struct exporter_list *list_exporters(struct shard *s)
+{
+    struct exporter_list *l = s->list_spare;
+    size_t n = decoder_exporters(s->decode);
+
+    if (l == NULL || l->room < n) {
+        size_t room = n + n / 8 + 16;
+        collect_list_unref(l);
+        s->list_spare = l = malloc(sizeof *l + room * sizeof l->x[0]);
+        if (l == NULL)
+            return NULL;
+        atomic_init(&l->refs, 1);
+        l->room = room;
+    }
+    for (l->n = 0; l->n < n && decoder_exporter(s->decode, (uint32_t)l->n, &l->x[l->n]);)
+        l->n++;
+    s->list_spare = NULL;
+    return l;
+}
+
+/* The list is made outside the lock and changed for the old one inside: who reads the status never
+ * delays the decoder. */
 static void publish(struct shard *s)
 {
     struct shard_status *p = &s->status;
-    struct decode_exporter x;
-    uint32_t n = 0;
+    struct exporter_list *l = list_exporters(s), *old = NULL;
+    struct decode_counters total;
 
+    decoder_totals(s->decode, &total);
     os_lock(&s->status_lock);
-    decoder_totals(s->decode, &p->total);
-    for (; decoder_exporter(s->decode, n, &x); n++) {
-        if (n == p->room) {
-            size_t room = p->room > 0 ? p->room * 2 : 16;
-            struct decode_exporter *more = realloc(p->exporter, room * sizeof *more);
-            if (more == NULL)
-                break; /* the list is shorter, the totals are right */
-            p->exporter = more;
-            p->room = room;
-        }
-        p->exporter[n] = x;
+    p->total = total;
+    if (l != NULL) {
+        old = p->list;
+        p->list = l;
     }
-    p->n_exporters = n;
+    decoder_memory(s->decode, &p->memory);
     p->missing = s->missing;
     p->replayed = s->replayed;
     p->quarantined = s->quarantined;
     p->records = s->records_handed + (s->cur.b != NULL ? batch_records(s->cur.b) : 0);
     os_unlock(&s->status_lock);
+    if (old != NULL && atomic_load_explicit(&old->refs, memory_order_acquire) == 1)
+        s->list_spare = old;
+    else
+        collect_list_unref(old);
 }
 
 /* The age of the written batch counts from its first record. */
@@ -264,7 +293,7 @@ static bool store_is_behind(struct shard *s)
     bool behind;
 
     os_lock(&k->open_lock);
-    behind = k->n_full >= k->max_full;
+    behind = k->n_full >= k->max_full || k->full_octets >= k->max_octets;
     if (behind && atomic_load(&s->cut_want) == s->cut_done)
         cond_wait_ms(&k->open_change, &k->open_lock, WAIT_FULL_MS);
     os_unlock(&k->open_lock);
