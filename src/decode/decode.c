@@ -100,6 +100,7 @@ int message_begin(struct message *m, const struct exporter_key *k, bool first, b
             datagram_refuse(m->d, m->g, NULL, DECODE_EXPORTER_LIMIT);
         return ERR_OK;
     }
+    x->last_ms = m->g->received_ms;
     rc = exporter_port(m->d, x, m->g->peer_port, m->g->received_ms, &m->port);
     if (rc != ERR_OK)
         return rc;
@@ -110,7 +111,6 @@ int message_begin(struct message *m, const struct exporter_key *k, bool first, b
     }
     m->x = x;
     x->serial++;
-    x->last_ms = m->g->received_ms;
     if (!x->established)
         exporter_heard(m->d, x);
     if (first) {

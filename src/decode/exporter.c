@@ -136,8 +136,18 @@ void budget_sub(struct budget *b, const struct exporter *x, uint64_t octets)
     b->strange -= x->trusted ? 0 : octets;
 }
 
+static bool forget_one(struct decoder *d, struct group *g, int64_t now_ms, uint32_t *at);
+
+/* x is heard now, so it is not among those that may be forgotten for it. */
 bool exporter_charge(struct decoder *d, struct exporter *x, uint64_t octets)
 {
+    uint32_t at;
+
+    for (unsigned i = 0; i < FORGET_FOR_IT; i++)
+        if (budget_fits(&d->memory, x, octets, d->lim.max_octets) ||
+            !(forget_one(d, &d->group[STRANGERS], x->last_ms, &at) ||
+              (x->trusted && forget_one(d, &d->group[TRUSTED], x->last_ms, &at))))
+            break;
     if (!budget_fits(&d->memory, x, octets, d->lim.max_octets))
         return false;
     budget_add(&d->memory, x, octets);

@@ -21,6 +21,7 @@
 #define ESTABLISHED_MS   600000 /* heard over this time, ... */
 #define ESTABLISHED_N    10u    /* ... and in as many datagrams: not new any more */
 #define FORGET_LOOKS     16u    /* exporters looked at for one place */
+#define FORGET_FOR_IT    8u     /* exporters forgotten for a port or a template of another one */
 /* Memory of an exporter and its first port, its place in the tables and what malloc adds. */
 #define MALLOC_OCTETS 16u
 #define EXPORTER_OCTETS                                                                     \
