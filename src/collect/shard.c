@@ -13,6 +13,10 @@
 #define STATUS_MS    200
 #define TICK_MS      1000
 #define WAIT_FULL_MS 100
+/* Where datagrams come one by one, each would wake two threads: the receiver lets some gather. What
+ * comes meanwhile must fit the smallest receive buffer that kernels give (about 90 of full size). */
+#define GATHER_US   500
+#define GATHER_FULL 32u /* so many since the last wait: they come fast enough to be taken at once */
 
 static void bump(_Atomic uint64_t *c, uint64_t n)
 {
@@ -77,16 +81,18 @@ void *collect_receive_thread(void *arg)
     struct collect *k = s->k;
     int fds[COLLECT_MAX_LISTENERS + 1];
     uint64_t ready[4];
-    bool last = false, any;
+    unsigned n, got = 0; /* since the last wait */
+    bool last = false;
 
     memcpy(fds, s->fd, sizeof s->fd);
     fds[k->n_listeners] = s->stop_event;
     receive_left(s);
     for (;;) {
-        any = false;
+        n = 0;
         for (unsigned l = 0; l < k->n_listeners; l++)
-            any |= receive(s, l) > 0;
-        if (any) {
+            n += receive(s, l);
+        got += n;
+        if (n > 0) {
             wake(&s->decoder_sleeps, s->work_event);
             wake(&s->writer_sleeps, s->journal_event);
             continue;
@@ -94,8 +100,12 @@ void *collect_receive_thread(void *arg)
         if (last) /* stopping, and every socket was empty since */
             break;
         last = atomic_load(&k->stopping);
-        if (!last)
-            net_wait(fds, k->n_listeners + 1, SLEEP_MS, ready);
+        if (last)
+            continue;
+        if (got > 0 && got < GATHER_FULL)
+            clock_sleep_us(GATHER_US);
+        got = 0;
+        net_wait(fds, k->n_listeners + 1, SLEEP_MS, ready);
     }
     atomic_store(&s->receiver_done, true);
     net_event_set(s->work_event);
