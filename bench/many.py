@@ -21,7 +21,8 @@ from harness import Server  # noqa: E402
 from many import MIB  # noqa: E402
 
 OPTIONS = {"decoder.memory": 64 * MIB, "decoder.max_waiting_total": 16 * MIB, "seal.memory": 128 * MIB,
-           "decoder.max_exporters": 65536, "decoder.max_untrusted": 1024, "receive_buffer": 32 * MIB}
+           "decoder.max_exporters": 65536, "decoder.max_untrusted": 1024, "compact.memory": 64 * MIB, "receive_buffer": 32 * MIB,
+           "ring.size": 256 * MIB}
 RATE = 20000
 
 

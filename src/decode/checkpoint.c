@@ -377,14 +377,6 @@ static void loader_add(struct loader *l, struct exporter *x, uint64_t octets)
     x->octets += octets;
 }
 
-static bool loader_charge(struct loader *l, struct exporter *x, uint64_t octets)
-{
-    if (octets > l->max_octets || l->d->memory.all > l->max_octets - octets)
-        return false;
-    loader_add(l, x, octets);
-    return true;
-}
-
 /* The fields of a shape into d->fields; false where a limit is lower now. */
 static bool take_shape(struct loader *l, uint32_t no, uint8_t *proto, enum shape_kind *kind,
                        unsigned *n_scope, unsigned *n)
@@ -419,11 +411,11 @@ static int get_template(struct loader *l, struct exporter *x, struct port *p, bo
     }
     if (proto != x->key.version)
         return damaged(l, "the version of a template");
-    rc = plans_get(&l->d->plans, &t.plan, proto, kind, n_scope, l->d->fields, n);
+    rc = plans_get(l->d, x, &t.plan, kind, n_scope, l->d->fields, n);
     if (rc != ERR_OK)
         return rc == ERR_NOMEM ? no_memory(l) : damaged(l, "the fields of a template");
-    if (!loader_charge(l, x, template_octets(t.plan))) {
-        plans_put(&l->d->plans, t.plan);
+    if (l->d->memory.all > l->max_octets) {
+        plans_put(l->d, t.plan);
         l->d->left_out.templates++;
         return ERR_OK;
     }

@@ -118,9 +118,9 @@ void decoder_tick(struct decoder *d, int64_t now_ms);
 
 /* Octets held now, against their ceilings in decoder_limits. */
 struct decode_memory {
-    uint64_t exporters; /* exporters, ports, templates, each as if it shared nothing: max_octets */
+    uint64_t exporters; /* exporters, ports, templates: max_octets */
     uint64_t waiting;   /* max_waiting_total */
-    uint64_t plans;     /* of `exporters`: what templates really take */
+    uint64_t plans;     /* of `exporters`: compiled templates */
     uint32_t n_plans;   /* different templates */
 };
 void decoder_memory(const struct decoder *d, struct decode_memory *out);

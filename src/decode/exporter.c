@@ -171,6 +171,14 @@ static void account_for(struct decoder *d, const struct exporter *x, bool in)
     d->n_totals += x->totals == NULL ? 0 : in ? 1u : UINT32_MAX;
 }
 
+/* It has become more than it was: so have its plans. */
+static void plans_of(struct decoder *d, const struct exporter *x)
+{
+    for (uint32_t i = 0; i < x->n_ports; i++)
+        for (uint32_t k = 0; k < x->ports[i]->n; k++)
+            plans_pay(d, x->ports[i]->t[k].plan, x);
+}
+
 void exporter_heard(struct decoder *d, struct exporter *x)
 {
     if (x->established || x->serial < ESTABLISHED_N || x->last_ms - x->first_ms < ESTABLISHED_MS)
@@ -178,6 +186,7 @@ void exporter_heard(struct decoder *d, struct exporter *x)
     account_for(d, x, false);
     x->established = true;
     account_for(d, x, true);
+    plans_of(d, x);
 }
 
 static void set_trust(struct decoder *d, struct exporter *x, bool trusted)
@@ -191,6 +200,7 @@ static void set_trust(struct decoder *d, struct exporter *x, bool trusted)
     account_for(d, x, false);
     x->trusted = trusted;
     account_for(d, x, true);
+    plans_of(d, x);
 }
 
 /* --------------------------------------------------------------------------- entering and leaving
@@ -321,8 +331,7 @@ static int adopt_plans(struct decoder *to, struct decoder *from, struct exporter
             const struct shape *s = x->ports[i]->t[k].plan->shape;
             for (unsigned f = 0; f < s->n_fields; f++)
                 to->fields[f] = (struct plan_field){ s->f[f].pen, s->f[f].id, s->f[f].len };
-            rc = plans_get(&to->plans, &fresh[n], s->proto, s->kind, s->n_scope, to->fields,
-                           s->n_fields);
+            rc = plans_get(to, x, &fresh[n], s->kind, s->n_scope, to->fields, s->n_fields);
             n += rc == ERR_OK;
         }
     for (uint32_t i = 0, at = 0; rc == ERR_OK && i < x->n_ports; i++)
@@ -330,10 +339,10 @@ static int adopt_plans(struct decoder *to, struct decoder *from, struct exporter
             struct plan *old = x->ports[i]->t[k].plan;
             x->ports[i]->t[k].plan = fresh[at];
             fresh[at] = NULL;
-            plans_put(&from->plans, old);
+            plans_put(from, old);
         }
     for (uint32_t i = 0; fresh != NULL && i < n; i++)
-        plans_put(&to->plans, fresh[i]);
+        plans_put(to, fresh[i]);
     free(fresh);
     return rc;
 }

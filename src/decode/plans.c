@@ -56,9 +56,21 @@ static int grow(struct plans *c)
     return ERR_OK;
 }
 
-int plans_get(struct plans *c, struct plan **out, uint8_t proto, enum shape_kind kind,
+void plans_pay(struct decoder *d, struct plan *p, const struct exporter *x)
+{
+    bool fresh = !x->trusted || !x->established;
+
+    d->memory.fresh -= p->fresh && !fresh ? p->octets : 0;
+    d->memory.strange -= p->strange && x->trusted ? p->octets : 0;
+    p->fresh = p->fresh && fresh;
+    p->strange = p->strange && !x->trusted;
+}
+
+int plans_get(struct decoder *d, const struct exporter *x, struct plan **out, enum shape_kind kind,
               unsigned n_scope, const struct plan_field *f, unsigned n)
 {
+    struct plans *c = &d->plans;
+    uint8_t proto = (uint8_t)x->key.version;
     uint64_t key = key_of(proto, kind, n_scope, f, n);
     uint32_t at = (uint32_t)key & c->mask;
     int rc;
@@ -67,6 +79,7 @@ int plans_get(struct plans *c, struct plan **out, uint8_t proto, enum shape_kind
     for (; c->slot != NULL && c->slot[at] != NULL; at = (at + 1) & c->mask)
         if (c->slot[at]->key == key && says(c->slot[at], proto, kind, n_scope, f, n)) {
             *out = c->slot[at];
+            plans_pay(d, *out, x);
             (*out)->refs++;
             return ERR_OK;
         }
@@ -76,14 +89,18 @@ int plans_get(struct plans *c, struct plan **out, uint8_t proto, enum shape_kind
         return rc;
     (*out)->key = key;
     (*out)->refs = 1;
+    (*out)->fresh = !x->trusted || !x->established;
+    (*out)->strange = !x->trusted;
+    budget_add(&d->memory, x, (*out)->octets);
     enter(c, *out);
     c->n++;
     c->octets += (*out)->octets;
     return ERR_OK;
 }
 
-void plans_put(struct plans *c, struct plan *p)
+void plans_put(struct decoder *d, struct plan *p)
 {
+    struct plans *c = &d->plans;
     uint32_t at, hole;
 
     if (p == NULL || --p->refs > 0)
@@ -101,6 +118,9 @@ void plans_put(struct plans *c, struct plan *p)
     c->slot[hole] = NULL;
     c->n--;
     c->octets -= p->octets;
+    d->memory.all -= p->octets;
+    d->memory.fresh -= p->fresh ? p->octets : 0;
+    d->memory.strange -= p->strange ? p->octets : 0;
     decode_plan_free(p);
 }
 

@@ -175,16 +175,17 @@ void exporter_boot(struct message *m, uint32_t seq, uint32_t window);
 uint64_t exporter_lost(const struct exporter *x, uint64_t *reordered, uint64_t *duplicated);
 void counters_add(struct decode_counters *to, const struct decode_counters *c);
 
-/* plans.c: a reference to the plan of a template; plans_put() gives it back.
+/* plans.c: a reference to the plan of a template of x; plans_put() gives it back. What a new one
+ * takes stands in the sums of memory at once; the caller looks at the ceiling.
  * Errors: ERR_NOMEM, ERR_ARG as plan_new(). */
-int plans_get(struct plans *c, struct plan **out, uint8_t proto, enum shape_kind kind,
+int plans_get(struct decoder *d, const struct exporter *x, struct plan **out, enum shape_kind kind,
               unsigned n_scope, const struct plan_field *f, unsigned n) WARN_UNUSED;
-void plans_put(struct plans *c, struct plan *p); /* NULL is allowed */
-void plans_free(struct plans *c);                /* when no plan is left */
+/* Of all who share it, the one with the greatest part of the memory pays: x shares it. */
+void plans_pay(struct decoder *d, struct plan *p, const struct exporter *x);
+void plans_put(struct decoder *d, struct plan *p); /* NULL is allowed */
+void plans_free(struct plans *c);                  /* when no plan is left */
 
 /* template.c */
-/* What an exporter is charged with for a template, as if nobody shared its plan. */
-uint64_t template_octets(const struct plan *p);
 struct template *template_find(const struct port *p, uint16_t id);
 /* The template of this port, or one that all other ports of the exporter agree on. */
 struct template *template_lookup(const struct exporter *x, const struct port *p, uint16_t id,

@@ -44,15 +44,9 @@ struct template *template_lookup(const struct exporter *x, const struct port *p,
     return t;
 }
 
-uint64_t template_octets(const struct plan *p)
-{
-    return p->octets + MALLOC_OCTETS;
-}
-
 static void remove_at(struct decoder *d, struct exporter *x, struct port *p, uint32_t i)
 {
-    exporter_discharge(d, x, template_octets(p->t[i].plan));
-    plans_put(&d->plans, p->t[i].plan);
+    plans_put(d, p->t[i].plan);
     p->n--;
     memmove(&p->t[i], &p->t[i + 1], (p->n - i) * sizeof *p->t);
     x->n_templates--;
@@ -98,7 +92,7 @@ static bool same(const struct template *t, enum shape_kind kind, unsigned n_scop
     return true;
 }
 
-/* A place for the template in the order of ids; it is charged for its plan already. */
+/* A place for the template in the order of ids; there is room. */
 static void insert(struct message *m, uint16_t id, struct plan *plan)
 {
     struct port *p = m->port;
@@ -135,28 +129,20 @@ static int make_room(struct message *m, bool *ok)
  * of memory; the one that it would have replaced is not true any more and goes. */
 static int take(struct message *m, struct template *t, uint16_t id, struct plan *plan, bool *ok)
 {
-    uint64_t had = t != NULL ? template_octets(t->plan) : 0, needs = template_octets(plan);
-    int rc = ERR_OK;
+    int rc;
 
-    *ok = true;
-    if (t == NULL)
-        rc = make_room(m, ok);
-    if (rc != ERR_OK || !*ok)
-        return rc;
-    if (needs < had)
-        exporter_discharge(m->d, m->x, had - needs);
-    else
-        *ok = exporter_charge(m->d, m->x, needs - had);
-    if (!*ok) {
-        if (t != NULL)
-            remove_at(m->d, m->x, m->port, (uint32_t)(t - m->port->t));
+    *ok = exporter_charge(m->d, m->x, 0); /* is it still in bounds with this plan? */
+    if (!*ok && t != NULL)
+        remove_at(m->d, m->x, m->port, (uint32_t)(t - m->port->t));
+    if (!*ok)
         return ERR_OK;
-    }
     if (t == NULL) {
-        insert(m, id, plan);
-        return ERR_OK;
+        rc = make_room(m, ok);
+        if (rc == ERR_OK && *ok)
+            insert(m, id, plan);
+        return rc;
     }
-    plans_put(&m->d->plans, t->plan);
+    plans_put(m->d, t->plan);
     t->plan = plan;
     t->seen_ms = m->h.received_ms;
     t->serial = m->x->serial;
@@ -182,7 +168,7 @@ int template_learn(struct message *m, enum shape_kind kind, uint16_t id, unsigne
         *bad = DECODE_TEMPLATE_LIMIT;
         return ERR_OK;
     }
-    rc = plans_get(&m->d->plans, &plan, (uint8_t)m->x->key.version, kind, n_scope, m->d->fields, n);
+    rc = plans_get(m->d, m->x, &plan, kind, n_scope, m->d->fields, n);
     if (rc == ERR_ARG) {
         *bad = DECODE_TEMPLATE;
         return ERR_OK;
@@ -191,7 +177,7 @@ int template_learn(struct message *m, enum shape_kind kind, uint16_t id, unsigne
         return rc;
     rc = take(m, t, id, plan, &ok);
     if (rc != ERR_OK || !ok) {
-        plans_put(&m->d->plans, plan);
+        plans_put(m->d, plan);
         *bad = ok ? DECODE_REASON_N : DECODE_TEMPLATE_LIMIT;
         return rc;
     }

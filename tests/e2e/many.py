@@ -20,8 +20,12 @@ def a_set(number, body):
     return struct.pack("!HH", number, 4 + len(body)) + body
 
 
+BOOT = int(time.time()) - 3600
+
+
 def v9(seq, domain, *sets):
-    return struct.pack("!HHIIII", 9, len(sets), 3600_000, int(time.time()), seq, domain) + b"".join(sets)
+    now = time.time()
+    return struct.pack("!HHIIII", 9, len(sets), int((now - BOOT) * 1000), int(now), seq, domain) + b"".join(sets)
 
 
 PLAIN = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (1, 4), (2, 4)]
@@ -207,7 +211,8 @@ def ceiling(options, shards=1):
     exporters = options["decoder.max_exporters"] + options["decoder.max_untrusted"]
     exporters = min(exporters, options["decoder.memory"] // 900)
     one = options["decoder.memory"] + options["decoder.max_waiting_total"] + STATUS * exporters
-    return int(shards * (one + BATCH) + 2 * options["seal.memory"])
+    merging = options["compact.memory"] if options.get("compact.enabled") != "no" else 0
+    return int(shards * (one + BATCH) + 2 * options["seal.memory"] + merging)
 
 
 def measure(server, send, trusted=None):
