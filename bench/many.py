@@ -2,7 +2,9 @@
 """Many exporters and hostile ones, at full size, beside a trusted exporter whose every record is known: memory beyond the
 idle server, processor time, losses. Writes bench/results/many.json. The scenarios are those of tests/e2e/test_many.py.
 
-usage: many.py --build BUILD [--only NAME] [--out FILE] [--size 1.0]
+With --base, decoding of captures in memory is measured in turn with another build's bench_decode.
+
+usage: many.py --build BUILD [--base BUILD] [--only NAME] [--out FILE] [--size 1.0]
 """
 import argparse
 import json
@@ -28,6 +30,7 @@ RATE = 20000
 
 class Bench:
     def __init__(self, a):
+        self.builds = {"now": a.build, **({"before": a.base} if a.base else {})}
         self.weir, self.flowgen, self.size = str(a.build / "weir"), str(a.build / "tools/flowgen"), a.size
         self.out = {"machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "kernel": platform.release()},
                     "options": OPTIONS, "rate": RATE, "scenarios": {}}
@@ -67,6 +70,20 @@ class Bench:
             return n
         send.file = f  # lives as long as this
         return send
+
+    def decode(self):
+        """Nanoseconds a record, from memory, one thread: what many exporters cost beyond their smaller datagrams."""
+        n = int(1000000 * self.size)
+        for what, options in (("1 exporter", ("-E", "1")), ("1 exporter, datagrams as small as many exporters'", ("-E", "1", "-m", "600")),
+                              ("10 000 exporters", ("-E", "10000,3600"))):
+            f, _ = many.flowgen_file(self.flowgen, "-n", n, *options)
+            ns = {k: [] for k in self.builds}
+            for _ in range(5):
+                for k, build in self.builds.items():
+                    r = subprocess.run([build / "bench/bench_decode", f.name, "5"], capture_output=True, text=True, check=True)
+                    ns[k].append(json.loads(r.stdout)["ns_per_record"])
+            self.out["scenarios"][f"decode: {what}"] = {k: {"ns_per_record": sorted(v)[2], "all": v} for k, v in ns.items()}
+            print("decode", what, {k: sorted(v)[2] for k, v in ns.items()}, flush=True)
 
     def exporters(self):
         n = int(10000 * self.size)
@@ -122,13 +139,14 @@ def cpu_name():
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--build", type=pathlib.Path, required=True)
+    p.add_argument("--base", type=pathlib.Path)
     p.add_argument("--only")
     p.add_argument("--size", type=float, default=1)
     p.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/results/many.json")
     a = p.parse_args()
     b = Bench(a)
     b.out["version"] = subprocess.run([b.weir, "version"], capture_output=True, text=True, check=False).stdout.strip()
-    for name in ("exporters", "storm", "addresses", "flows", "waiting", "receiver"):
+    for name in ("decode", "exporters", "storm", "addresses", "flows", "waiting", "receiver"):
         if a.only in (None, name):
             getattr(b, name)()
     a.out.parent.mkdir(exist_ok=True)

@@ -342,8 +342,8 @@ static int merge(struct history *h, const struct collect_status *s, bool base)
             i++;
         }
         /* those no more told of are watched for a day */
-        n += k->there ||
-             (k->often && s->now_ms - k->last_ms < HISTORY_GONE_MS && n < HISTORY_KNOWN);
+        n +=
+            k->there || (k->often && s->now_ms - k->last_ms < HISTORY_GONE_MS && n < HISTORY_KNOWN);
     }
     free(x);
     free(h->known);

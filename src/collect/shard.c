@@ -14,9 +14,11 @@
 #define TICK_MS      1000
 #define WAIT_FULL_MS 100
 /* Where datagrams come one by one, each would wake two threads: the receiver lets some gather. What
- * comes meanwhile must fit the smallest receive buffer that kernels give (about 90 of full size). */
+ * comes meanwhile must fit the smallest receive buffer that kernels give (about 90 of full size).
+ */
 #define GATHER_US   500
-#define GATHER_FULL 32u /* so many since the last wait: they come fast enough to be taken at once */
+#define GATHER_FULL 32u /* so many since the last wait: they come fast enough to be taken at once \
+                         */
 
 static void bump(_Atomic uint64_t *c, uint64_t n)
 {
@@ -351,15 +353,34 @@ static bool take_frame(struct shard *s, const struct frame *f, struct decode_sin
     return true;
 }
 
+/* Tell the decoder what comes next; returns how many datagrams that are. */
+static unsigned expect(const struct shard *s)
+{
+    const struct frame *f[DECODE_AHEAD];
+    struct datagram g[DECODE_AHEAD] = { 0 };
+    unsigned n = ring_look(s->ring, f, DECODE_AHEAD);
+
+    for (unsigned i = 0; i < n; i++) {
+        g[i].octets = (const uint8_t *)(f[i] + 1);
+        g[i].len = f[i]->len;
+        memcpy(g[i].peer.b, f[i]->ip, sizeof f[i]->ip);
+    }
+    decoder_expect(s->decode, g, n);
+    return n;
+}
+
 /* Up to ROUND datagrams; returns how many. */
 static unsigned decode_round(struct shard *s, struct decode_sink *sink)
 {
     const struct frame *f;
-    unsigned n = 0;
+    unsigned n = 0, ahead = 0;
 
-    while (n < ROUND && (f = ring_next(s->ring)) != NULL && take_frame(s, f, sink)) {
+    for (; n < ROUND && (f = ring_next(s->ring)) != NULL; n++) {
+        ahead = ahead > 0 ? ahead : expect(s);
+        if (!take_frame(s, f, sink))
+            break;
         ring_done(s->ring);
-        n++;
+        ahead--;
     }
     ring_pass(s->ring);
     mark_since(s);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/be.h"
 #include "decode/session.h"
 
 static uint64_t key_hash(const struct exporter_key *k)
@@ -40,6 +41,49 @@ struct exporter *exporter_find(struct decoder *d, const struct exporter_key *k)
     x = d->slot[slot_place(d, h, k)].x;
     d->last = x != NULL ? x : d->last;
     return x;
+}
+
+/* Whose datagram is it? Header layouts: RFC 3954 section 5.1, RFC 7011 section 3.1, Cisco's v5. */
+static struct exporter_key key_of(const struct datagram *g)
+{
+    struct exporter_key k = { .addr = g->peer, .import = g->import };
+
+    if (g->len < 24)
+        return k;
+    k.version = be16(g->octets);
+    k.domain = k.version == 5   ? be16(g->octets + 20)
+               : k.version == 9 ? be32(g->octets + 16)
+                                : be32(g->octets + 12);
+    return k;
+}
+
+/* Slots first, then the exporters in them, then their ports: each is on its way when the next asks
+ * for it. With ten thousand exporters none of these is near by itself. */
+void decoder_expect(const struct decoder *d, const struct datagram *g, unsigned n)
+{
+    struct exporter_key k[DECODE_AHEAD];
+    const struct exporter *x[DECODE_AHEAD];
+    uint64_t h[DECODE_AHEAD];
+
+    if (exporter_count(d) < EXPECT_FROM)
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        k[i] = key_of(&g[i]);
+        h[i] = key_hash(&k[i]);
+        __builtin_prefetch(&d->slot[h[i] & d->slot_mask]);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const struct slot *s = &d->slot[h[i] & d->slot_mask];
+        x[i] = s->hash == h[i] ? s->x : NULL;
+        if (x[i] != NULL)
+            be_prefetch((const uint8_t *)x[i], offsetof(struct exporter, c) + 128);
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (x[i] != NULL && x[i]->port != NULL)
+            be_prefetch((const uint8_t *)x[i]->port, offsetof(struct port, seq) + 64);
+    for (unsigned i = 0; i < n; i++)
+        if (x[i] != NULL && x[i]->port != NULL && x[i]->port->n > 0)
+            __builtin_prefetch(x[i]->port->t);
 }
 
 static void slot_enter(struct decoder *d, struct exporter *x)

@@ -18,6 +18,7 @@
 #define FORGET_SINGLE_MS 10000
 #define FORGET_NEW_MS    600000
 #define FORGET_LONG_MS   86400000
+#define EXPECT_FROM      64u    /* exporters; fewer are near anyway */
 #define ESTABLISHED_MS   600000 /* heard over this time, ... */
 #define ESTABLISHED_N    10u    /* ... and in as many datagrams: not new any more */
 #define FORGET_LOOKS     16u    /* exporters looked at for one place */

@@ -206,13 +206,13 @@ STATUS = 3 * 560       # of each exporter: three lists for the status
 
 
 def ceiling(options, shards=1):
-    """Octets of anonymous memory beyond the idle server that no stranger can make it go (docs/guide.md): sealing holds once
-    more what it seals."""
+    """Octets of anonymous memory beyond the idle server that no stranger can make it go (docs/guide.md): sealing takes
+    twice what it seals."""
     exporters = options["decoder.max_exporters"] + options["decoder.max_untrusted"]
     exporters = min(exporters, options["decoder.memory"] // 900)
     one = options["decoder.memory"] + options["decoder.max_waiting_total"] + STATUS * exporters
     merging = options["compact.memory"] if options.get("compact.enabled") != "no" else 0
-    return int(shards * (one + BATCH) + 2 * options["seal.memory"] + merging)
+    return int(shards * (one + BATCH) + 3 * options["seal.memory"] + merging)
 
 
 def measure(server, send, trusted=None):
