@@ -16,9 +16,10 @@
 /* Where datagrams come one by one, each would wake two threads: the receiver lets some gather. What
  * comes meanwhile must fit the smallest receive buffer that kernels give (about 90 of full size).
  */
-#define GATHER_US   500
-#define GATHER_FULL 32u /* so many since the last wait: they come fast enough to be taken at once \
-                         */
+#define GATHER_US 500
+#define GATHER_FULL                                                               \
+    32u /* so many since the last wait: they come fast enough to be taken at once \
+         */
 
 static void bump(_Atomic uint64_t *c, uint64_t n)
 {

@@ -1,7 +1,6 @@
 #include "http/request.h"
 
 #include <stdlib.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/near.h"
