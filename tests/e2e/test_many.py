@@ -15,6 +15,7 @@ from many import MIB  # noqa: E402
 
 WEIR, FLOWGEN = sys.argv[1], sys.argv[2]
 SIZE = float(sys.argv[3]) if len(sys.argv) > 3 else 1
+SANITIZED = b"__asan_init" in pathlib.Path(WEIR).read_bytes() or b"__tsan_init" in pathlib.Path(WEIR).read_bytes()
 RATE = 4000  # datagrams a second that a sanitizer's build takes without a drop
 
 
@@ -75,7 +76,7 @@ def a_storm_of_templates():
 
 def forged_addresses(allow):
     """One datagram from each address: v5, v9 with its template, v9 that waits for one. Three times the same addresses."""
-    n = max(2500, int(1000 * SIZE))
+    n = max(1500, int(1000 * SIZE))
     more = {"exporters__allow": "127.9.0.0/16"} if allow else {}
     with server(**more) as s:
         trusted = many.Trusted(s.port)
@@ -93,7 +94,7 @@ def forged_addresses(allow):
 
 
 def forged_flows(family):
-    n = max(200000, int(20000 * SIZE))
+    n = max(50000 if SANITIZED else 200000, int(20000 * SIZE))
     f, datagrams = many.flowgen_file(FLOWGEN, "-n", n, "-F", family, "-E", "5,3600")
     with f, server() as s:
         def send(port):
@@ -120,7 +121,6 @@ def sets_that_wait_for_ever():
 
 TESTS = [ten_thousand_exporters, a_storm_of_templates, lambda: forged_addresses(False), lambda: forged_addresses(True),
          lambda: forged_flows("v4"), lambda: forged_flows("v6"), sets_that_wait_for_ever]
-SANITIZED = b"__asan_init" in pathlib.Path(WEIR).read_bytes() or b"__tsan_init" in pathlib.Path(WEIR).read_bytes()
 NAMES = ["ten_thousand_exporters", "a_storm_of_templates", "forged_addresses_all_trusted", "forged_addresses_with_a_list",
          "forged_flows_v4", "forged_flows_v6", "sets_that_wait_for_ever"]
 only = sys.argv[4:]
