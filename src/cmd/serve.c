@@ -134,7 +134,7 @@ static void say_hello(struct server *s)
     struct collect_status st;
     struct err e;
 
-    if (collect_status(s->collect, &st, &e) != ERR_OK)
+    if (collect_status(s->collect, &st, false, &e) != ERR_OK)
         return;
     for (uint32_t i = 0; i < st.n_listeners; i++) {
         const struct collect_listener *l = &st.listener[i];

@@ -15,10 +15,13 @@
 #include "store/store.h"
 
 #define PATH_OCTETS 4096u
-#define STATUS_MAX  (256u << 20)
+#define STATUS_MAX  (512u << 20)
 
 const struct cmd_option status_options[] = {
     { "output", 'o', "FORMAT", "table or json" },
+    { "exporters", 0, "N",
+      "list so many exporters, the busiest first, trusted before others (100)" },
+    { "all", 0, NULL, "list all exporters" },
     { "gaps", 0, NULL,
       "list what was missing and when: lost, silent, dropped, expired, not running" },
     { "last", 0, "TIME", "with --gaps: of the last TIME only (1h, 7d)" },
@@ -210,7 +213,7 @@ static void print_exporters(const json_t *o)
     const json_t *a = json_object_get(o, "exporters"), *x;
     size_t i;
 
-    if (json_array_size(a) == 0) {
+    if (num(o, "exporters_known") == 0) {
         (void)printf("exporters  none heard yet\n");
         return;
     }
@@ -218,6 +221,28 @@ static void print_exporters(const json_t *o)
                  "domain", "ver", "trusted", "datagrams", "sets", "records", "lost", "templ",
                  "waiting", "last heard");
     json_array_foreach(a, i, x) print_exporter(x);
+    if (num(o, "exporters_known") > (json_int_t)json_array_size(a))
+        (void)printf("  and %" JSON_INTEGER_FORMAT " more, with fewer records or not trusted; weir "
+                     "status --all lists them\n",
+                     num(o, "exporters_known") - (json_int_t)json_array_size(a));
+}
+
+/* Only where something is half full, or was full: it is nobody's daily reading. */
+static void print_memory(const json_t *o)
+{
+    const json_t *m = json_object_get(o, "memory");
+    char b[6][24];
+
+    if (num(m, "exporters") * 2 < num(m, "exporters_max") &&
+        num(m, "waiting") * 2 < num(m, "waiting_max") && num(m, "open") * 2 < num(m, "open_max") &&
+        num(m, "exporters_forgotten") == 0)
+        return;
+    (void)printf("memory     exporters and templates %s of %s octets, waiting sets %s of %s, open "
+                 "records %s of %s; %" JSON_INTEGER_FORMAT " exporters forgotten\n",
+                 big(num(m, "exporters"), b[0]), big(num(m, "exporters_max"), b[1]),
+                 big(num(m, "waiting"), b[2]), big(num(m, "waiting_max"), b[3]),
+                 big(num(m, "open"), b[4]), big(num(m, "open_max"), b[5]),
+                 num(m, "exporters_forgotten"));
 }
 
 static void print_all(const json_t *o, bool colour)
@@ -231,18 +256,22 @@ static void print_all(const json_t *o, bool colour)
     print_store(o);
     print_journal(o, colour);
     print_listeners(o, colour);
+    print_memory(o);
     print_exporters(o);
 }
 
 static int ask(const struct args *a, const char *sock, bool json)
 {
-    struct buf body = buf_init(STATUS_MAX);
+    struct buf body = buf_init(STATUS_MAX), target = buf_init(1u << 12);
     struct client_answer r;
     struct err e;
     json_t *o;
     int code = EXIT_DONE;
 
-    if (client_get(sock, "/api/v1/status", keep, &body, &r, &e) != ERR_OK)
+    buf_str(&target, "/api/v1/status");
+    if (args_has(a, "all") || args_get(a, "exporters") != NULL)
+        http_add_param(&target, "exporters", args_has(a, "all") ? "all" : args_get(a, "exporters"));
+    if (client_get(sock, buf_cstr(&target), keep, &body, &r, &e) != ERR_OK)
         code = cmd_fail(a, &e);
     else if (r.status != 200)
         code = client_problem(a, &r);
@@ -254,6 +283,7 @@ static int ask(const struct args *a, const char *sock, bool json)
         json_decref(o);
     }
     buf_free(&r.problem);
+    buf_free(&target);
     buf_free(&body);
     return code;
 }

@@ -143,6 +143,7 @@ static int shard_make(struct collect *k, unsigned i, const struct conf *c, uint6
     struct shard *s = &k->shard[i];
 
     k->limits = (struct decoder_limits){
+        .max_octets = conf_num(c, OPT_DECODER_MEMORY),
         .max_exporters = (uint32_t)conf_num(c, OPT_DECODER_MAX_EXPORTERS),
         .max_untrusted = (uint32_t)conf_num(c, OPT_DECODER_MAX_UNTRUSTED),
         .max_templates = (uint32_t)conf_num(c, OPT_DECODER_MAX_TEMPLATES),
@@ -197,6 +198,7 @@ static int make(struct collect **out, struct conf *c, unsigned n_shards, struct 
     k->max_full = 2 * (size_t)((conf_num(c, OPT_SEAL_ROWS) + BATCH_ROWS - 1) / BATCH_ROWS) +
                   2 * k->n_shards + SPARE_BATCHES;
     k->room_full = k->max_full + k->n_shards + 1;
+    k->max_octets = conf_num(c, OPT_SEAL_MEMORY);
     k->full = calloc(k->room_full, sizeof *k->full);
     k->shard = shards_new(k, k->n_shards);
     return k->full != NULL && k->shard != NULL ? ERR_OK
@@ -344,7 +346,8 @@ void collect_free(struct collect *k)
         buf_free(&s->at_cut.decoder);
         conf_unref(s->conf);
         free(s->allow);
-        free(s->status.exporter);
+        collect_list_unref(s->status.list);
+        collect_list_unref(s->list_spare);
         os_mutex_free(&s->status_lock);
     }
     collect_compact_free(k);

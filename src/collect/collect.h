@@ -94,18 +94,24 @@ struct collect_status {
                       */
     struct collect_journal journal;
     struct decode_counters total;
-    struct decode_exporter *exporter; /* owned; collect_status_free() */
+    struct decode_memory memory;      /* of all decoders */
+    uint64_t memory_max, waiting_max; /* its ceilings */
+    size_t n_known, n_untrusted;      /* exporters */
+    struct decode_exporter *exporter; /* owned; NULL where not wanted */
     size_t n_exporters;
     /* ledger of records: total.flows + total.options = sealed + open + refused */
     uint64_t records_sealed, records_open, records_refused;
-    uint32_t batches_open, batches_max; /* full ones; at max the decoders wait */
+    uint32_t batches_open, batches_max;    /* full ones; at max the decoders wait */
+    uint64_t open_octets, open_octets_max; /* of memory of full ones; the same */
     uint64_t seals, seal_failures;
     bool unsafe; /* the last seal failed; records pile up in memory */
     char unsafe_why[512];
     struct store_stats store;
     struct collect_compaction compaction;
 };
-int collect_status(struct collect *k, struct collect_status *out, struct err *e) WARN_UNUSED;
+/* exporters: with the list of them. Neither the receiver nor a decoder waits for it. */
+int collect_status(struct collect *k, struct collect_status *out, bool exporters,
+                   struct err *e) WARN_UNUSED;
 void collect_status_free(struct collect_status *s);
 
 #endif

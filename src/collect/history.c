@@ -30,6 +30,7 @@ struct known {
     int64_t pause_ms;                                       /* its longest usual pause, fading */
     int64_t idle_ms;                                        /* at the last note */
     bool there;                                             /* in the present status */
+    bool often; /* heard more than once: forged senders seldom are */
 };
 
 struct history {
@@ -244,6 +245,7 @@ static void remember(void *ctx, const struct history_minute *m)
         }
         k->row.trusted = m->x[i].trusted;
         k->last_ms = m->to_ms;
+        k->often = true;
     }
 }
 
@@ -275,7 +277,7 @@ static void silence(struct known *k, int64_t now_ms, int64_t started_ms)
         k->pause_ms -= k->pause_ms / 64;
     }
     k->idle_ms = idle;
-    if (k->row.trusted && k->last_ms != 0 && now_ms - k->last_ms < HISTORY_GONE_MS &&
+    if (k->row.trusted && k->often && k->last_ms != 0 && now_ms - k->last_ms < HISTORY_GONE_MS &&
         idle > MAX((int64_t)HISTORY_SILENT_MS, HISTORY_SILENT_TIMES * k->pause_ms))
         k->row.silent_ms = (uint64_t)idle;
 }
@@ -286,6 +288,7 @@ static void measure(struct known *k, const struct decode_exporter *x, bool base)
     uint64_t lost = k->lost;
 
     k->there = true;
+    k->often |= x->c.datagrams > 1;
     k->row.trusted = x->trusted;
     k->row.datagrams = more(&k->datagrams, x->c.datagrams);
     k->row.records = more(&k->records, x->c.flows + x->c.options);
@@ -339,7 +342,8 @@ static int merge(struct history *h, const struct collect_status *s, bool base)
             i++;
         }
         /* those no more told of are watched for a day */
-        n += k->there || (s->now_ms - k->last_ms < HISTORY_GONE_MS && n < HISTORY_KNOWN);
+        n +=
+            k->there || (k->often && s->now_ms - k->last_ms < HISTORY_GONE_MS && n < HISTORY_KNOWN);
     }
     free(x);
     free(h->known);
@@ -365,15 +369,22 @@ static void sum_up(struct history_minute *m, const struct history_exporter *x)
     m->others.lost += x->lost;
 }
 
+/* Strangers come last, wherever room is short. */
+static unsigned class_of(const struct known *k)
+{
+    return !k->row.trusted ? 2 : k->often ? 0 : 1;
+}
+
 /* Rows of their own for those with something to say first, then for the rest while there is room.
  */
 static void choose(struct history *h, struct history_minute *m,
                    struct history_exporter row[HISTORY_EXPORTERS])
 {
-    for (unsigned pass = 0; pass < 2; pass++)
+    for (unsigned pass = 0; pass < 6; pass++)
         for (uint32_t i = 0; i < h->n_known; i++) {
             struct history_exporter *x = &h->known[i].row;
-            if (says_something(x) != (pass == 0) || (pass == 1 && x->datagrams == 0))
+            if (says_something(x) != (pass < 3) || class_of(&h->known[i]) != pass % 3 ||
+                (pass >= 3 && x->datagrams == 0))
                 continue;
             if (x->number == UINT32_MAX && m->n < HISTORY_EXPORTERS && h->next_number < NUMBERS) {
                 x->number = h->next_number++;
@@ -649,7 +660,7 @@ static bool look(struct history *h)
     bool recovering = false;
     struct err e;
 
-    if (s != NULL && collect_status(h->k, s, NULL) == ERR_OK) {
+    if (s != NULL && collect_status(h->k, s, true, NULL) == ERR_OK) {
         recovering = s->recovering;
         history_note(h, s);
         collect_status_free(s);

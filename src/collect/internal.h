@@ -47,16 +47,25 @@ struct open_batch {
     struct rowset *rs;    /* full ones: made once; NULL while written */
     int64_t since_ms;     /* monotonic: when its first row came; 0 = empty */
     uint64_t index;       /* in order of making, over all shards */
+    uint64_t octets;      /* of memory; full ones */
     unsigned shard, cut;  /* handed off before that shard answered cut number `cut` */
 };
+
+/* Exporters as they were at one moment. Immutable where others see it. */
+struct exporter_list {
+    _Atomic unsigned refs;
+    size_t n, room;
+    struct decode_exporter x[];
+};
+void collect_list_unref(struct exporter_list *l); /* NULL is allowed */
 
 /* What a decoder has to say, copied under shard.status_lock. */
 struct shard_status {
     struct decode_counters total;
-    struct decode_exporter *exporter;
-    size_t n_exporters, room;
-    uint64_t records; /* rows and options appended to batches until then */
-    uint64_t missing; /* datagrams that a crash took: they had no place in the journal */
+    struct decode_memory memory;
+    struct exporter_list *list; /* a reference; NULL: none yet */
+    uint64_t records;           /* rows and options appended to batches until then */
+    uint64_t missing;           /* datagrams that a crash took: they had no place in the journal */
     uint64_t replayed, quarantined;
 };
 
@@ -98,6 +107,7 @@ struct shard {
 
     struct os_mutex status_lock;
     struct shard_status status;
+    struct exporter_list *list_spare; /* decoder only: memory for the next list */
     /* of the journal; under status_lock */
     bool journal_unsafe;
     char journal_why[512];
@@ -130,6 +140,7 @@ struct collect {
     struct cond open_change; /* a batch was handed off, sealed, cut; stop */
     struct open_batch *full; /* in order of hand-off; under open_lock, like all below */
     size_t n_full, room_full, max_full;
+    uint64_t full_octets, max_octets; /* of the full ones; seal.memory */
     uint64_t next_index;
     struct open_batch recent[RECENT_MAX]; /* sealed ones, newest last */
     size_t n_recent;

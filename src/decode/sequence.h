@@ -15,11 +15,11 @@ struct sequence {
     bool known, unsure; /* unsure: a set's records could not be counted, so the next is unknown */
     bool stray;         /* the last datagram was far off; next_stray would follow it */
     uint32_t next, base, next_stray;
-    struct {
-        uint32_t from, n;
-    } gap[SEQUENCE_GAPS]; /* oldest first */
     unsigned n_gaps;
     uint64_t lost, reordered, duplicated;
+    struct {
+        uint32_t from, n;
+    } gap[SEQUENCE_GAPS]; /* oldest first; looked at only where something is missing */
 };
 
 /* A datagram with number `seq` that holds `units`; countable = false: it holds an unknown number

@@ -17,6 +17,7 @@ enum opt {
     OPT_JOURNAL_COMMIT, /* time between two commits of the journal to the disk; what a power cut can lose */
     OPT_JOURNAL_SIZE, /* disk that the journal may take; it is needed only while the store cannot seal. At the ceiling receiving goes on and status says unsafe */
     OPT_SEAL_ROWS, /* records that are sealed into one segment (from 65536 on in whole batches of 65536) */
+    OPT_SEAL_MEMORY, /* memory for records that are not sealed; at half of it they are sealed, at the whole decoding waits for the disk and the ring fills */
     OPT_SEAL_AGE, /* a segment is sealed when its oldest record waits this long; queries see records at once */
     OPT_RETENTION_SIZE, /* delete the oldest segments when the store is larger; 0: never */
     OPT_RETENTION_AGE, /* delete segments whose newest record was received longer ago; 0: never */
@@ -31,12 +32,13 @@ enum opt {
     OPT_COMPACT_RATE, /* octets a second that merging reads and writes together; 0: as fast as it goes */
     OPT_COMPACT_MEMORY, /* memory for the dictionaries of a merge; what would need more stays in several segments */
     OPT_EXPORTERS_ALLOW, /* networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted */
-    OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard */
+    OPT_DECODER_MEMORY, /* memory for exporters, their ports and templates, per shard; those not heard for ten minutes yet may take half of it together, untrusted ones a quarter */
+    OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard; a new one takes the place of one that is silent */
     OPT_DECODER_MAX_UNTRUSTED, /* exporters outside exporters.allow remembered, all together, per shard */
     OPT_DECODER_MAX_TEMPLATES, /* templates remembered per exporter */
     OPT_DECODER_MAX_FIELDS, /* fields of one template */
     OPT_DECODER_MAX_WAITING, /* data sets waiting for their template, per exporter */
-    OPT_DECODER_MAX_WAITING_TOTAL, /* data sets waiting for their template, over all exporters of a shard */
+    OPT_DECODER_MAX_WAITING_TOTAL, /* data sets waiting for their template, over all exporters of a shard, shared out like decoder.memory */
     OPT_DECODER_WAITING_AGE, /* a data set waits this long for its template */
     OPT_DECODER_TEMPLATE_AGE, /* forget a template that was not sent again for this long; 0: keep it until the exporter restarts */
     OPT_DECODER_MAX_AGE, /* times of a record older than its arrival by more than this are clamped and marked */

@@ -14,6 +14,7 @@
 #include "present/gaps.h"
 
 #define TEXT_MAX     (64u << 20)
+#define STATUS_MAX   (512u << 20) /* with all exporters: about a kilobyte each */
 #define BLOCK_OCTETS (64u << 10)
 #define STOP_LOOKS   100
 #define STOP_LOOK_MS 10
@@ -215,20 +216,20 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
 }
 
 static enum MHD_Result state(struct http_server *s, struct MHD_Connection *c,
-                             enum http_resource what)
+                             enum http_resource what, uint32_t exporters)
 {
-    struct buf text = buf_init(TEXT_MAX);
+    struct buf text = buf_init(STATUS_MAX);
     struct collect_status st;
     struct conf *conf;
     struct err e = { 0 };
     enum MHD_Result ok;
-    int rc = collect_status(s->k, &st, &e);
+    int rc = collect_status(s->k, &st, what != HTTP_HEALTH, &e);
 
     if (rc != ERR_OK)
         return problem(c, status_of(rc), NULL, &e);
     conf = present_conf(s);
     if (what == HTTP_STATUS)
-        http_status_json(&text, &st, conf);
+        http_status_json(&text, &st, conf, exporters);
     else if (what == HTTP_METRICS)
         http_metrics_text(&text, &st);
     else
@@ -320,7 +321,7 @@ static enum MHD_Result route(struct door *d, struct call *call, bool post, struc
                 "flow data is answered on the Unix socket only; here: /metrics, /healthz");
             ok = problem(c, 404, NULL, &e);
         } else if (q.resource == HTTP_STATUS)
-            ok = state(d->s, c, HTTP_STATUS);
+            ok = state(d->s, c, HTTP_STATUS, q.exporters);
         else if (q.resource == HTTP_GAPS)
             ok = gaps(d->s, c, &q);
         else if (q.resource == HTTP_SEAL)
@@ -330,7 +331,7 @@ static enum MHD_Result route(struct door *d, struct call *call, bool post, struc
         break;
     case HTTP_METRICS:
     case HTTP_HEALTH:
-        ok = state(d->s, c, (enum http_resource)q.resource);
+        ok = state(d->s, c, (enum http_resource)q.resource, 0);
         break;
     case HTTP_RESOURCE_N:
         break;

@@ -333,7 +333,7 @@ static void usual_pauses_and_strangers_are_no_silence(void **state)
     for (unsigned i = 0; i < 200; i++) {
         minute();
         if (i % 5 == 0)
-            hear(0, 1);
+            hear(0, i == 0 ? 2 : 1); /* one datagram alone makes nobody known */
         note();
     }
     a = gaps();
@@ -656,6 +656,44 @@ static void a_crowd_has_few_rows(void **state)
     assert_true(octets_of(T0) - before < HISTORY_EXPORTERS * 60);
 }
 
+static void strangers_take_no_rows_of_the_known(void **state)
+{
+    const unsigned known = MAX_X - 1;
+    struct gap_list a;
+    bool told = false;
+
+    (void)state;
+    st.n_exporters = MAX_X;
+    x[known].key.addr = addr_from_v4(0xfffffffe); /* the last in order */
+    for (unsigned i = 0; i < MAX_X; i++)
+        x[i].trusted = i % 2 == 1; /* half of the others are trusted for want of a list */
+    for (unsigned k = 0; k < 3; k++) {
+        minute();
+        hear(known, 5);
+        for (unsigned i = 0; k == 1 && i < known; i++) {
+            hear(i, 1);
+            x[i].c.sets_malformed[DECODE_RECORD] = 1;
+        }
+        x[known].lost += k == 1;
+        note();
+    }
+    a = gaps();
+    assert_int_equal(a.n, HISTORY_EXPORTERS + 1);
+    for (size_t i = 0; i < a.n; i++)
+        told |= a.g[i].reason == GAP_LOST && a.g[i].whose == GAP_OF_EXPORTER;
+    assert_true(told);
+    gap_list_free(&a);
+    for (unsigned k = 0; k < 30; k++) { /* one datagram each: nobody waits for the next */
+        minute();
+        hear(known, 5);
+        note();
+    }
+    a = gaps();
+    for (size_t i = 0; i < a.n; i++)
+        assert_int_not_equal(a.g[i].reason, GAP_SILENT);
+    gap_list_free(&a);
+}
+
 static void gaps_have_a_ceiling(void **state)
 {
     struct gap_list l = { 0 }, out = { 0 };
@@ -700,6 +738,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(another_draft_is_put_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(old_minutes_become_hours_and_gaps_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crowd_has_few_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(strangers_take_no_rows_of_the_known, setup, teardown),
         cmocka_unit_test(gaps_have_a_ceiling),
     };
 

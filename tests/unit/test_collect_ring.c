@@ -38,6 +38,12 @@ static void what_goes_in_comes_out_in_order_over_many_wraps(void **s)
         assert_true(in > out);
         while ((f = ring_next(r)) != NULL) {
             const uint8_t *p = (const uint8_t *)(f + 1);
+            const struct frame *l[3];
+            unsigned ahead = ring_look(r, l, 3);
+            assert_int_equal(ahead, MIN(3, in - out));
+            assert_ptr_equal(l[0], f);
+            for (unsigned i = 0; i < ahead; i++)
+                assert_int_equal(l[i]->serial, out + 1 + i);
             assert_int_equal(f->len, out * 7 % 1400);
             assert_int_equal(f->serial, out + 1);
             for (uint32_t i = 0; i < f->len; i++)
