@@ -7,6 +7,7 @@
 #define WEIR_QUERY_GROUP_H
 
 #include "query/keys.h"
+#include "query/opened.h"
 #include "query/sums.h"
 
 /* What a group sums. */
@@ -25,6 +26,7 @@ enum acc {
 };
 _Static_assert(ACC_N <= SUMS_MAX_ACC, "sums keep that many");
 
+#define GROUP_ADDR_COLS 4u /* columns of kind COL_KIND_ADDR */
 #define GROUP_MAX_WORDS (PLAN_MAX_KEYS * 2u)
 #define GROUP_MAX_KEYS  (PLAN_MAX_KEYS + PLAN_MAX_MEASURES)
 
@@ -46,7 +48,10 @@ struct group {
     struct query_control *ctl;
     struct query_stats *stats;
     struct err *e;
-    const struct snapshot *snap;
+    struct opened *open;
+    const struct snapshot *snap; /* open->sets */
+    uint64_t
+        addrs; /* different ones in the rowsets, each counted for itself: as many as is likely */
     unsigned workers;
     struct budget budget;
     struct zone *zone;
@@ -55,8 +60,8 @@ struct group {
     struct distinct distinct[PLAN_MAX_MEASURES];
     struct numbering numbering[GROUP_MAX_KEYS]; /* one for each pair of prefix lengths */
     uint32_t n_numberings;
-    bool *wanted; /* rowsets of the snapshot that will be read */
-    bool *done;   /* those of them that this scan need not read: their totals were added */
+    bool *done; /* rowsets of the wave that need not be read: unreadable, or their totals were added
+                 */
 
     uint32_t want; /* bit per acc that somebody reads, of groups or of the total */
     int8_t at[ACC_N];
@@ -86,8 +91,8 @@ struct group {
     struct hand *hand; /* workers */
 };
 
-/* `snap` is borrowed until group_free. */
-int group_init(struct group *g, const struct plan *p, const struct snapshot *snap,
+/* `open` is borrowed until group_free. */
+int group_init(struct group *g, const struct plan *p, struct opened *open,
                struct query_control *ctl, struct query_stats *stats, struct err *e) WARN_UNUSED;
 void group_free(struct group *g);
 
