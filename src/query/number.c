@@ -24,7 +24,7 @@ struct number_part {
 int number_init(struct numbering *x, struct budget *b, const struct snapshot *snap, uint8_t mask4,
                 uint8_t mask6)
 {
-    bool masked = (mask4 > 0 && mask4 < 32) || (mask6 > 0 && mask6 < 128);
+    bool masked = mask4 < 32 || mask6 < 128;
 
     *x = (struct numbering){ .mask4 = mask4, .mask6 = mask6, .budget = b, .snap = snap, .n = 1 };
     /* cut addresses may fall into another range: one range then */

@@ -16,7 +16,7 @@
 struct number_part;
 
 struct numbering {
-    uint8_t mask4, mask6; /* prefix lengths kept, as in struct key; 0 = whole addresses */
+    uint8_t mask4, mask6; /* prefix lengths kept, as in struct key; 32, 128 = whole addresses */
     struct budget *budget;
     struct addr *addr; /* number to address; number 0 is no address */
     uint32_t n, cap;
@@ -40,13 +40,9 @@ int number_wave(struct numbering *x, size_t first, size_t end, unsigned workers)
 
 static inline struct addr number_mask(const struct numbering *x, const struct addr *a)
 {
-    unsigned len = 128;
+    unsigned len = addr_is_v4(a) ? 96u + x->mask4 : x->mask6;
 
-    if (addr_is_v4(a))
-        len = x->mask4 > 0 && x->mask4 < 32 ? 96u + x->mask4 : 128;
-    else if (x->mask6 > 0 && x->mask6 < 128)
-        len = x->mask6;
-    return len == 128 ? *a : addr_mask(a, len);
+    return len >= 128 ? *a : addr_mask(a, len);
 }
 
 #endif

@@ -224,9 +224,9 @@ static void addr_cell(const struct key_state *ks, uint64_t num, struct cell *c)
     c->kind = CELL_ADDR;
     c->prefix = 255;
     c->a = key_addr(ks, num);
-    if (addr_is_v4(&c->a) && k->mask4 > 0 && k->mask4 < 32)
+    if (addr_is_v4(&c->a) && k->mask4 < 32)
         c->prefix = k->mask4;
-    else if (!addr_is_v4(&c->a) && k->mask6 > 0 && k->mask6 < 128)
+    else if (!addr_is_v4(&c->a) && k->mask6 < 128)
         c->prefix = k->mask6;
 }
 

@@ -274,6 +274,8 @@ static void answers_do_not_depend_on_workers_and_storage(void **state)
         { "by", "proto", "measure", "bytes,flows" },
         { "by", "ip", "measure", "bytes,distinct dst port,distinct ip", "top", "20" },
         { "by", "src ip/24", "measure", "flows,distinct dst ip", "filter", "proto tcp" },
+        { "by", "src ip/0", "measure", "flows,distinct src ip/0,9" },
+        { "by", "src ip/0,64", "measure", "flows" },
         { "by", "src as,out if", "measure", "distinct src ip,bps", "bottom", "9" },
         { "by", "exporter", "measure", "bytes,distinct bytes" },
         { "by", "bytes", "measure", "flows", "top", "15" },
