@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cmd/client.h"
-#include "collect/history.h"
+#include "collect/history_ask.h"
 #include "http/request.h"
 #include "os/clock.h"
 #include "os/proc.h"

@@ -6,22 +6,26 @@
 #include <string.h>
 
 #include "cmd/client.h"
-#include "collect/history.h"
-#include "http/request.h"
-#include "http/server.h"
+#include "cmd/past.h"
 #include "os/clock.h"
 #include "os/proc.h"
-#include "present/gaps.h"
 #include "store/store.h"
 
 #define PATH_OCTETS 4096u
 #define STATUS_MAX  (256u << 20)
 
 const struct cmd_option status_options[] = {
-    { "output", 'o', "FORMAT", "table or json" },
+    { "output", 'o', "FORMAT", "table or json; with --history also csv" },
     { "gaps", 0, NULL,
       "list what was missing and when: lost, silent, dropped, expired, not running" },
-    { "last", 0, "TIME", "with --gaps: of the last TIME only (1h, 7d)" },
+    { "history", 0, NULL,
+      "what was received, stored, lost and dropped, minute by minute, over restarts" },
+    { "exporter", 0, "ADDR", "with --gaps, --history: of this exporter only" },
+    { "last", 0, "TIME", "with --gaps, --history: of the last TIME only (1h, 7d)" },
+    { "from", 0, "TIME", "with --gaps, --history: from that time on" },
+    { "to", 0, "TIME", "with --gaps, --history: up to that time" },
+    { "series", 0, "STEP", "with --history: summed up by STEP (10m, 1h), not by the time shown" },
+    { "tz", 0, "ZONE", "with --gaps, --history: times of that zone" },
     { 0 }
 };
 
@@ -293,89 +297,39 @@ static int look(const struct args *a, const char *dir, bool json)
     return EXIT_DONE;
 }
 
-static bool gaps_frame(const struct args *a, struct query_params *params, struct plan **p,
-                       struct err *e)
+/* What only makes sense with --gaps or --history. */
+static const char *stray(const struct args *a)
 {
-    params->where = QUERY_PARAM_N;
-    return (args_get(a, "last") == NULL ||
-            query_params_set(params, "last", args_get(a, "last"), e) == ERR_OK) &&
-           query_plan(p, params, clock_now_ms(), e) == ERR_OK;
-}
+    static const char *const past[] = { "exporter", "last", "from", "to", "tz" };
 
-static int ask_gaps(const struct args *a, const char *sock, bool json)
-{
-    struct buf target = buf_init(1u << 12);
-    struct client_answer r;
-    struct err e;
-    int code = EXIT_DONE;
-
-    buf_str(&target, "/api/v1/gaps");
-    http_add_param(&target, "format", json ? "json" : "table");
-    if (args_get(a, "last") != NULL)
-        http_add_param(&target, "last", args_get(a, "last"));
-    if (client_get(sock, buf_cstr(&target), client_to_stdout, NULL, &r, &e) != ERR_OK)
-        code = cmd_fail(a, &e);
-    else if (!r.sink_failed && r.status != 200)
-        code = client_problem(a, &r);
-    buf_free(&r.problem);
-    buf_free(&target);
-    return code;
-}
-
-static int look_at_gaps(const struct args *a, const char *dir, const struct plan *p, bool json)
-{
-    struct buf text = buf_init(STATUS_MAX);
-    struct gap_list l;
-    struct store *st;
-    struct err e;
-
-    if (store_open(&st, dir, STORE_READ, "", &e) != ERR_OK) /* is it a data directory at all? */
-        return cmd_fail(a, &e);
-    store_close(st);
-    if (history_gaps_of(dir, gaps_frame_of(p).from_ms, gaps_frame_of(p).to_ms, &l, &e) != ERR_OK)
-        return cmd_fail(a, &e);
-    if (json)
-        gaps_all_json(&text, &l, NULL);
-    else
-        gaps_table(&text, &l, NULL);
-    (void)fputs(buf_cstr(&text), stdout);
-    gap_list_free(&l);
-    buf_free(&text);
-    return EXIT_DONE;
-}
-
-/* weir status --gaps */
-static int gaps(const struct args *a, const char *dir, const char *sock, bool json)
-{
-    struct query_params params = { 0 };
-    struct plan *p = NULL;
-    struct err e;
-    int code;
-
-    if (!gaps_frame(a, &params, &p, &e))
-        code = cmd_usage(a, "--last: %s", e.msg);
-    else
-        code = sock != NULL ? ask_gaps(a, sock, json) : look_at_gaps(a, dir, p, json);
-    plan_free(p);
-    query_params_free(&params);
-    return code;
+    for (size_t i = 0; i < ARRAY_LEN(past); i++)
+        if (args_has(a, past[i]) && !args_has(a, "gaps") && !args_has(a, "history"))
+            return past[i];
+    return args_has(a, "series") && !args_has(a, "history") ? "series" : NULL;
 }
 
 int cmd_status(const struct args *a)
 {
-    const char *format = args_get(a, "output");
-    bool json = format != NULL && strcmp(format, "json") == 0;
+    bool gaps = args_has(a, "gaps"), history = args_has(a, "history");
+    enum present_format format = PRESENT_TABLE;
     char dir[PATH_OCTETS], sock[PATH_OCTETS];
     struct conf *c;
     struct err e;
     bool serves;
     long pid;
 
-    if (args_get(a, "last") != NULL && !args_has(a, "gaps"))
-        return cmd_usage(a, "--last: only with --gaps; counters of now have no time");
-    if (a->n_operands > 0 || (format != NULL && !json && strcmp(format, "table") != 0))
-        return cmd_usage(a, "%s: expected -o table or -o json",
-                         a->n_operands > 0 ? a->operand[0] : format);
+    if (stray(a) != NULL)
+        return cmd_usage(a, "--%s: only with %s; counters of now have no time", stray(a),
+                         args_has(a, "series") ? "--history" : "--gaps or --history");
+    if (gaps && history)
+        return cmd_usage(a, "--gaps or --history, not both");
+    if (a->n_operands > 0)
+        return cmd_usage(a, "%s: takes no words", a->operand[0]);
+    if (args_get(a, "output") != NULL &&
+        (!present_format_parse(args_get(a, "output"), &format) || format == PRESENT_NDJSON ||
+         (format == PRESENT_CSV && !history)))
+        return cmd_usage(a, "%s: expected -o table%s or -o json", args_get(a, "output"),
+                         history ? ", -o csv" : "");
     proc_ignore_pipe();
     if (cmd_conf(a, &c, &e) != ERR_OK) {
         (void)cmd_fail(a, &e);
@@ -384,7 +338,7 @@ int cmd_status(const struct args *a)
     cmd_data_dir(c, dir, sizeof dir);
     conf_unref(c);
     serves = store_writer(dir, &pid, sock, sizeof sock, NULL) == ERR_OK && sock[0] != '\0';
-    if (args_has(a, "gaps"))
-        return gaps(a, dir, serves ? sock : NULL, json);
-    return serves ? ask(a, sock, json) : look(a, dir, json);
+    if (gaps || history)
+        return past_show(a, dir, serves ? sock : NULL, format);
+    return serves ? ask(a, sock, format == PRESENT_JSON) : look(a, dir, format == PRESENT_JSON);
 }

@@ -13,6 +13,7 @@ enum http_resource {
     HTTP_TAIL,    /* /api/v1/tail */
     HTTP_STATUS,  /* /api/v1/status */
     HTTP_GAPS,    /* /api/v1/gaps */
+    HTTP_HISTORY, /* /api/v1/history */
     HTTP_SEAL,    /* POST /api/v1/seal */
     HTTP_METRICS, /* /metrics */
     HTTP_HEALTH,  /* /healthz */
@@ -22,10 +23,13 @@ enum http_resource {
 struct http_request {
     uint8_t resource; /* enum http_resource */
     uint8_t format;   /* enum present_format */
+    bool of_exporter; /* gaps and history: of this one only */
+    struct addr exporter;
     struct query_params params;
 };
 
-/* Understand "/path?name=value&...": names are those of query_param_info, and "format". "+" is a
+/* Understand "/path?name=value&...": names are those of query_param_info, "format", and of
+ * gaps and history "exporter". "+" is a
  * blank, %XX an octet. On success the contents are the caller's, to be freed with
  * http_request_free(). Errors: ERR_NOTFOUND (no such path; ERR_ARG in all other cases of bad names
  * and values), ERR_UNSUPPORTED, ERR_LIMIT, ERR_NOMEM. */
