@@ -8,45 +8,9 @@
 #include "query/pass.h"
 #include "query/pool.h"
 
-#define DENSE_BITS      18u /* keys of that many bits index arrays */
 #define ROWS_PER_WORKER 16384u
 /* A wave that numbers addresses has as many as this part of the memory allowed has octets. */
 #define WAVE_OF_MEMORY 256u
-
-/* ------------------------------------------------------------------ bins */
-
-static int64_t floor_to(int64_t t, int64_t step)
-{
-    int64_t r = t % step;
-
-    return t - (r < 0 ? r + step : r);
-}
-
-/* Bins lie on multiples of the step in the zone. Up to an hour the offset of the moment is used, so
- * that a clock that is set back does not join two hours; beyond, bins follow the wall clock. */
-int64_t bin_start(const struct zone *z, int64_t t, int64_t step, int64_t *next)
-{
-    int64_t off, at;
-
-    if (z == NULL || 900000 % step == 0) {
-        at = floor_to(t, step);
-        *next = at + step;
-        return at;
-    }
-    off = zone_offset_s(z, t) * INT64_C(1000);
-    at = floor_to(t + off, step);
-    if (step <= 3600000 && 3600000 % step == 0) {
-        *next = at + step - off;
-        return at - off;
-    }
-    *next = zone_to_utc_ms(z, at + step);
-    return zone_to_utc_ms(z, at);
-}
-
-int64_t group_bin_ms(const struct group *g, uint64_t bin)
-{
-    return g->base_ms + (int64_t)bin * (g->regular ? g->step_ms : 1);
-}
 
 /* ------------------------------------------------------------------ measures */
 
@@ -170,11 +134,6 @@ static bool uses_col(const struct key *k, uint8_t a, uint8_t b)
     return false;
 }
 
-static unsigned bits_for(uint64_t n)
-{
-    return n == 0 ? 1 : 64u - (unsigned)__builtin_clzll(n);
-}
-
 /* Keys of one address column with the same prefix lengths share a numbering. */
 static int share_numbering(struct group *g, struct key_state *ks, uint64_t addrs)
 {
@@ -192,7 +151,7 @@ static int share_numbering(struct group *g, struct key_state *ks, uint64_t addrs
         g->n_numberings++;
     }
     ks->number = x;
-    ks->bits = (uint8_t)MIN(bits_for(addrs + 1), 31);
+    ks->bits = (uint8_t)MIN(group_bits(addrs + 1), 31);
     return ERR_OK;
 }
 
@@ -213,7 +172,7 @@ static bool counted_up(const struct key_state *ks)
 static int choose_groups(struct group *g)
 {
     const struct key_state *one = &g->key[0];
-    unsigned likely = MIN(bits_for(g->addrs + 1), 31);
+    unsigned likely = MIN(group_bits(g->addrs + 1), 31);
     bool dense;
     uint32_t words = 0;
 
@@ -233,14 +192,14 @@ static int choose_groups(struct group *g)
         if (table_init(&g->tuple, &g->budget, words, 0) != ERR_OK)
             return ERR_NOMEM;
     }
-    dense = g->tuples || g->bits <= DENSE_BITS || (g->n_keys == 1 && counted_up(one));
-    if (g->n_keys == 1 && one->how == HOW_CODE && counted_up(one) && likely > DENSE_BITS)
+    dense = g->tuples || g->bits <= GROUP_DENSE_BITS || (g->n_keys == 1 && counted_up(one));
+    if (g->n_keys == 1 && one->how == HOW_CODE && counted_up(one) && likely > GROUP_DENSE_BITS)
         dense = (UINT64_C(1) << likely) * (g->n_acc * 8 + 1) * g->workers < g->budget.max / 4;
     g->by_code = dense && g->n_keys == 1 && one->how == HOW_CODE && one->k->kind == KEY_VALUE;
     return sums_init(&g->groups, &g->budget, g->workers, dense, g->n_sum, g->n_acc - g->n_sum);
 }
 
-static int start_distinct(struct group *g, unsigned group_bits)
+int group_start_distinct(struct group *g, unsigned bits)
 {
     int rc = ERR_OK;
 
@@ -249,7 +208,7 @@ static int start_distinct(struct group *g, unsigned group_bits)
         if (d->ks == NULL)
             continue;
         d->bits = d->ks->bits * key_words(d->ks);
-        d->wide = group_bits + d->bits > 62;
+        d->wide = bits + d->bits > 62;
         sums_free(&d->pairs);
         table_free(&d->tuple);
         rc = sums_init(&d->pairs, &g->budget, g->workers, false, 0, 0);
@@ -258,8 +217,8 @@ static int start_distinct(struct group *g, unsigned group_bits)
         if (rc != ERR_OK || !g->want_total)
             continue;
         sums_free(&d->all);
-        rc = sums_init(&d->all, &g->budget, g->workers, counted_up(d->ks) || d->bits <= DENSE_BITS,
-                       0, 0);
+        rc = sums_init(&d->all, &g->budget, g->workers,
+                       counted_up(d->ks) || d->bits <= GROUP_DENSE_BITS, 0, 0);
     }
     return rc;
 }
@@ -282,7 +241,7 @@ static int hand_init(struct group *g, struct hand *h, unsigned i)
     if (h->made[ACC_ACTIVE] == NULL || h->group_key == NULL || h->pair_key == NULL ||
         h->entry_row == NULL || h->bin_key == NULL || h->bin_row == NULL)
         return ERR_NOMEM;
-    if (rc == ERR_OK && g->groups.dense && g->bits <= DENSE_BITS && !g->tuples)
+    if (rc == ERR_OK && g->groups.dense && g->bits <= GROUP_DENSE_BITS && !g->tuples)
         rc = sums_reserve(&g->groups, i, UINT64_C(1) << g->bits);
     return rc;
 }
@@ -378,7 +337,7 @@ int group_init(struct group *g, const struct plan *p, struct opened *open,
     if (rc == ERR_OK)
         rc = choose_groups(g);
     if (rc == ERR_OK)
-        rc = start_distinct(g, g->bits);
+        rc = group_start_distinct(g, g->bits);
     if (rc == ERR_OK && (g->hand = calloc(g->workers, sizeof *g->hand)) == NULL)
         rc = ERR_NOMEM;
     for (unsigned i = 0; i < g->workers && rc == ERR_OK; i++)
@@ -580,37 +539,6 @@ int group_count_distinct(struct group *g, struct sums *x)
             g->total[ACC_DISTINCT + m] += c.n[w];
     }
     return rc;
-}
-
-int group_start_bins(struct group *g)
-{
-    int64_t from = INT64_MAX, to = INT64_MIN, next;
-    uint64_t bins;
-    int rc;
-
-    for (size_t i = 0; i < g->snap->n; i++) {
-        const struct rowset *rs = g->snap->sets[i];
-        from = MIN(from, rs->min_start_ms);
-        to = MAX(to, MAX(rs->max_end_ms, rs->max_start_ms + 1));
-    }
-    if (from > to)
-        from = to = 0;
-    if (g->p->framed) {
-        from = MAX(from, g->p->from_ms);
-        to = MIN(MAX(to, from), g->p->to_ms);
-    }
-    g->regular = g->zone == NULL || 900000 % g->step_ms == 0;
-    g->base_ms = bin_start(g->zone, from, g->step_ms, &next);
-    if (!g->regular)
-        g->base_ms -= 2 * 86400000ll; /* a clock set back may name an earlier bin */
-    bins = (uint64_t)(to - g->base_ms) / (uint64_t)(g->regular ? g->step_ms : 1) + 1;
-    g->binning = true;
-    if (bins >= (UINT64_C(1) << 62) / (g->n_ranks + 1))
-        return ERR_LIMIT;
-    bins *= g->n_ranks + 1;
-    rc = sums_init(&g->bins, &g->budget, g->workers, bins <= UINT64_C(1) << DENSE_BITS, g->n_sum,
-                   g->n_acc - g->n_sum);
-    return rc == ERR_OK ? start_distinct(g, bits_for(bins)) : rc;
 }
 
 void group_numbers(const struct group *g, uint64_t key, uint64_t *num)

@@ -26,9 +26,10 @@ enum acc {
 };
 _Static_assert(ACC_N <= SUMS_MAX_ACC, "sums keep that many");
 
-#define GROUP_ADDR_COLS 4u /* columns of kind COL_KIND_ADDR */
-#define GROUP_MAX_WORDS (PLAN_MAX_KEYS * 2u)
-#define GROUP_MAX_KEYS  (PLAN_MAX_KEYS + PLAN_MAX_MEASURES)
+#define GROUP_ADDR_COLS  4u /* columns of kind COL_KIND_ADDR */
+#define GROUP_MAX_WORDS  (PLAN_MAX_KEYS * 2u)
+#define GROUP_DENSE_BITS 18u /* keys of that many bits index arrays */
+#define GROUP_MAX_KEYS   (PLAN_MAX_KEYS + PLAN_MAX_MEASURES)
 
 /* Different values of one measure, by group; and of all together. */
 struct distinct {
@@ -107,8 +108,8 @@ int group_walk(struct group *g, unsigned workers,
 int group_totals(struct scan *s, void *hand) WARN_UNUSED;
 /* Behind the scans: numbers of different values into `x` (groups or bins) and the total. */
 int group_count_distinct(struct group *g, struct sums *x) WARN_UNUSED;
-/* Make bins the target: of the step in g->step_ms, for the groups in g->ranks. */
-int group_start_bins(struct group *g) WARN_UNUSED;
+/* Empty sets of different values, for groups or bins whose keys have so many bits. */
+int group_start_distinct(struct group *g, unsigned bits) WARN_UNUSED;
 
 /* The keys' numbers behind a group: GROUP_MAX_WORDS at most. */
 void group_numbers(const struct group *g, uint64_t key, uint64_t *num);
@@ -117,8 +118,12 @@ int group_compare(const struct group *g, uint64_t a, uint64_t b);
 /* A measure of a group's accumulators; `span_ms` for rates. */
 uint64_t group_measure(const struct group *g, uint32_t m, const uint64_t *acc, int64_t span_ms,
                        double *real);
-int64_t bin_start(const struct zone *z, int64_t t, int64_t step, int64_t *next);
-int64_t group_bin_ms(const struct group *g, uint64_t bin);
+
+/* Bits that numbers below n take. */
+static inline unsigned group_bits(uint64_t n)
+{
+    return n == 0 ? 1 : 64u - (unsigned)__builtin_clzll(n);
+}
 
 /* One worker. */
 struct hand {
