@@ -145,7 +145,7 @@ void decoder_tick(struct decoder *d, int64_t now_ms)
     }
 }
 
-void counters_add(struct decode_counters *to, const struct decode_counters *c)
+void decode_counters_add(struct decode_counters *to, const struct decode_counters *c)
 {
     to->datagrams += c->datagrams;
     to->octets += c->octets;
@@ -172,7 +172,7 @@ void decoder_totals(const struct decoder *d, struct decode_counters *out)
 {
     *out = d->none;
     for (uint32_t i = 0; i < d->n; i++)
-        counters_add(out, &d->list[i]->c);
+        decode_counters_add(out, &d->list[i]->c);
 }
 
 bool decoder_exporter(const struct decoder *d, uint32_t i, struct decode_exporter *out)

@@ -76,6 +76,7 @@ struct decode_counters {
     uint64_t
         header_count_wrong; /* v9/IPFIX: the header's record count does not match; only checked */
 };
+void decode_counters_add(struct decode_counters *to, const struct decode_counters *c);
 
 /* One exporter as it stands. */
 struct decode_exporter {

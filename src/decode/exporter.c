@@ -92,7 +92,7 @@ static bool evict_untrusted(struct decoder *d, int64_t now_ms)
     if (now_ms < d->evict_after_ms)
         return false;
     waiting_expire(d, d->list[oldest], now_ms, true);
-    counters_add(&d->none, &d->list[oldest]->c);
+    decode_counters_add(&d->none, &d->list[oldest]->c);
     exporter_free(d, d->list[oldest]);
     d->list[oldest] = d->list[--d->n];
     d->n_untrusted--;
@@ -192,7 +192,7 @@ int decoder_move(struct decoder *to, struct decoder *from,
     from->last = NULL;
     if (from->slot != NULL)
         slots_again(from);
-    counters_add(&to->none, &from->none);
+    decode_counters_add(&to->none, &from->none);
     memset(&from->none, 0, sizeof from->none);
     return rc;
 }

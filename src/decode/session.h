@@ -109,7 +109,6 @@ void exporter_clock(struct exporter *x, const struct export_info *h);
 /* v5 and v9: has the exporter started anew? Forgets the templates of the port told before. */
 void exporter_boot(struct message *m, uint32_t seq, uint32_t window);
 uint64_t exporter_lost(const struct exporter *x, uint64_t *reordered, uint64_t *duplicated);
-void counters_add(struct decode_counters *to, const struct decode_counters *c);
 
 /* template.c */
 struct template *template_find(const struct port *p, uint16_t id);

@@ -5,6 +5,8 @@
 
 #include "unit.h"
 
+#include "folder.h"
+
 #include "collect/history.h"
 #include "collect/history_file.h"
 #include "os/file.h"
@@ -39,8 +41,7 @@ static void open_again(int64_t ms)
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/weir-history-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    assert_int_equal(folder_make(dir), 0);
     memset(&st, 0, sizeof st);
     memset(x, 0, sizeof x);
     st.exporter = x;
@@ -56,26 +57,12 @@ static int setup(void **state)
     return 0;
 }
 
-static int remove_one(void *ctx, const char *name)
-{
-    char path[256];
-
-    (void)snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
-    return os_unlink(path, NULL);
-}
-
 static int teardown(void **state)
 {
-    char sub[128];
-
     (void)state;
     history_close(h);
     h = NULL;
-    (void)snprintf(sub, sizeof sub, "%s/history", dir);
-    (void)os_dir_list(sub, remove_one, sub, NULL);
-    (void)remove(sub);
-    (void)remove(dir);
-    return 0;
+    return folder_remove(dir);
 }
 
 static void hear(unsigned i, uint64_t datagrams)
