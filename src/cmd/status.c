@@ -9,6 +9,7 @@
 #include "cmd/past.h"
 #include "os/clock.h"
 #include "os/proc.h"
+#include "present/text.h"
 #include "store/store.h"
 
 #define PATH_OCTETS 4096u
@@ -47,19 +48,14 @@ static const char *text(const json_t *o, const char *name)
     return s != NULL ? s : "-";
 }
 
-/* 1.2 G: three digits at least, decimal units. */
+/* As in answers: "4.29 G". */
 static const char *big(json_int_t v, char out[24])
 {
-    static const char unit[] = " kMGTPE";
-    double d = (double)v;
-    size_t u = 0;
+    struct buf b = buf_init(24);
 
-    for (; d >= 10000 && u + 1 < sizeof unit - 1; u++)
-        d /= 1000;
-    if (u == 0)
-        (void)snprintf(out, 24, "%" JSON_INTEGER_FORMAT, v);
-    else
-        (void)snprintf(out, 24, "%.1f %c", d, unit[u]);
+    text_human(&b, v > 0 ? (uint64_t)v : 0);
+    (void)snprintf(out, 24, "%s", buf_cstr(&b));
+    buf_free(&b);
     return out;
 }
 
@@ -118,6 +114,11 @@ static void print_store(const json_t *o)
     const json_t *s = json_object_get(o, "store"), *v;
     char b[4][24];
 
+    if (num(s, "segments") == 0 && num(s, "segments_damaged") == 0 &&
+        !json_is_true(json_object_get(s, "manifest_rebuilt"))) {
+        (void)printf("store      nothing is sealed yet\n");
+        return;
+    }
     (void)printf("store      %s records in %s segments, %s octets", big(num(s, "records"), b[0]),
                  big(num(s, "segments"), b[1]), big(num(s, "octets"), b[2]));
     v = json_object_get(s, "octets_per_record");
@@ -194,19 +195,20 @@ static void print_exporter(const json_t *x)
     const json_t *offset = json_object_get(x, "clock_offset_ms");
     char b[4][24];
 
-    (void)printf("  %-24s %6" JSON_INTEGER_FORMAT " %4" JSON_INTEGER_FORMAT
-                 " %-7s %9s %9s %9s %7s %5" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT "  %s",
-                 text(x, "address"), num(x, "domain"), num(x, "version"),
-                 json_is_true(json_object_get(x, "trusted")) ? "yes" : "NO",
-                 big(num(d, "total"), b[0]), big(num(s, "total"), b[1]),
-                 big(num(json_object_get(x, "records"), "flows"), b[2]), big(num(x, "lost"), b[3]),
-                 num(x, "templates"), num(s, "waiting"), text(x, "last_heard"));
+    (void)printf(
+        "  %-24s %6" JSON_INTEGER_FORMAT " %4" JSON_INTEGER_FORMAT
+        " %-7s %9s %9s %9s %7s %5" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT "  %-24s  %s",
+        text(x, "address"), num(x, "domain"), num(x, "version"),
+        json_is_true(json_object_get(x, "trusted")) ? "yes" : "NO", big(num(d, "total"), b[0]),
+        big(num(s, "total"), b[1]), big(num(json_object_get(x, "records"), "flows"), b[2]),
+        big(num(x, "lost"), b[3]), num(x, "templates"), num(s, "waiting"), text(x, "last_heard"),
+        text(x, "first_heard"));
     if (json_is_integer(offset) && llabs(json_integer_value(offset)) >= 1000)
         (void)printf("  clock %+.1f s", (double)json_integer_value(offset) / 1000);
     print_reasons(d, "refused");
     print_reasons(s, "malformed");
     print_reasons(s, "expired");
-    (void)printf("\n    first heard %s\n", text(x, "first_heard"));
+    (void)printf("\n");
 }
 
 static void print_exporters(const json_t *o)
@@ -218,9 +220,9 @@ static void print_exporters(const json_t *o)
         (void)printf("exporters  none heard yet\n");
         return;
     }
-    (void)printf("exporters\n  %-24s %6s %4s %-7s %9s %9s %9s %7s %5s %7s  %s\n", "address",
+    (void)printf("exporters\n  %-24s %6s %4s %-7s %9s %9s %9s %7s %5s %7s  %-24s  %s\n", "address",
                  "domain", "ver", "trusted", "datagrams", "sets", "records", "lost", "templ",
-                 "waiting", "last heard");
+                 "waiting", "last heard", "first heard");
     json_array_foreach(a, i, x) print_exporter(x);
 }
 
