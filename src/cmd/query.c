@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cmd/client.h"
-#include "collect/history.h"
+#include "collect/history_ask.h"
 #include "http/request.h"
 #include "os/clock.h"
 #include "os/proc.h"
@@ -152,7 +152,8 @@ static int to_stdout(void *ctx, const void *data, size_t len)
 static int ask_directory(struct question *q, const struct plan *p, struct err *e)
 {
     struct query_control ctl = { .memory_max = conf_num(q->conf, OPT_QUERY_MEMORY),
-                                 .threads = (uint32_t)conf_num(q->conf, OPT_QUERY_THREADS) };
+                                 .threads = (uint32_t)conf_num(q->conf, OPT_QUERY_THREADS),
+                                 .open_max = (uint32_t)conf_num(q->conf, OPT_STORE_OPEN_SEGMENTS) };
     struct query_stats stats = { 0 };
     struct snapshot snap = { 0 };
     struct present *out = NULL;
@@ -160,8 +161,10 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
     struct store *st;
     int rc = store_open(&st, q->dir, STORE_READ, "", e);
 
-    if (rc == ERR_OK)
+    if (rc == ERR_OK) {
+        store_set_open(st, (size_t)conf_num(q->conf, OPT_STORE_OPEN_SEGMENTS));
         rc = store_snapshot(st, &snap, e);
+    }
     if (rc == ERR_OK)
         rc = present_new(&out, q->format, p->tz, to_stdout, NULL, e);
     if (rc == ERR_OK)

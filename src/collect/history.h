@@ -11,7 +11,7 @@
 #define WEIR_COLLECT_HISTORY_H
 
 #include "collect/collect.h"
-#include "collect/gaps.h"
+#include "collect/history_ask.h"
 
 #define HISTORY_OCTETS       (256u << 20) /* of all files */
 #define HISTORY_MINUTE_DAYS  7
@@ -45,8 +45,8 @@ void history_close(struct history *h);
 /* Gaps that overlap [from, to); gap_list_free() them. Errors: ERR_NOMEM. */
 int history_gaps(struct history *h, int64_t from_ms, int64_t to_ms, struct gap_list *out,
                  struct err *e) WARN_UNUSED;
-/* The same of a directory, without a server: only files that can matter are read. */
-int history_gaps_of(const char *dir, int64_t from_ms, int64_t to_ms, struct gap_list *out,
-                    struct err *e) WARN_UNUSED;
+/* The counters of its minutes and hours; see history_series_of(). */
+int history_series(struct history *h, int64_t from_ms, int64_t to_ms, const struct addr *exporter,
+                   struct history_series *out, struct err *e) WARN_UNUSED;
 
 #endif

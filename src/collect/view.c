@@ -206,30 +206,6 @@ void collect_tail_close(struct collect_tail *t)
     free(t);
 }
 
-static void add_counters(struct decode_counters *to, const struct decode_counters *c)
-{
-    to->datagrams += c->datagrams;
-    to->octets += c->octets;
-    to->datagrams_accepted += c->datagrams_accepted;
-    to->sets += c->sets;
-    to->sets_decoded += c->sets_decoded;
-    to->sets_template += c->sets_template;
-    to->sets_waiting += c->sets_waiting;
-    to->flows += c->flows;
-    to->options += c->options;
-    to->templates_learned += c->templates_learned;
-    to->templates_changed += c->templates_changed;
-    to->templates_withdrawn += c->templates_withdrawn;
-    to->sets_borrowed += c->sets_borrowed;
-    to->header_count_wrong += c->header_count_wrong;
-    to->exporters_forgotten += c->exporters_forgotten;
-    for (size_t i = 0; i < DECODE_REASON_N; i++) {
-        to->datagrams_refused[i] += c->datagrams_refused[i];
-        to->sets_expired[i] += c->sets_expired[i];
-        to->sets_malformed[i] += c->sets_malformed[i];
-    }
-}
-
 static void listener_status(struct collect *k, unsigned l, struct collect_listener *out)
 {
     char text[NET_TEXT_MAX];
@@ -254,7 +230,7 @@ static void shard_status_into(struct shard *s, struct collect_status *out, uint6
     const struct decode_memory *m = &s->status.memory;
 
     os_lock(&s->status_lock);
-    add_counters(&out->total, &s->status.total);
+    decode_counters_add(&out->total, &s->status.total);
     *records += s->status.records;
     out->memory.exporters += m->exporters;
     out->memory.waiting += m->waiting;

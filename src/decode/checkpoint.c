@@ -649,7 +649,7 @@ static int get_exporter(struct loader *l)
         return get_rest(l, x, totals, true);
     }
     rc = get_rest(l, x, totals, false);
-    counters_add(&d->none, &x->c);
+    decode_counters_add(&d->none, &x->c);
     d->left_out.exporters++;
     exporter_free(d, x);
     return rc;

@@ -169,7 +169,7 @@ void decoder_tick(struct decoder *d, int64_t now_ms)
     }
 }
 
-void counters_add(struct decode_counters *to, const struct decode_counters *c)
+void decode_counters_add(struct decode_counters *to, const struct decode_counters *c)
 {
     to->datagrams += c->datagrams;
     to->octets += c->octets;
@@ -205,7 +205,7 @@ void decoder_totals(const struct decoder *d, struct decode_counters *out)
 {
     *out = d->none;
     for (uint32_t i = 0; i < exporter_count(d); i++)
-        counters_add(out, &exporter_at(d, i)->c);
+        decode_counters_add(out, &exporter_at(d, i)->c);
 }
 
 uint32_t decoder_exporters(const struct decoder *d)

@@ -81,6 +81,7 @@ struct decode_counters {
         header_count_wrong; /* v9/IPFIX: the header's record count does not match; only checked */
     uint64_t exporters_forgotten; /* their places went to others; their counters stay in the sums */
 };
+void decode_counters_add(struct decode_counters *to, const struct decode_counters *c);
 
 /* One exporter as it stands. */
 struct decode_exporter {

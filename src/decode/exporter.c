@@ -301,7 +301,7 @@ static bool forget_one(struct decoder *d, struct group *g, int64_t now_ms, uint3
             continue;
         *at = x->at;
         waiting_expire(d, x, now_ms, true);
-        counters_add(&d->none, &x->c);
+        decode_counters_add(&d->none, &x->c);
         d->none.exporters_forgotten++;
         leave(d, x);
         exporter_free(d, x);
@@ -418,7 +418,7 @@ int decoder_move(struct decoder *to, struct decoder *from,
             else
                 i++;
         }
-    counters_add(&to->none, &from->none);
+    decode_counters_add(&to->none, &from->none);
     memset(&from->none, 0, sizeof from->none);
     return rc;
 }

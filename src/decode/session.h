@@ -178,7 +178,6 @@ void exporter_clock(struct exporter *x, const struct export_info *h);
 /* v5 and v9: has the exporter started anew? Forgets the templates of the port told before. */
 void exporter_boot(struct message *m, uint32_t seq, uint32_t window);
 uint64_t exporter_lost(const struct exporter *x, uint64_t *reordered, uint64_t *duplicated);
-void counters_add(struct decode_counters *to, const struct decode_counters *c);
 
 /* plans.c: a reference to the plan of a template of x; plans_put() gives it back. What a new one
  * takes stands in the sums of memory at once; the caller looks at the ceiling.

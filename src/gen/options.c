@@ -37,7 +37,7 @@ const struct opt_info opt_info[OPT_N] = {
     [OPT_HISTORY_KEEP] = { "history.keep", OPT_TYPE_DURATION, "ms", "56w",
         "1d", "5200w", "", 0, "how long it is remembered when exporters were silent or lost something, and when Weir dropped something or did not run" },
     [OPT_STORE_OPEN_SEGMENTS] = { "store.open_segments", OPT_TYPE_UINT, "", "1024",
-        "1", "65536", "", 0, "segments kept open between questions; more are opened and closed as needed" },
+        "1", "65536", "", 0, "segments kept open between questions; a question opens as many at a time at most, and never more than 256" },
     [OPT_RETENTION_FREE] = { "retention.free", OPT_TYPE_SIZE, "octets", "0",
         "0", "1024P", "", 1, "keep this much of each file system free: move the oldest segments to storage.slow or delete them; 0: never" },
     [OPT_RETENTION_CLASSES] = { "retention.classes", OPT_TYPE_LIST, "", "",

@@ -23,7 +23,7 @@ enum opt {
     OPT_RETENTION_AGE, /* delete segments whose newest record was received longer ago; 0: never */
     OPT_RETENTION_IMPORT_KEEP, /* an import is spared by retention.age for this long after it was made */
     OPT_HISTORY_KEEP, /* how long it is remembered when exporters were silent or lost something, and when Weir dropped something or did not run */
-    OPT_STORE_OPEN_SEGMENTS, /* segments kept open between questions; more are opened and closed as needed */
+    OPT_STORE_OPEN_SEGMENTS, /* segments kept open between questions; a question opens as many at a time at most, and never more than 256 */
     OPT_RETENTION_FREE, /* keep this much of each file system free: move the oldest segments to storage.slow or delete them; 0: never */
     OPT_RETENTION_CLASSES, /* at most four classes of exporters with a life of their own: NAME=NETWORK+NETWORK=AGE/SIZE (or only one of both), as in lab=10.1.0.0/16+fd00::/8=7d/20G; the first that fits counts, and retention.age for all others */
     OPT_STORAGE_SLOW, /* second, slower directory to which old segments move; empty: none */

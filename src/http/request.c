@@ -6,9 +6,10 @@
 #include "base/near.h"
 
 static const char *const paths[HTTP_RESOURCE_N] = {
-    [HTTP_QUERY] = "/api/v1/query", [HTTP_TAIL] = "/api/v1/tail", [HTTP_STATUS] = "/api/v1/status",
-    [HTTP_GAPS] = "/api/v1/gaps",   [HTTP_SEAL] = "/api/v1/seal", [HTTP_METRICS] = "/metrics",
-    [HTTP_HEALTH] = "/healthz",
+    [HTTP_QUERY] = "/api/v1/query",     [HTTP_TAIL] = "/api/v1/tail",
+    [HTTP_STATUS] = "/api/v1/status",   [HTTP_GAPS] = "/api/v1/gaps",
+    [HTTP_SEAL] = "/api/v1/seal",       [HTTP_METRICS] = "/metrics",
+    [HTTP_HISTORY] = "/api/v1/history", [HTTP_HEALTH] = "/healthz",
 };
 
 static int hex(char c)
@@ -57,10 +58,17 @@ static int take_exporters(struct http_request *r, const char *value, struct err 
 
 static int take_pair(struct http_request *r, const char *name, const char *value, struct err *e)
 {
+    bool past = r->resource == HTTP_GAPS || r->resource == HTTP_HISTORY;
     enum present_format f;
 
     if (strcmp(name, "exporters") == 0)
         return take_exporters(r, value != NULL ? value : "", e);
+    if (past && strcmp(name, "exporter") == 0) {
+        r->of_exporter = value != NULL && addr_parse(&r->exporter, value, strlen(value));
+        return r->of_exporter ? ERR_OK
+                              : err_set(e, ERR_ARG, "exporter: \"%s\" is no address",
+                                        value != NULL ? value : "");
+    }
     if (strcmp(name, "format") != 0)
         return query_params_set(&r->params, name, value, e);
     if (!present_format_parse(value != NULL ? value : "", &f))

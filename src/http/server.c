@@ -12,6 +12,7 @@
 #include "os/net.h"
 #include "os/thread.h"
 #include "present/gaps.h"
+#include "present/history.h"
 
 #define TEXT_MAX     (64u << 20)
 #define STATUS_MAX   (512u << 20) /* with all exporters: about a kilobyte each */
@@ -195,6 +196,7 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
                                .history = s->history,
                                .memory_max = conf_num(conf, OPT_QUERY_MEMORY),
                                .threads = (uint32_t)conf_num(conf, OPT_QUERY_THREADS),
+                               .open_max = (uint32_t)conf_num(conf, OPT_STORE_OPEN_SEGMENTS),
                                .stopping = &s->stopping,
                                .fd = connection_fd(c) };
     struct plan *p;
@@ -245,11 +247,47 @@ static enum MHD_Result state(struct http_server *s, struct MHD_Connection *c,
     return ok;
 }
 
-/* What was missing in a time frame: format=table or json. */
-static enum MHD_Result gaps(struct http_server *s, struct MHD_Connection *c, struct http_request *q)
+static int gaps_text(struct http_server *s, const struct http_request *q, struct gaps_frame f,
+                     const struct zone *z, struct buf *out, struct err *e)
+{
+    struct gap_list l = { 0 };
+    int rc;
+
+    if (q->format != PRESENT_TABLE && q->format != PRESENT_JSON)
+        return err_set(e, ERR_ARG, "format: gaps are told as table or json");
+    rc = history_gaps(s->history, f.from_ms, f.to_ms, &l, e);
+    if (rc == ERR_OK && q->of_exporter)
+        gap_only_of(&l, &q->exporter);
+    if (rc == ERR_OK && q->format == PRESENT_TABLE)
+        gaps_table(out, &l, z);
+    else if (rc == ERR_OK)
+        gaps_all_json(out, &l, z);
+    gap_list_free(&l);
+    return rc;
+}
+
+static int history_text(struct http_server *s, const struct http_request *q, struct gaps_frame f,
+                        int64_t step_ms, const struct zone *z, struct buf *out, struct err *e)
+{
+    struct history_series x;
+    int rc;
+
+    if (q->format == PRESENT_NDJSON)
+        return err_set(e, ERR_ARG, "format: the history is told as table, csv or json");
+    rc =
+        history_series(s->history, f.from_ms, f.to_ms, q->of_exporter ? &q->exporter : NULL, &x, e);
+    if (rc != ERR_OK)
+        return rc;
+    history_choose_step(&x, step_ms);
+    history_show(out, &x, z, (enum present_format)q->format);
+    history_series_free(&x);
+    return ERR_OK;
+}
+
+/* What was missing, or counted, in a time frame. */
+static enum MHD_Result past(struct http_server *s, struct MHD_Connection *c, struct http_request *q)
 {
     struct buf text = buf_init(TEXT_MAX);
-    struct gap_list l = { 0 };
     struct zone *z = NULL;
     struct plan *p;
     struct err e = { 0 };
@@ -258,17 +296,14 @@ static enum MHD_Result gaps(struct http_server *s, struct MHD_Connection *c, str
 
     if (rc == ERR_OK && p->tz[0] != '\0')
         rc = zone_open(&z, p->tz, &e);
-    if (rc == ERR_OK)
-        rc = history_gaps(s->history, gaps_frame_of(p).from_ms, gaps_frame_of(p).to_ms, &l, &e);
-    if (rc == ERR_OK && q->format == PRESENT_TABLE)
-        gaps_table(&text, &l, z);
+    if (rc == ERR_OK && q->resource == HTTP_GAPS)
+        rc = gaps_text(s, q, gaps_frame_of(p), z, &text, &e);
     else if (rc == ERR_OK)
-        gaps_all_json(&text, &l, z);
+        rc = history_text(s, q, gaps_frame_of(p), p->step_ms, z, &text, &e);
     ok = rc == ERR_OK
              ? send_text(c, 200, present_content_type((enum present_format)q->format), &text)
              : problem(c, rc == ERR_NOTFOUND ? 400 : status_of(rc), &q->params, &e);
     zone_free(z);
-    gap_list_free(&l);
     plan_free(p);
     buf_free(&text);
     return ok;
@@ -314,6 +349,7 @@ static enum MHD_Result route(struct door *d, struct call *call, bool post, struc
     case HTTP_TAIL:
     case HTTP_STATUS:
     case HTTP_GAPS:
+    case HTTP_HISTORY:
     case HTTP_SEAL:
         if (!d->flows) {
             (void)err_set(
@@ -322,8 +358,8 @@ static enum MHD_Result route(struct door *d, struct call *call, bool post, struc
             ok = problem(c, 404, NULL, &e);
         } else if (q.resource == HTTP_STATUS)
             ok = state(d->s, c, HTTP_STATUS, q.exporters);
-        else if (q.resource == HTTP_GAPS)
-            ok = gaps(d->s, c, &q);
+        else if (q.resource == HTTP_GAPS || q.resource == HTTP_HISTORY)
+            ok = past(d->s, c, &q);
         else if (q.resource == HTTP_SEAL)
             ok = seal(d->s, c);
         else

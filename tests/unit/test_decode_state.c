@@ -397,6 +397,30 @@ static void effective_times(void **state)
     check_time(4, NOW - 10, NOW, NOW + 3600000 - 10, NOW + 3600000, MARK_TIME_SHIFTED);
 }
 
+/* Outside as a whole: moved as a whole, with its duration; partly: cut. */
+static void a_clamped_record_keeps_its_duration(void **state)
+{
+    const int64_t day = 86400000, lo = NOW - day, hi = NOW + 60000, far = 4102444800000;
+
+    (void)state;
+    timed_record(1000, 1061);
+    check_time(0, lo, lo + 61, 1000, 1061, MARK_TIME_CLAMPED);
+    timed_record(far, far + 61);
+    check_time(1, hi - 61, hi, far, far + 61, MARK_TIME_CLAMPED);
+    timed_record(lo - 5000, lo + 3000);
+    check_time(2, lo, lo + 3000, lo - 5000, lo + 3000, MARK_TIME_CLAMPED);
+    timed_record(hi - 3000, hi + 5000);
+    check_time(3, hi - 3000, hi, hi - 3000, hi + 5000, MARK_TIME_CLAMPED);
+    timed_record(1000, 1000 + 2 * day); /* longer than there is room */
+    check_time(4, lo, hi, 1000, 1000 + 2 * day, MARK_TIME_CLAMPED | MARK_LONG);
+    timed_record(1061, 1000); /* ends before it begins */
+    check_time(5, lo, lo, 1061, 1000, MARK_TIME_CLAMPED);
+    timed_record(1000, far); /* from one side to the other */
+    check_time(6, lo, hi, 1000, far, MARK_TIME_CLAMPED | MARK_LONG);
+    timed_record(INT64_MIN, INT64_MAX);
+    check_time(7, lo, hi, INT64_MIN, INT64_MAX, MARK_TIME_CLAMPED | MARK_LONG);
+}
+
 static void rules_of_columns(void **state)
 {
     static const uint16_t f[][2] = { { 1, 4 },  { 231, 4 }, { 298, 4 }, { 4, 1 },
@@ -863,6 +887,7 @@ int main(void)
         T(restart_forgets_templates),
         T(v5_columns_and_uptime_wrap),
         T(effective_times),
+        T(a_clamped_record_keeps_its_duration),
         T(rules_of_columns),
         T(uptime_in_ipfix_needs_the_boot_time),
         T(totals_become_deltas),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "query/exec.h"
 #include "random_batch.h"
 #include "store/check.h"
@@ -15,20 +16,6 @@
 #define OPTIONS 4u
 
 static char dir[64];
-
-static int each_remove(void *ctx, const char *name)
-{
-    char path[512];
-
-    (void)snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
-    if (os_is_dir(path)) {
-        (void)os_dir_list(path, each_remove, path, NULL);
-        (void)rmdir(path);
-    } else {
-        (void)os_unlink(path, NULL);
-    }
-    return ERR_OK;
-}
 
 /* Segments of two blocks, of one import, of a cut; its checkpoint. */
 static int setup(void **state)
@@ -43,8 +30,7 @@ static int setup(void **state)
     struct store *s;
 
     (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/weir-test-XXXXXX");
-    if (mkdtemp(dir) == NULL || store_open(&s, dir, STORE_WRITE, "", NULL) != ERR_OK)
+    if (folder_make(dir) != 0 || store_open(&s, dir, STORE_WRITE, "", NULL) != ERR_OK)
         return 1;
     b[0] = random_batch(&r, ROWS_A, OPTIONS, &t, 5, 0);
     b[1] = random_batch(&r, ROWS_B, 0, &t, 5, 1ull << COL_BYTES);
@@ -66,8 +52,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    (void)os_dir_list(dir, each_remove, dir, NULL);
-    return rmdir(dir);
+    return folder_remove(dir);
 }
 
 #define ALL_ROWS    (2ull * (ROWS_A + ROWS_B))
