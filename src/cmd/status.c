@@ -18,7 +18,7 @@
 #define STATUS_MAX  (256u << 20)
 
 const struct cmd_option status_options[] = {
-    { "output", 'o', "FORMAT", "table or json" },
+    { "output", 'o', "table|json", "form of the answer" },
     { "gaps", 0, NULL,
       "list what was missing and when: lost, silent, dropped, expired, not running" },
     { "last", 0, "TIME", "with --gaps: of the last TIME only (1h, 7d)" },

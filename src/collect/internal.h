@@ -117,6 +117,7 @@ struct collect {
     char journal_dir[4096], quarantine_dir[4096];
     int64_t started_ms;
     unsigned n_shards, n_listeners;
+    bool kept; /* all sockets are older than this process */
     struct shard *shard;
     struct net_place listener[COLLECT_MAX_LISTENERS];
     struct thread sealer, keeper;
