@@ -30,6 +30,8 @@ static const struct command commands[] = {
     { "compact", "", "merge small segments into larger ones, where no server runs",
       .options = compact_options, .conf = CMD_CONF_PLACE, .run = cmd_compact,
       .help = compact_help },
+    { "doctor", "", "look through machine and directory, and say what to change",
+      .options = doctor_options, .conf = CMD_CONF_ALL, .run = cmd_doctor, .help = doctor_help },
     { "completion", "bash|zsh|fish", "what a shell needs to complete commands and options",
       .conf = CMD_CONF_NONE, .run = cmd_completion, .help = completion_help },
     { "manual", "PAGE", "a manual page: weir, weir-COMMAND or weir.yaml", .conf = CMD_CONF_NONE,

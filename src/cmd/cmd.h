@@ -111,6 +111,10 @@ int cmd_compact(const struct args *a);
 extern const struct cmd_option compact_options[];
 extern const char compact_help[];
 
+int cmd_doctor(const struct args *a);
+extern const struct cmd_option doctor_options[];
+extern const char doctor_help[];
+
 int cmd_completion(const struct args *a);
 int cmd_manual(const struct args *a);
 extern const char completion_help[];

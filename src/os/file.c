@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,22 @@ int os_file_stat(const char *path, struct os_stat *out, struct err *e)
                              .octets = (uint64_t)st.st_size,
                              .changed_ns =
                                  (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec };
+    return ERR_OK;
+}
+
+int os_owner(const char *path, struct os_owner *out, struct err *e)
+{
+    struct passwd pw, *found = NULL;
+    char hold[4096];
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return fail(e, path, "stat");
+    out->mode = st.st_mode & 07777;
+    if (getpwuid_r(st.st_uid, &pw, hold, sizeof hold, &found) == 0 && found != NULL)
+        (void)snprintf(out->user, sizeof out->user, "%.63s", pw.pw_name);
+    else
+        (void)snprintf(out->user, sizeof out->user, "%u", (unsigned)st.st_uid);
     return ERR_OK;
 }
 

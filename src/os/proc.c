@@ -329,6 +329,13 @@ void proc_raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
+uint64_t proc_file_limit(void)
+{
+    struct rlimit r;
+
+    return getrlimit(RLIMIT_NOFILE, &r) == 0 ? (uint64_t)r.rlim_max : 0;
+}
+
 static int find_user(const char *user, struct passwd *pw, char *hold, size_t cap, struct err *e)
 {
     struct passwd *found = NULL;

@@ -50,6 +50,7 @@ void proc_replace(struct err *e);
 
 /* Allow as many open files as the system lets us. */
 void proc_raise_file_limit(void);
+uint64_t proc_file_limit(void); /* that many */
 
 /* Become `user` for good: groups, gid, uid, no_new_privs; "" only sets no_new_privs. Who is not
  * root has no capability afterwards.
