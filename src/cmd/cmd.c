@@ -70,6 +70,11 @@ static const struct command *find(const char *name)
         names[i] = commands[i].name;
     }
     names[ARRAY_LEN(commands)] = "help";
+    if (name[0] == '-') {
+        (void)fprintf(stderr, "weir: %s: the command comes first, as in: weir query --last 1h\n",
+                      name);
+        return NULL;
+    }
     near = near_word(name, strlen(name), names, ARRAY_LEN(names));
     if (near != NULL)
         (void)fprintf(stderr, "weir: unknown command %s; did you mean weir %s?\n", name, near);
@@ -85,7 +90,8 @@ int cmd_main(int argc, char **argv)
     struct args a;
     int rc;
 
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "version") == 0) {
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "-v") == 0 ||
+        strcmp(word, "version") == 0) {
         (void)printf("weir " WEIR_VERSION "\n");
         return EXIT_DONE;
     }

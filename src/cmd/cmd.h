@@ -79,7 +79,8 @@ int cmd_conf(const struct args *a, struct conf **out, struct err *e) WARN_UNUSED
 void cmd_data_dir(const struct conf *c, char *out, size_t cap);
 void cmd_socket(const struct conf *c, char *out, size_t cap);
 
-/* A data directory could not be read: cmd_fail(), and where nothing is stored yet, what to type. */
+/* A data directory could not be read: cmd_fail(), and where nothing is stored yet or it belongs to
+ * somebody else, what to type. */
 int cmd_fail_dir(const struct args *a, const char *dir, const struct err *e);
 /* Print "weir NAME: message" and return EXIT_FAILED. */
 int cmd_fail(const struct args *a, const struct err *e);

@@ -8,6 +8,7 @@
 #include "collect/history.h"
 #include "http/request.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/proc.h"
 #include "present/gaps.h"
 #include "store/store.h"
@@ -267,8 +268,11 @@ int cmd_tail(const struct args *a)
         code = ask_server(&q, "/api/v1/tail");
     else {
         (void)err_set(&e, ERR_NOTFOUND,
-                      "no server runs on %s, so nothing new comes; start weir serve", q.dir);
-        code = cmd_fail(a, &e);
+                      os_may_use(q.dir, false) || !os_is_dir(q.dir)
+                          ? "no server runs on %s, so nothing new comes; start weir serve"
+                          : "%s: Permission denied",
+                      q.dir);
+        code = cmd_fail_dir(a, q.dir, &e);
     }
     finish(&q);
     return code;

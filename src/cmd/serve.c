@@ -77,9 +77,18 @@ static int open_http(struct server *s, struct err *e)
 static int make_dir(const char *dir, struct err *e)
 {
     struct err why;
+    struct os_owner o = { .user = "somebody else" };
     int rc = os_mkdir(dir, &why);
 
-    return rc == ERR_OK ? rc : err_set(e, rc, "%.400s; --data DIR names another place", why.msg);
+    if (rc != ERR_OK)
+        return err_set(e, rc, "%.400s; --data DIR names another place", why.msg);
+    if (os_may_use(dir, true))
+        return ERR_OK;
+    (void)!os_owner(dir, &o, NULL);
+    return err_set(e, ERR_IO,
+                   "%.300s belongs to %s; start the service that records there (systemctl start "
+                   "weir), or name another place: --data DIR",
+                   dir, o.user);
 }
 
 /* The parent's part, with all rights: sockets, buffers, ownership of the directory. */
@@ -373,6 +382,9 @@ int cmd_serve(const struct args *a)
     struct err e = { 0 };
     int rc, code;
 
+    if (a->n_operands > 0 && strspn(a->operand[0], "0123456789") == strlen(a->operand[0]))
+        return cmd_usage(a, "%s: to listen on that port: weir serve --listen 'udp://[::]:%s'",
+                         a->operand[0], a->operand[0]);
     if (a->n_operands > 0)
         return cmd_usage(a, "%s: serve takes options only", a->operand[0]);
     if (cmd_conf(a, &s.conf, &e) != ERR_OK) {

@@ -286,7 +286,7 @@ static int look(const struct args *a, const char *dir, bool json)
     if (json)
         (void)json_dumpf(o, stdout, JSON_INDENT(1));
     else {
-        (void)printf("no server runs on %s\n", dir);
+        (void)printf("no server runs on %s; weir serve --data %s starts one\n", dir, dir);
         print_store(o);
     }
     json_decref(o);
@@ -330,7 +330,7 @@ static int look_at_gaps(const struct args *a, const char *dir, const struct plan
     struct err e;
 
     if (store_open(&st, dir, STORE_READ, "", &e) != ERR_OK) /* is it a data directory at all? */
-        return cmd_fail(a, &e);
+        return cmd_fail_dir(a, dir, &e);
     store_close(st);
     if (history_gaps_of(dir, gaps_frame_of(p).from_ms, gaps_frame_of(p).to_ms, &l, &e) != ERR_OK)
         return cmd_fail(a, &e);
