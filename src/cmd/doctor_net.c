@@ -44,7 +44,7 @@ void doctor_buffers(struct doctor *d)
 struct owner {
     const struct doctor *d;
     char want[48]; /* socket:[INODE] */
-    char pid[24], dir[64];
+    char pid[24], dir[64], comm[32];
     bool found;
 };
 
@@ -62,36 +62,36 @@ static int try_process(void *ctx, const char *name)
 {
     struct owner *o = ctx;
     char path[PATH_OCTETS];
+    struct buf b;
 
     if (name[0] < '1' || name[0] > '9' || strlen(name) >= sizeof o->pid)
         return ERR_OK;
     (void)snprintf(o->dir, sizeof o->dir, "proc/%.20s/fd", name);
     (void)snprintf(path, sizeof path, "%s/%s", o->d->root, o->dir);
+    o->found = false;
     (void)os_dir_list(path, try_descriptor, o, NULL);
-    if (o->found)
-        (void)snprintf(o->pid, sizeof o->pid, "%s", name);
-    return o->found ? ERR_CANCEL : ERR_OK;
+    if (!o->found)
+        return ERR_OK;
+    (void)snprintf(path, sizeof path, "/proc/%.20s/comm", name);
+    b = doctor_read(o->d, path);
+    (void)snprintf(o->comm, sizeof o->comm, "%.*s", (int)strcspn(buf_cstr(&b), "\n"), buf_cstr(&b));
+    (void)snprintf(o->pid, sizeof o->pid, "%s", name);
+    buf_free(&b);
+    return strcmp(o->comm, "weir") == 0 ? ERR_CANCEL : ERR_OK; /* systemd keeps them for it too */
 }
 
 /* "nfcapd, process 77" of the socket with this inode; false: not to be seen. */
-static bool find_owner(const struct doctor *d, const char *inode, char *out, size_t cap, long *pid)
+static bool find_owner(const struct doctor *d, const char *inode, char *out, size_t cap)
 {
     struct owner o = { .d = d };
     char path[PATH_OCTETS];
-    struct buf b;
 
     (void)snprintf(o.want, sizeof o.want, "socket:[%.20s]", inode);
     (void)snprintf(path, sizeof path, "%s/proc", d->root);
     (void)os_dir_list(path, try_process, &o, NULL);
-    if (!o.found)
-        return false;
-    (void)snprintf(path, sizeof path, "/proc/%s/comm", o.pid);
-    b = doctor_read(d, path);
-    (void)snprintf(out, cap, "%.*s, process %s", (int)strcspn(buf_cstr(&b), "\n"), buf_cstr(&b),
-                   o.pid);
-    *pid = strtol(o.pid, NULL, 10);
-    buf_free(&b);
-    return true;
+    if (o.pid[0] != '\0')
+        (void)snprintf(out, cap, "%s, process %s", o.comm, o.pid);
+    return o.pid[0] != '\0';
 }
 
 /* What /proc/net/udp says about a port: sockets, drops, and the inode of the first one. */
@@ -128,7 +128,6 @@ static void look_at_port(struct doctor *d, uint16_t port)
 {
     struct seen s = { 0 };
     char who[96] = "somebody whom only root can see";
-    long pid = 0;
     bool weir;
 
     find_sockets(d, "/proc/net/udp", port, &s);
@@ -142,8 +141,7 @@ static void look_at_port(struct doctor *d, uint16_t port)
         doctor_fix(d, d->systemd ? "systemctl restart weir" : "restart the server");
         return;
     }
-    weir = find_owner(d, s.inode, who, sizeof who, &pid) ? strncmp(who, "weir,", 5) == 0
-                                                         : d->server != 0;
+    weir = find_owner(d, s.inode, who, sizeof who) ? strncmp(who, "weir,", 5) == 0 : d->server != 0;
     if (!weir || d->server == 0) {
         doctor_say(d, DOCTOR_BAD, "port", "UDP %u is taken by %s", port, who);
         doctor_fix(d, "ss -lunp 'sport = :%u', and stop that, or set listen in weir.yaml", port);

@@ -31,6 +31,7 @@ void collect_reload(struct collect *k, struct conf *c)
     k->conf = conf_ref(c);
     os_unlock(&k->conf_lock);
     (void)atomic_fetch_add(&k->conf_version, 1);
+    atomic_store(&k->retain_soon, true); /* its rules may be new, and the disk full */
     conf_unref(old);
 }
 

@@ -99,6 +99,11 @@ def ports(m):
     a = m.ask(code=1)
     a("port", "bad", "UDP 2055 is taken by nfcapd, process 77", "sport = :2055")
     a("port", "ok", "UDP 4739 is free")
+    for pid in (1, 500):  # systemd keeps the sockets of a service too, whatever comes first
+        m.socket(2055, 4711, 0, pid, "systemd")
+        m.socket(2055, 4711, 0, 78, "weir") if pid == 1 else None
+        m.put("proc/77/comm", "bash\n")
+        m.ask(code=1)("port", "bad", "UDP 2055 is taken by weir, process 78")
     m.ask("--listen", "udp://127.0.0.1:9")("port", "ok", "UDP 9 is free")
 
 

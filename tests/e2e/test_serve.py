@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -83,6 +84,21 @@ def a_reload_takes_what_it_may_and_names_the_rest():
             assert s.status()["pid"] == s.data_pid()
             assert s.stop() == 0
         assert first.stop() == 0
+
+
+def a_reload_applies_retention_at_once():
+    with tempfile.TemporaryDirectory(prefix="weir-e2e-") as d:
+        conf = pathlib.Path(d) / "weir.yaml"
+        conf.write_text("seal: {rows: 65536, age: 1s}\n")
+        with Server(WEIR, "--config", conf, folder=d) as s:
+            for i in (0, 1):
+                s.send([v5(i * 30, 30)])
+                s.wait(lambda: s.status()["store"]["records"] == 30 * (i + 1), "a segment")
+            time.sleep(0.5)  # what a seal begins is over
+            conf.write_text("seal: {rows: 65536, age: 1s}\nretention: {size: 1}\n")
+            s.p.send_signal(signal.SIGHUP)
+            s.wait(lambda: s.status()["store"]["records"] < 60, "retention", 20)  # by the clock it is once a minute
+            assert s.stop() == 0
 
 
 def wrong_words_are_answered_with_the_right_ones():
