@@ -108,7 +108,7 @@ int cmd_fsck(const struct args *a)
     rc = store_check(dir, &c, &e);
     clear(&l);
     if (rc != ERR_OK)
-        return cmd_fail(a, &e);
+        return cmd_fail_dir(a, dir, &e);
     summary(&c, clock_mono_ms() - l.begin_ms);
     return c.findings == 0 ? EXIT_DONE : EXIT_FAILED;
 }

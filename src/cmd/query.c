@@ -8,6 +8,7 @@
 #include "collect/history_ask.h"
 #include "http/request.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/proc.h"
 #include "present/gaps.h"
 #include "store/store.h"
@@ -33,11 +34,21 @@ const struct cmd_option *query_options(void)
                                                                : "TEXT",
                                             p->doc };
     }
-    options[n++] = (struct cmd_option){ "output", 'o', "FORMAT", "table, csv, json or ndjson" };
+    options[n++] =
+        (struct cmd_option){ "output", 'o', "table|csv|json|ndjson", "form of the answer" };
     options[n++] =
         (struct cmd_option){ "check", 0, NULL, "print the question as understood, ask nothing" };
     return options;
 }
+
+const char query_help[] = "The filter is nfdump's language, and tcpdump's words are understood. "
+                          "Without a view the answer\n"
+                          "is totals; without a time, everything that is stored counts.\n\n"
+                          "  weir query 'src net 10.20.0.0/16 and dst port 443' --last 1h\n"
+                          "  weir query 'proto tcp' --by 'dst port' --measure flows,bytes --top 5\n"
+                          "  weir query --series 5m --by proto --last 1d -o csv\n"
+                          "  weir query 'host 198.51.100.77' --list --limit 20\n"
+                          "  weir query --check 'port 22 or port 23 and not src net 10/8'\n";
 
 bool query_foreign(int argc, char **argv)
 {
@@ -260,8 +271,11 @@ int cmd_tail(const struct args *a)
         code = ask_server(&q, "/api/v1/tail");
     else {
         (void)err_set(&e, ERR_NOTFOUND,
-                      "no server runs on %s, so nothing new comes; start weir serve", q.dir);
-        code = cmd_fail(a, &e);
+                      os_may_use(q.dir, false) || !os_is_dir(q.dir)
+                          ? "no server runs on %s, so nothing new comes; start weir serve"
+                          : "%s: Permission denied",
+                      q.dir);
+        code = cmd_fail_dir(a, q.dir, &e);
     }
     finish(&q);
     return code;

@@ -16,7 +16,7 @@
 #define STATUS_MAX  (512u << 20)
 
 const struct cmd_option status_options[] = {
-    { "output", 'o', "FORMAT", "table or json; with --history also csv" },
+    { "output", 'o', "table|json|csv", "form of the answer; csv with --history only" },
     { "exporters", 0, "N",
       "list so many exporters, the busiest first, trusted before others (100)" },
     { "all", 0, NULL, "list all exporters" },
@@ -322,7 +322,7 @@ static int look(const struct args *a, const char *dir, bool json)
     if (json)
         (void)json_dumpf(o, stdout, JSON_INDENT(1));
     else {
-        (void)printf("no server runs on %s\n", dir);
+        (void)printf("no server runs on %s; weir serve --data %s starts one\n", dir, dir);
         print_store(o);
     }
     json_decref(o);

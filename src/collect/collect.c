@@ -31,6 +31,7 @@ void collect_reload(struct collect *k, struct conf *c)
     k->conf = conf_ref(c);
     os_unlock(&k->conf_lock);
     (void)atomic_fetch_add(&k->conf_version, 1);
+    atomic_store(&k->retain_soon, true); /* its rules may be new, and the disk full */
     conf_unref(old);
 }
 
@@ -95,46 +96,62 @@ static void socket_name(const struct collect *k, unsigned listener, unsigned sha
                    k->n_shards);
 }
 
-/* One that was kept over an upgrade, or a new one. */
+/* One that was kept over an upgrade or a restart; false: there is none. */
+static bool take_socket(struct collect *k, unsigned l, unsigned i)
+{
+    struct shard *s = &k->shard[i];
+    char name[NET_TEXT_MAX + 32];
+
+    socket_name(k, l, i, name, sizeof name);
+    s->fd[l] = proc_inherited(name);
+    if (s->fd[l] < 0)
+        return false;
+    net_udp_kept(s->fd[l], &k->listener[l], &s->buffer_got[l], &s->shared->drops_seen[l]);
+    return true;
+}
+
 static int open_socket(struct collect *k, unsigned l, unsigned i, const struct conf *c,
                        struct err *e)
 {
     struct shard *s = &k->shard[i];
-    char name[NET_TEXT_MAX + 32];
-    int rc;
+    int rc = net_udp_open(&s->fd[l], &k->listener[l], k->n_shards > 1,
+                          conf_num(c, OPT_RECEIVE_BUFFER), &s->buffer_got[l], e);
 
-    socket_name(k, l, i, name, sizeof name);
-    s->fd[l] = proc_inherited(name);
-    if (s->fd[l] >= 0) {
-        net_udp_kept(s->fd[l], &k->listener[l], &s->buffer_got[l], &s->shared->drops_seen[l]);
-        return ERR_OK;
-    }
-    rc = net_udp_open(&s->fd[l], &k->listener[l], k->n_shards > 1, conf_num(c, OPT_RECEIVE_BUFFER),
-                      &s->buffer_got[l], e);
     return rc == ERR_OK && i == 0 && k->n_shards > 1 ? net_steer(s->fd[l], k->n_shards, e) : rc;
 }
 
 /* All sockets of a listener in the order of the shards: the kernel numbers them as they are bound.
- */
+ * Kept ones that are not wanted any more hold ports that new ones may need. */
 static int open_sockets(struct collect *k, const struct conf *c, struct err *e)
 {
     int rc = ERR_OK;
 
+    k->kept = true;
+    for (unsigned l = 0; l < k->n_listeners; l++)
+        for (unsigned i = 0; i < k->n_shards; i++)
+            k->kept &= take_socket(k, l, i);
+    proc_inherited_close("udp:");
     for (unsigned l = 0; rc == ERR_OK && l < k->n_listeners; l++)
         for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
-            rc = open_socket(k, l, i, c, e);
+            if (k->shard[i].fd[l] < 0)
+                rc = open_socket(k, l, i, c, e);
     return rc;
 }
 
-void collect_bequeath(struct collect *k)
+void collect_each_socket(struct collect *k, void (*each)(const char *name, int fd))
 {
     char name[NET_TEXT_MAX + 32];
 
     for (unsigned l = 0; l < k->n_listeners; l++)
         for (unsigned i = 0; i < k->n_shards; i++) {
             socket_name(k, l, i, name, sizeof name);
-            proc_bequeath(name, k->shard[i].fd[l]);
+            each(name, k->shard[i].fd[l]);
         }
+}
+
+bool collect_kept(const struct collect *k)
+{
+    return k->kept;
 }
 
 static int shard_make(struct collect *k, unsigned i, const struct conf *c, uint64_t ring_octets,

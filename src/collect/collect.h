@@ -22,8 +22,10 @@ struct collect;
  * it what a dead predecessor had received.
  * Errors: ERR_ARG, ERR_BUSY, ERR_IO, ERR_NOMEM. */
 int collect_new(struct collect **out, struct conf *c, struct err *e) WARN_UNUSED;
-/* Keep the sockets open over proc_replace(). */
-void collect_bequeath(struct collect *k);
+/* Name and descriptor of every socket, for whoever keeps them open meanwhile. */
+void collect_each_socket(struct collect *k, void (*each)(const char *name, int fd));
+/* All of them were open before this process: what came meanwhile waits in them. */
+bool collect_kept(const struct collect *k);
 /* Begin: take up what the last run left (collect/recover.c), then receive. `st` is open for writing
  * and stays valid until collect_free(). Errors: ERR_LIMIT, ERR_NOMEM; then collect_free() is the
  * only call left. */

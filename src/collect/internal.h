@@ -120,10 +120,11 @@ struct collect {
     char journal_dir[4096], quarantine_dir[4096];
     int64_t started_ms;
     unsigned n_shards, n_listeners;
+    bool kept; /* all sockets are older than this process */
     struct shard *shard;
     struct net_place listener[COLLECT_MAX_LISTENERS];
     struct thread sealer, keeper;
-    atomic_bool retain_soon; /* a segment was sealed */
+    atomic_bool retain_soon; /* a segment was sealed, or the rules changed */
     atomic_uint seal_want;   /* somebody wants a seal now; counts up */
     unsigned seal_done;      /* under open_lock: seal_want before the last cut that is durable */
     struct compactor *compactor; /* collect/compactor.c */

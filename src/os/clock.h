@@ -8,6 +8,9 @@
 
 int64_t clock_now_ms(void);  /* Unix ms */
 int64_t clock_mono_ms(void); /* ms since some moment; never steps */
+int64_t clock_mono_us(void); /* the same in us */
+/* Does something (NTP) keep the wall clock right? *off_us: by how much it may be wrong. */
+bool clock_synchronized(int64_t *off_us);
 void clock_sleep_ms(int64_t ms);
 void clock_sleep_us(int64_t us);
 

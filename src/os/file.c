@@ -3,7 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,6 +192,32 @@ int os_file_stat(const char *path, struct os_stat *out, struct err *e)
                              .changed_ns =
                                  (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec };
     return ERR_OK;
+}
+
+int os_owner(const char *path, struct os_owner *out, struct err *e)
+{
+    struct passwd pw, *found = NULL;
+    struct group gr, *group = NULL;
+    char hold[4096];
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return fail(e, path, "stat");
+    out->mode = st.st_mode & 07777;
+    if (getpwuid_r(st.st_uid, &pw, hold, sizeof hold, &found) == 0 && found != NULL)
+        (void)snprintf(out->user, sizeof out->user, "%.63s", pw.pw_name);
+    else
+        (void)snprintf(out->user, sizeof out->user, "%u", (unsigned)st.st_uid);
+    if (getgrgid_r(st.st_gid, &gr, hold, sizeof hold, &group) == 0 && group != NULL)
+        (void)snprintf(out->group, sizeof out->group, "%.63s", gr.gr_name);
+    else
+        (void)snprintf(out->group, sizeof out->group, "%u", (unsigned)st.st_gid);
+    return ERR_OK;
+}
+
+bool os_may_use(const char *dir, bool write)
+{
+    return access(dir, R_OK | X_OK | (write ? W_OK : 0)) == 0;
 }
 
 int os_space(const char *path, uint64_t *free_octets, uint64_t *octets, struct err *e)

@@ -57,6 +57,15 @@ struct os_stat {
 };
 int os_file_stat(const char *path, struct os_stat *out, struct err *e);
 
+/* Whose a file or directory is. */
+struct os_owner {
+    char user[64], group[64]; /* names, or the numbers where there are none */
+    unsigned mode;            /* permission bits */
+};
+int os_owner(const char *path, struct os_owner *out, struct err *e) WARN_UNUSED;
+/* May this process look into a directory, and with `write` make files in it? */
+bool os_may_use(const char *dir, bool write);
+
 /* Of the file system that holds `path`: octets that may be written, octets in all. */
 int os_space(const char *path, uint64_t *free_octets, uint64_t *octets, struct err *e) WARN_UNUSED;
 

@@ -77,7 +77,7 @@ static void what_is_wrong_is_named_with_its_place(void **s)
         { "ring: {size: 5}\n", "w.yaml:1:14: ring.size: 5 is out of bounds; allowed is 1M to 64G" },
         { "shards: many\n", "w.yaml:1:9: shards: \"many\" is not a whole number" },
         { "log: {level: loud}\n",
-          "w.yaml:1:14: log.level: \"loud\" is none of: error warn info debug" },
+          "w.yaml:1:14: log.level: \"loud\" is none of: error warning notice info debug" },
         { "shards: 1\nshards: 2\n", "w.yaml:2:1: set twice: shards" },
         { "shards: [1]\n", "w.yaml:1:9: expected one value for shards" },
         { "listen: [[1]]\n", "w.yaml:1:10: expected a plain value in the list listen" },
