@@ -18,7 +18,8 @@ enum journal_mode { JOURNAL_ASYNC, JOURNAL_SYNC, JOURNAL_OFF }; /* words of jour
 
 /* What outlives a child that dies: its successor goes on with it. */
 struct shard_shared {
-    bool begun; /* the ring has begun to number datagrams */
+    bool begun;       /* the ring has begun to number datagrams */
+    uint64_t earlier; /* serial: up to here they came before this ring, and are in the journal */
     _Atomic uint64_t datagrams[COLLECT_MAX_LISTENERS], octets[COLLECT_MAX_LISTENERS];
     _Atomic uint64_t kernel_drops[COLLECT_MAX_LISTENERS];
     uint32_t drops_seen[COLLECT_MAX_LISTENERS]; /* what the kernel told last */
@@ -26,7 +27,8 @@ struct shard_shared {
     _Atomic bool inbox_open;
     unsigned inbox_listener;
     uint64_t inbox_seen; /* ring_seen() before the first of them */
-    /* received and dropped before this ring; counted once, by the first child */
+    /* received and dropped before this ring, all that is still to be replayed with it; counted
+     * once, by the first child, which may die before it has replayed it */
     _Atomic uint64_t received_before, ring_drops_before, ring_drop_octets_before;
     _Atomic uint64_t kernel_drops_before, not_journaled_before;
     _Atomic uint64_t not_journaled; /* lost on the way to the disk, beside what the ring passed */
@@ -77,7 +79,6 @@ struct shard {
     struct decoder *decode;
     struct journal *journal;
     bool write_journal; /* journal.mode is not off */
-    bool fresh_ring;    /* no predecessor has used it */
 
     int fd[COLLECT_MAX_LISTENERS]; /* -1: none */
     uint64_t buffer_got[COLLECT_MAX_LISTENERS];

@@ -412,7 +412,6 @@ static int replay_frame(void *ctx, const struct frame *f, const uint8_t *octets)
 {
     struct replay *x = ctx;
     struct shard *s = x->s;
-    uint64_t before = s->serial;
 
     (void)octets;
     if (atomic_load(&s->k->finished))
@@ -428,8 +427,6 @@ static int replay_frame(void *ctx, const struct frame *f, const uint8_t *octets)
             return ERR_CANCEL;
         between(s, x->r, f->received_ms);
     }
-    if (s->fresh_ring) /* a ring that was taken over has counted it */
-        (void)atomic_fetch_add(&s->shared->received_before, s->serial - before);
     mark_since(s);
     s->replayed++;
     fault_point("replay.datagram");
