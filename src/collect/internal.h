@@ -95,8 +95,10 @@ struct shard {
     struct shard_cut at_cut; /* the decoder's; the sealer's after cut_done or decoder_done */
     uint64_t cut_serial;     /* sealer only: of the last cut that is durable */
     uint64_t serial;         /* decoder only: of the last datagram decoded */
-    atomic_bool recovered;   /* the journal is replayed, and the status shows it */
-    uint64_t replay_upto;    /* decoder only: the journal as it was found ends there */
+    /* the journal is replayed, what lay in the ring is decoded too, and the status shows it */
+    atomic_bool recovered;
+    uint64_t replay_upto; /* decoder only: the journal as it was found ends there */
+    uint64_t ring_upto;   /* decoder only: and the ring as it was found there */
     uint64_t missing, replayed, quarantined; /* decoder only */
     uint64_t records_handed; /* decoder only: rows and options of handed-off batches */
     struct conf *conf;       /* decoder only: its reference */

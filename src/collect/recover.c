@@ -164,7 +164,7 @@ static void begin_ring(struct shard *s, uint64_t journal_last, enum journal_mode
     struct decode_counters had;
 
     if (h->begun) {
-        (void)ring_take_over(s->ring);
+        s->ring_upto = ring_take_over(s->ring) - 1;
         return;
     }
     h->earlier = MAX(journal_last, s->serial);

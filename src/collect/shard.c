@@ -471,9 +471,12 @@ void *collect_decode_thread(void *arg)
     take_conf(s);
     replay(s, &r);
     publish(s);
-    atomic_store(&s->recovered, true);
     while (!atomic_load(&s->k->finished)) {
         bool last = atomic_load(&s->receiver_done); /* before looking into the ring */
+        if (s->serial >= s->ring_upto && !atomic_load(&s->recovered)) {
+            publish(s);
+            atomic_store(&s->recovered, true);
+        }
         between(s, &r, clock_now_ms());
         if (decode_round(s, &r.sink) > 0)
             continue;

@@ -208,6 +208,30 @@ def all_processes_may_die_and_another_number_of_shards_goes_on():
         assert s.stop() == 0, s.text()
 
 
+def an_answer_that_lacks_what_is_still_read_back_says_so():
+    with Server(WEIR, "--seal.rows", "100000000", "--seal.age", "1h", "--journal.size", "256M") as s:
+        x = Sender(s.port, per_second())
+        x.template(256)
+        for i in range(3000 if SLOW else 12000):
+            x.data(256, RECORDS)
+            if i % 500 == 0:
+                s.totals()
+        s.wait(lambda: s.totals()["flows"] == x.records, "what was sent")
+        pid, asked = s.data_pid(), 0
+        os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 30
+        while asked < 5 and time.monotonic() < end:
+            try:
+                r = s.get("/api/v1/query", format="json")
+            except OSError:
+                continue
+            assert r["totals"]["flows"] == x.records or r["stats"]["incomplete"] and "read back" in r["stats"]["message"], r
+            asked += not r["stats"]["incomplete"]
+        assert asked == 5 and s.data_pid() != pid, s.text()
+        check(s, [x])
+        assert s.stop() == 0, s.text()
+
+
 def an_upgrade_loses_no_datagram():
     with Server(WEIR, "--seal.rows", "100000") as s:
         x = Sender(s.port, per_second() / 2)
@@ -369,6 +393,8 @@ the_data_process_may_die_at_any_moment("sync", min(KILLS, 20))
 print("ok the_data_process_may_die_at_any_moment, sync", flush=True)
 all_processes_may_die_and_another_number_of_shards_goes_on()
 print("ok all_processes_may_die_and_another_number_of_shards_goes_on", flush=True)
+an_answer_that_lacks_what_is_still_read_back_says_so()
+print("ok an_answer_that_lacks_what_is_still_read_back_says_so", flush=True)
 an_upgrade_loses_no_datagram()
 print("ok an_upgrade_loses_no_datagram", flush=True)
 a_full_journal_is_said_and_counts_once()
