@@ -130,6 +130,7 @@ static int build(struct server *s, struct err *e)
     proc_follow(s->parent);
     if (!proc_confine())
         log_line(LOG_LEVEL_WARN, "this kernel has no seccomp: system calls are not confined");
+    fault_in("recover");
     if ((rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK)
         return rc;
     store_set_open(s->store, (size_t)conf_num(s->conf, OPT_STORE_OPEN_SEGMENTS));

@@ -45,6 +45,10 @@ int collect_seal(struct collect *k, int64_t wait_ms, struct err *e) WARN_UNUSED;
 /* Everything that is known now: sealed and open. snapshot_free() it. Any thread. */
 int collect_snapshot(struct collect *k, struct snapshot *out, struct err *e) WARN_UNUSED;
 
+/* What a death left behind is still read back: a snapshot lacks some of what was known before. Ask
+ * before it is taken. Any thread. */
+bool collect_recovering(const struct collect *k);
+
 /* Follow what comes in. A tail belongs to one thread. */
 struct collect_tail;
 int collect_tail_open(struct collect *k, struct collect_tail **out, struct err *e) WARN_UNUSED;

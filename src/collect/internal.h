@@ -19,7 +19,8 @@ enum journal_mode { JOURNAL_ASYNC, JOURNAL_SYNC, JOURNAL_OFF }; /* words of jour
 
 /* What outlives a child that dies: its successor goes on with it. */
 struct shard_shared {
-    bool begun; /* the ring has begun to number datagrams */
+    bool begun;       /* the ring has begun to number datagrams */
+    uint64_t earlier; /* serial: up to here they came before this ring, and are in the journal */
     _Atomic uint64_t datagrams[COLLECT_MAX_LISTENERS], octets[COLLECT_MAX_LISTENERS];
     _Atomic uint64_t kernel_drops[COLLECT_MAX_LISTENERS];
     uint32_t drops_seen[COLLECT_MAX_LISTENERS]; /* what the kernel told last */
@@ -27,7 +28,8 @@ struct shard_shared {
     _Atomic bool inbox_open;
     unsigned inbox_listener;
     uint64_t inbox_seen; /* ring_seen() before the first of them */
-    /* received and dropped before this ring; counted once, by the first child */
+    /* received and dropped before this ring, all that is still to be replayed with it; counted
+     * once, by the first child, which may die before it has replayed it */
     _Atomic uint64_t received_before, ring_drops_before, ring_drop_octets_before;
     _Atomic uint64_t kernel_drops_before, not_journaled_before;
     _Atomic uint64_t not_journaled; /* lost on the way to the disk, beside what the ring passed */
@@ -79,7 +81,6 @@ struct shard {
     struct decoder *decode;
     struct journal *journal;
     bool write_journal; /* journal.mode is not off */
-    bool fresh_ring;    /* no predecessor has used it */
 
     int fd[COLLECT_MAX_LISTENERS]; /* -1: none */
     uint64_t buffer_got[COLLECT_MAX_LISTENERS];
@@ -96,8 +97,10 @@ struct shard {
     struct shard_cut at_cut; /* the decoder's; the sealer's after cut_done or decoder_done */
     uint64_t cut_serial;     /* sealer only: of the last cut that is durable */
     uint64_t serial;         /* decoder only: of the last datagram decoded */
-    atomic_bool recovered;   /* the journal is replayed, and the status shows it */
-    uint64_t replay_upto;    /* decoder only: the journal as it was found ends there */
+    /* the journal is replayed, what lay in the ring is decoded too, and the status shows it */
+    atomic_bool recovered;
+    uint64_t replay_upto; /* decoder only: the journal as it was found ends there */
+    uint64_t ring_upto;   /* decoder only: and the ring as it was found there */
     uint64_t missing, replayed, quarantined; /* decoder only */
     uint64_t records_handed; /* decoder only: rows and options of handed-off batches */
     struct conf *conf;       /* decoder only: its reference */

@@ -57,7 +57,7 @@ void collect_take_drops(struct shard *s, const struct frame *f)
     struct shard_shared *h = s->shared;
     struct frame_drops d;
 
-    if (f->len != sizeof d || !s->fresh_ring) /* a ring that was taken over has counted them */
+    if (f->len != sizeof d || f->serial > h->earlier) /* this ring has counted them */
         return;
     memcpy(&d, f + 1, sizeof d);
     at_least(&h->kernel_drops_before, d.kernel);
@@ -85,15 +85,14 @@ static void begin_ring(struct shard *s, uint64_t journal_last, enum journal_mode
     struct shard_shared *h = s->shared;
     struct decode_counters had;
 
-    s->fresh_ring = !h->begun;
     if (h->begun) {
-        (void)ring_take_over(s->ring);
+        s->ring_upto = ring_take_over(s->ring) - 1;
         return;
     }
-    ring_begin(s->ring, MAX(journal_last, s->serial) + 1, mode != JOURNAL_OFF,
-               mode == JOURNAL_SYNC);
+    h->earlier = MAX(journal_last, s->serial);
+    ring_begin(s->ring, h->earlier + 1, mode != JOURNAL_OFF, mode == JOURNAL_SYNC);
     decoder_totals(s->decode, &had);
-    atomic_store(&h->received_before, had.datagrams + s->missing);
+    atomic_store(&h->received_before, had.datagrams + s->missing + h->earlier - s->serial);
     atomic_store(&h->kernel_drops_before, s->at_cut.kernel_drops);
     atomic_store(&h->not_journaled_before, s->at_cut.not_journaled);
     atomic_store(&h->ring_drops_before, s->at_cut.ring_drops);

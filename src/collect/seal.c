@@ -4,6 +4,7 @@
 
 #include "collect/internal.h"
 #include "os/clock.h"
+#include "os/fault.h"
 #include "os/log.h"
 
 #define LOOK_MS        200
@@ -330,6 +331,7 @@ void *collect_seal_thread(void *arg)
 {
     struct sealer z = { .k = arg, .cut_ms = clock_mono_ms() };
 
+    fault_in("seal");
     while (!atomic_load(&z.k->abandoned) && round_of(&z)) {
     }
     atomic_store(&z.k->finished, true);

@@ -473,7 +473,6 @@ static int replay_frame(void *ctx, const struct frame *f, const uint8_t *octets)
 {
     struct replay *x = ctx;
     struct shard *s = x->s;
-    uint64_t before = s->serial;
 
     (void)octets;
     if (atomic_load(&s->k->finished))
@@ -489,8 +488,6 @@ static int replay_frame(void *ctx, const struct frame *f, const uint8_t *octets)
             return ERR_CANCEL;
         between(s, x->r, f->received_ms);
     }
-    if (s->fresh_ring) /* a ring that was taken over has counted it */
-        (void)atomic_fetch_add(&s->shared->received_before, s->serial - before);
     mark_since(s);
     s->replayed++;
     fault_point("replay.datagram");
@@ -535,9 +532,12 @@ void *collect_decode_thread(void *arg)
     take_conf(s);
     replay(s, &r);
     publish(s);
-    atomic_store(&s->recovered, true);
     while (!atomic_load(&s->k->finished)) {
         bool last = atomic_load(&s->receiver_done); /* before looking into the ring */
+        if (s->serial >= s->ring_upto && !atomic_load(&s->recovered)) {
+            publish(s);
+            atomic_store(&s->recovered, true);
+        }
         between(s, &r, clock_now_ms());
         if (decode_round(s, &r.sink) > 0)
             continue;

@@ -60,6 +60,14 @@ int collect_snapshot(struct collect *k, struct snapshot *out, struct err *e)
     return store_snapshot_with(k->st, out, add_open, k, e);
 }
 
+bool collect_recovering(const struct collect *k)
+{
+    for (unsigned i = 0; i < k->n_shards; i++)
+        if (!atomic_load(&k->shard[i].recovered))
+            return true;
+    return false;
+}
+
 /* How far a tail has come in one batch. */
 struct seen {
     uint64_t index;
@@ -310,8 +318,8 @@ int collect_status(struct collect *k, struct collect_status *out, bool exporters
     for (unsigned l = 0; l < k->n_listeners; l++)
         listener_status(k, l, &out->listener[l]);
     os_unlock(&k->conf_lock);
+    out->recovering = collect_recovering(k);
     for (unsigned i = 0; i < k->n_shards; i++) {
-        out->recovering |= !atomic_load(&k->shard[i].recovered);
         shard_sums(&k->shard[i], out);
         shard_status_into(&k->shard[i], out, &records, &list[i]);
     }

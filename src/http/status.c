@@ -265,6 +265,7 @@ void http_status_json(struct buf *out, const struct collect_status *s, const str
     char *text, *end;
 
     (void)json_object_set_new(root, "version", json_string(WEIR_VERSION));
+    (void)json_object_set_new(root, "recovering", json_boolean(s->recovering));
     num(root, "pid", (uint64_t)proc_pid());
     when(root, "now", s->now_ms);
     when(root, "started", s->started_ms);

@@ -233,6 +233,7 @@ int os_space(const char *path, uint64_t *free_octets, uint64_t *octets, struct e
 
 int os_link(const char *from, const char *to, struct err *e)
 {
+    fault_point("os.link");
     if (link(from, to) == 0)
         return ERR_OK;
     if (errno == EXDEV || errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK)

@@ -1,5 +1,6 @@
 #include "query/exec.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -63,6 +64,10 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
     if (e == NULL)
         e = &none;
     memset(st, 0, sizeof *st);
+    if (ctl != NULL && ctl->missing != NULL) {
+        st->incomplete = true;
+        (void)snprintf(st->message, sizeof st->message, "%s", ctl->missing);
+    }
     if (g != NULL && (rc = opened_make(&open, p, ctl, snap, st)) == ERR_OK &&
         (rc = group_init(g, p, &open, ctl, st, e)) == ERR_OK)
         rc = run(g, sink, st, began);

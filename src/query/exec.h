@@ -58,7 +58,7 @@ struct query_stats {
     uint64_t rows_unreadable;
     uint32_t segments_unreadable;
     bool incomplete;
-    char message[256]; /* of the first damage met; "" = none */
+    char message[256]; /* of the first damage met, or what else is missing; "" = none */
 };
 struct answer_end {
     const struct answer_totals *totals;
@@ -86,6 +86,7 @@ struct query_control {
      * What arrived is visible within one second, so a follower asks up to a second ago and goes on
      * there. */
     int64_t received_from_ms, received_to_ms;
+    const char *missing; /* why the snapshot is known to lack something; NULL: it does not */
 };
 
 /* Run a plan. `ctl` and `stats` may be NULL.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/fault.h"
 #include "store/check.h"
 
 #define NOTE_NAME      "SNAPSHOT"
@@ -322,6 +323,7 @@ int store_copy_to(struct store *s, const char *dir, struct store_copy *c, struct
 
     if (strlen(dir) >= sizeof name)
         return err_set(e, ERR_ARG, "%s: path too long", dir);
+    fault_in("snapshot");
     (void)snprintf(name, sizeof name, "%s", dir);
     trim(name);
     (void)snprintf(b.to, sizeof b.to, "%s.part", name);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/fault.h"
 #include "store/check.h"
 
 #define SEGMENT_MAX   ((size_t)1 << 32)
@@ -88,7 +89,9 @@ int store_log(struct store *s, const struct buf *record, struct err *e)
         return err_set(e, ERR_NOMEM, "%s: out of memory", path);
     if (s->manifest_fd < 0 && (rc = os_file_open(&s->manifest_fd, path, OS_OPEN_CREATE, e)) != 0)
         return rc;
+    fault_point("manifest.write");
     rc = os_file_write(s->manifest_fd, path, s->m.good, record->p, record->len, e);
+    fault_point("manifest.written");
     if (rc == ERR_OK)
         rc = os_file_sync(s->manifest_fd, path, e);
     if (rc != ERR_OK) { /* what may stand there is a torn record; the next one overwrites it */

@@ -23,7 +23,7 @@ class Sender(threading.Thread):
         self.gap = RECORDS / per_second
         self.records = self.octets = self.waiting = 0
         self.halt = threading.Event()
-        self.base = 0x0A000000 + (int(source.split(".")[-1]) << 20)
+        self.base = 0x0A000000 + (int(source.split(".")[-1]) << 27)
 
     def message(self, body, n):
         self.s.sendto(struct.pack("!HHIII", 10, 16 + len(body), int(time.time()), self.records, 7) + body, self.to)
@@ -60,7 +60,13 @@ def dropped(s):
     return d
 
 
-def check(s, senders, quiet=True):
+def records_of(s):
+    """Flows that the exporters sent, by what their numbers say was lost: (flows, lost)."""
+    x = s.status()["exporters"]
+    return sum(e["records"]["flows"] for e in x), sum(e["lost"] for e in x)
+
+
+def check(s, senders):
     """Every record that was sent is there, once."""
     flows, octets = sum(x.records for x in senders), sum(x.octets for x in senders)
     s.wait(lambda: s.totals()["flows"] >= flows, f"{flows} records", 60)
