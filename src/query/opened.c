@@ -32,7 +32,8 @@ int opened_make(struct snapshot *out, const struct plan *p, const struct query_c
     int rc;
 
     *out = (struct snapshot){ .rows_unreadable = snap->rows_unreadable,
-                              .segments_unreadable = snap->segments_unreadable };
+                              .segments_unreadable = snap->segments_unreadable,
+                              .facts = snap->facts != NULL ? fact_table_ref(snap->facts) : NULL };
     if ((out->sets = malloc((snap->n + 1) * sizeof(struct rowset *))) == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < snap->n; i++) {
