@@ -16,16 +16,15 @@ int pass_room(uint64_t **p, size_t n)
     return *p != NULL ? ERR_OK : ERR_NOMEM;
 }
 
-/* A column for the rows of the pass. */
-static int column(struct pass *p, enum col c, const uint64_t **out)
+/* Values of the vector, those of the rows of the pass. */
+static int gather(struct pass *p, enum col c, const uint64_t *v, const uint64_t **out)
 {
-    const uint64_t *v;
     uint64_t *to;
-    int rc = scan_col(p->s, c, &v);
+    int rc;
 
     *out = v;
-    if (rc != ERR_OK || p->n == p->s->n)
-        return rc;
+    if (p->n == p->s->n)
+        return ERR_OK;
     if ((rc = pass_room(&p->h->gather[c], ROWSET_VECTOR)) != ERR_OK)
         return rc;
     to = p->h->gather[c];
@@ -33,6 +32,23 @@ static int column(struct pass *p, enum col c, const uint64_t **out)
         to[j] = v[p->row[j]];
     *out = to;
     return ERR_OK;
+}
+
+/* A column for the rows of the pass. */
+static int column(struct pass *p, enum col c, const uint64_t **out)
+{
+    const uint64_t *v;
+    int rc = scan_col(p->s, c, &v);
+
+    return rc == ERR_OK ? gather(p, c, v, out) : rc;
+}
+
+static int rates(struct pass *p, const uint64_t **out)
+{
+    const uint64_t *v;
+    int rc = scan_rate(p->s, &v);
+
+    return rc == ERR_OK ? gather(p, COL_RATE, v, out) : rc;
 }
 
 static int column32(struct pass *p, enum col c, uint32_t *hold, const uint32_t **out)
@@ -63,14 +79,14 @@ static int volume(struct pass *p, enum col col, bool raw, bool cut, enum acc a)
     struct hand *h = p->h;
     const struct plan *q = h->g->p;
     const uint64_t *v, *rate;
-    uint64_t one, *to;
+    uint64_t *to;
     int rc = column(p, col, &v);
 
     if (rc != ERR_OK || (rc = pass_room(&h->made[a], ROWSET_VECTOR)) != ERR_OK)
         return rc;
     to = h->made[a];
-    if (!raw && !(scan_const(p->s, COL_RATE, &one) && one <= 1)) {
-        if ((rc = column(p, COL_RATE, &rate)) != ERR_OK)
+    if (!raw && !scan_unscaled(p->s)) {
+        if ((rc = rates(p, &rate)) != ERR_OK)
             return rc;
         times_rate(to, v, rate, p->n);
         v = to;

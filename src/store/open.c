@@ -331,6 +331,7 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, const 
     os_mutex_init(&s->files);
     os_mutex_init(&s->log);
     os_mutex_init(&s->list);
+    os_mutex_init(&s->learn);
     if (strlen(dir) >= sizeof s->dir || strlen(socket_path) >= STORE_PATH - 32) {
         rc = err_set(e, ERR_ARG, "store: path too long");
     } else {
@@ -344,6 +345,8 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, const 
     }
     if (rc == ERR_OK && (rc = store_fill(s)) != ERR_OK)
         rc = err_set(e, rc, "store %s: out of memory", dir);
+    if (rc == ERR_OK)
+        rc = store_open_names(s, e);
     if (rc != ERR_OK) {
         store_close(s);
         return rc;
@@ -380,5 +383,7 @@ void store_close(struct store *s)
     os_mutex_free(&s->files);
     os_mutex_free(&s->log);
     os_mutex_free(&s->list);
+    os_mutex_free(&s->learn);
+    fact_table_unref(s->facts);
     free(s);
 }

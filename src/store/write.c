@@ -274,6 +274,8 @@ int store_write(struct store *s, struct flow_batch *const *b, size_t n,
     uint64_t id;
     int rc = store_take_id(s, &id, e);
 
+    if (rc == ERR_OK)
+        rc = store_learn(s, b, n, e);
     return rc == ERR_OK ? write_as(s, id, b, n, from, w, e) : rc;
 }
 
@@ -582,7 +584,8 @@ int store_import_seal_as(struct store_import *im, uint64_t ticket, struct flow_b
 
     if (count_records(b, n) == 0)
         return ERR_OK;
-    rc = write_as(im->s, ticket, b, n, &from, &w, e);
+    if ((rc = store_learn(im->s, b, n, e)) == ERR_OK)
+        rc = write_as(im->s, ticket, b, n, &from, &w, e);
     os_lock(&im->lock);
     for (size_t i = 0; rc == ERR_OK && i < w.n; i++) {
         struct rowset *rs = rowset_ref(w.rs[i]);
