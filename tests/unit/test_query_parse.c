@@ -561,8 +561,6 @@ static const struct {
       "a number is expected here; did you mean tcp?" },
     { "raw port 5", 0,
       "port has no such side: raw stands before bytes, packets, bps, pps" },
-    { "sampling unknown", 0,
-      "not yet: sampling" },
     { "sender ip 10.0.0.1", 0,
       "not yet: sender" },
     { "server packets >= 100", 0,
