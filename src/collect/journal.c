@@ -386,26 +386,100 @@ uint64_t journal_last(const struct journal *j)
     return j->last;
 }
 
+/* Reading the files of a shard, or looking through them. */
+struct tour {
+    struct journal_reading r;
+    void (*report)(void *ctx, const struct journal_damage *d); /* looking through; or NULL */
+    void *ctx;
+    const char *dir;
+    unsigned shard, number; /* of the file at hand */
+    bool quiet;
+};
+
+static int read_one(struct tour *t, bool last, struct err *e)
+{
+    struct journal_damage torn = { .kind = JOURNAL_END_TORN, .lost = 1 };
+    char path[PATH_MAX_];
+    struct os_map map;
+    int rc;
+
+    slot_path(path, t->dir, t->shard, t->number);
+    if ((rc = os_map_file(&map, path, e)) != ERR_OK)
+        return rc;
+    rc = journal_read_file(&t->r, map.p, map.len);
+    torn.from = t->r.end;
+    if (rc == ERR_OK && last && t->quiet && journal_torn(&t->r, map.p, map.len)) {
+        t->r.found.damaged_places++;
+        t->r.found.frames_lost++;
+        t->r.damage(t->r.ctx, &torn);
+    }
+    os_unmap(&map);
+    return rc;
+}
+
+static int read_shard(struct tour *t, struct err *e)
+{
+    struct slots l = { 0 };
+    int rc = load(&l, t->dir, t->shard, e);
+
+    t->r.hold = malloc((size_t)frame_room(FRAME_OCTETS_MAX));
+    if (rc == ERR_OK && t->r.hold == NULL)
+        rc = err_set(e, ERR_NOMEM, "journal %s: out of memory", t->dir);
+    for (uint32_t i = 0; rc == ERR_OK && i < l.n; i++) {
+        t->number = l.s[i].number;
+        if (journal_wants(&t->r, l.s, l.n, i))
+            rc = read_one(t, i + 1 == l.n, e);
+    }
+    free(t->r.hold);
+    free(l.s);
+    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+}
+
 int journal_read(const char *dir, unsigned shard, uint64_t after, uint64_t upto,
                  int (*fn)(void *ctx, const struct frame *f, const uint8_t *octets), void *ctx,
                  struct journal_found *found, struct err *e)
 {
-    struct journal_reading r = { .after = after, .upto = upto, .fn = fn, .ctx = ctx };
-    struct slots l = { 0 };
-    int rc = load(&l, dir, shard, e);
+    struct tour t = { .r = { .after = after, .upto = upto, .fn = fn, .ctx = ctx },
+                      .dir = dir,
+                      .shard = shard };
+    int rc = read_shard(&t, e);
 
-    for (uint32_t i = 0; rc == ERR_OK && i < l.n; i++) {
-        char path[PATH_MAX_];
-        struct os_map map;
-        if (!journal_wants(&r, l.s, l.n, i))
-            continue;
-        slot_path(path, dir, shard, l.s[i].number);
-        if ((rc = os_map_file(&map, path, e)) != ERR_OK)
-            break;
-        rc = journal_read_file(&r, map.p, map.len);
-        os_unmap(&map);
-    }
-    *found = r.found;
-    free(l.s);
-    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+    *found = t.r.found;
+    return rc;
+}
+
+static int pass_by(void *ctx, const struct frame *f, const uint8_t *octets)
+{
+    (void)ctx;
+    (void)f;
+    (void)octets;
+    return ERR_OK;
+}
+
+static void tell(void *ctx, const struct journal_damage *d)
+{
+    struct tour *t = ctx;
+    struct journal_damage named = *d;
+
+    (void)snprintf(named.file, sizeof named.file, "%02u-%04u.jnl", t->shard % 100,
+                   t->number % 10000);
+    t->report(t->ctx, &named);
+}
+
+int journal_check(const char *dir, unsigned shard, uint64_t after, bool quiet,
+                  void (*report)(void *ctx, const struct journal_damage *d), void *ctx,
+                  struct journal_found *found, struct err *e)
+{
+    struct tour t = { .r = { .after = after, .upto = UINT64_MAX, .fn = pass_by, .damage = tell },
+                      .report = report,
+                      .ctx = ctx,
+                      .dir = dir,
+                      .shard = shard,
+                      .quiet = quiet };
+    int rc;
+
+    t.r.ctx = &t;
+    rc = read_shard(&t, e);
+    *found = t.r.found;
+    return rc;
 }

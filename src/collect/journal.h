@@ -55,6 +55,25 @@ int journal_read(const char *dir, unsigned shard, uint64_t after, uint64_t upto,
                  int (*fn)(void *ctx, const struct frame *f, const uint8_t *octets), void *ctx,
                  struct journal_found *found, struct err *e) WARN_UNUSED;
 
+/* Look through the files of a shard for what is damaged or missing behind serial `after`, up to the
+ * last frame. `quiet`: nobody writes there, so that an end that is no frame is told too. */
+enum journal_damage_kind {
+    JOURNAL_HEAD_BAD,   /* made good from the first frame; nothing is lost */
+    JOURNAL_NO_FRAMES,  /* neither head nor frames can be read */
+    JOURNAL_OCTETS_BAD, /* between two frames */
+    JOURNAL_MISSING,    /* the frames in front of this file: the end of the one before, or a file */
+    JOURNAL_END_TORN,   /* the last frame was cut short by a crash, or is damaged */
+};
+struct journal_damage {
+    char file[16]; /* its name */
+    enum journal_damage_kind kind;
+    uint64_t from, to; /* octets of the file; to 0: not known */
+    uint64_t lost;     /* datagrams, at least */
+};
+int journal_check(const char *dir, unsigned shard, uint64_t after, bool quiet,
+                  void (*report)(void *ctx, const struct journal_damage *d), void *ctx,
+                  struct journal_found *found, struct err *e) WARN_UNUSED;
+
 /* How many shards have files there: the highest number and one. Errors: ERR_IO. */
 int journal_shards(const char *dir, unsigned *n, struct err *e) WARN_UNUSED;
 /* Remove the files of a shard. */

@@ -50,6 +50,7 @@ int journal_head_get(struct journal_slot *s, const uint8_t *p, size_t n, unsigne
     if (memcmp(h.magic, MAGIC, 8) != 0 || h.sum != crc32c(0, &h, HEAD_SUMMED) ||
         (h.first > 0 && h.last_before >= h.first)) {
         f = journal_walk_next(&w);
+        s->head_bad = true;
         s->used = f != NULL;
         s->first = f != NULL ? f->serial : 0;
         return ERR_OK;
@@ -102,6 +103,11 @@ static const struct frame *frame_at(const struct journal_walk *w)
     if (f.zero != 0 || f.serial == 0 || f.len > FRAME_OCTETS_MAX ||
         rd_take(&r, (size_t)frame_room(f.len) - sizeof f) == NULL)
         return NULL;
+    if (w->hold != NULL) {
+        memcpy(w->hold, &f, sizeof f);
+        memcpy(w->hold + sizeof f, p + sizeof f, f.len);
+        p = w->hold;
+    }
     return crc32c(0, p + sizeof f.sum, sizeof f - sizeof f.sum + f.len) == f.sum
                ? (const struct frame *)(const void *)p
                : NULL;
@@ -126,10 +132,17 @@ const struct frame *journal_walk_next(struct journal_walk *w)
     return NULL;
 }
 
-static void note_loss(struct journal_found *found, uint64_t frames)
+static void note(struct journal_reading *r, enum journal_damage_kind kind, size_t from, size_t to,
+                 uint64_t lost)
 {
-    found->damaged_places++;
-    found->frames_lost += frames;
+    struct journal_damage d = { .kind = kind, .from = from, .to = to, .lost = lost };
+
+    if (lost > 0) {
+        r->found.damaged_places++;
+        r->found.frames_lost += lost;
+    }
+    if (r->damage != NULL)
+        r->damage(r->ctx, &d);
 }
 
 bool journal_wants(struct journal_reading *r, const struct journal_slot *s, size_t n, size_t i)
@@ -137,10 +150,14 @@ bool journal_wants(struct journal_reading *r, const struct journal_slot *s, size
     bool first = i == 0 || !s[i - 1].used;
     uint64_t from = MAX(r->found.last, r->after);
 
+    if (s[i].head_bad && !s[i].used && r->damage != NULL)
+        note(r, JOURNAL_NO_FRAMES, 0, 0, 0);
     if (!s[i].used || (i + 1 < n && s[i].last <= r->after) || s[i].first > r->upto)
         return false;
+    if (s[i].head_bad)
+        note(r, JOURNAL_HEAD_BAD, 0, JOURNAL_HEAD, 0);
     if (s[i].last_before > from && (!first || r->after > 0))
-        note_loss(&r->found, s[i].last_before - from);
+        note(r, JOURNAL_MISSING, 0, 0, s[i].last_before - from);
     r->found.last = MAX(r->found.last, s[i].first - 1);
     return true;
 }
@@ -148,16 +165,24 @@ bool journal_wants(struct journal_reading *r, const struct journal_slot *s, size
 int journal_read_file(struct journal_reading *r, const uint8_t *p, size_t n)
 {
     struct journal_found *found = &r->found;
-    struct journal_walk w = { .p = p, .len = n, .at = JOURNAL_HEAD, .last = found->last };
+    struct journal_walk w = { .p = p,
+                              .len = n,
+                              .at = JOURNAL_HEAD,
+                              .end = JOURNAL_HEAD,
+                              .last = found->last,
+                              .hold = r->hold };
     const struct frame *f;
     int rc = ERR_OK;
 
+    r->end = JOURNAL_HEAD;
     while (rc == ERR_OK && (f = journal_walk_next(&w)) != NULL) {
         uint64_t from = MAX(w.last, r->after);
         if (f->serial > r->upto)
             break;
         if (w.damaged && f->serial > from && f->serial - from > 1)
-            note_loss(found, f->serial - from - 1);
+            note(r, JOURNAL_OCTETS_BAD, r->end, w.end - (size_t)frame_room(f->len),
+                 f->serial - from - 1);
+        r->end = w.end;
         w.last = found->last = f->serial;
         if (f->serial <= r->after)
             continue;
@@ -166,4 +191,16 @@ int journal_read_file(struct journal_reading *r, const uint8_t *p, size_t n)
         rc = r->fn(r->ctx, f, (const uint8_t *)(f + 1));
     }
     return rc;
+}
+
+bool journal_torn(const struct journal_reading *r, const uint8_t *p, size_t n)
+{
+    struct rd x = rd_init(p, n);
+    struct frame f;
+    const uint8_t *q;
+
+    if (rd_take(&x, r->end) == NULL || (q = rd_take(&x, sizeof f)) == NULL)
+        return false;
+    memcpy(&f, q, sizeof f);
+    return f.zero == 0 && f.len <= FRAME_OCTETS_MAX && f.serial == r->found.last + 1;
 }

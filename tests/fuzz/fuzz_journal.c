@@ -1,7 +1,8 @@
-/* Octets as the journal files of one shard. An input is: u8 how many files (mod 4, and 1 more),
- * u8 serial after which to read, u8 up to which (0: all), and for each file 52 octets of head and
- * u16 octets of frames, and these; the rest of a head's 4096 octets is zero. Sums that are zero are
- * made right first, others stand as they are: so damage, too, is in reach. */
+/* Octets as the journal files of one shard. An input is: u8 how many files (low 2 bits, and 1 more)
+ * and whether frames are copied (bit 7), u8 serial after which to read, u8 up to which (0: all),
+ * and for each file 52 octets of head and u16 octets of frames, and these; the rest of a head's
+ * 4096 octets is zero. Sums that are zero are made right first, others stand as they are: so
+ * damage, too, is in reach. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,7 @@ static void take_file(struct file *f, struct rd *r)
 
 struct seen {
     const struct file *f;
+    bool copied;
     uint64_t after, upto, last, n, octets, sum;
 };
 
@@ -74,7 +76,7 @@ static int see(void *ctx, const struct frame *f, const uint8_t *octets)
     if (f->serial <= x->after || f->serial > x->upto || f->serial < x->last ||
         (f->serial == x->last && f->listener != FRAME_DROPS))
         abort();
-    if (octets + f->len > x->f->p + x->f->len || octets != (const uint8_t *)(f + 1))
+    if (octets != (const uint8_t *)(f + 1) || (!x->copied && octets + f->len > x->f->p + x->f->len))
         abort();
     for (uint32_t i = 0; i < f->len; i++)
         x->sum += octets[i];
@@ -85,10 +87,10 @@ static int see(void *ctx, const struct frame *f, const uint8_t *octets)
 }
 
 static void read_files(const struct file *f, struct journal_slot *s, size_t n, uint64_t after,
-                       uint64_t upto)
+                       uint64_t upto, uint8_t *hold)
 {
-    struct seen x = { .after = after, .upto = upto };
-    struct journal_reading r = { .after = after, .upto = upto, .fn = see, .ctx = &x };
+    struct seen x = { .after = after, .upto = upto, .copied = hold != NULL };
+    struct journal_reading r = { .after = after, .upto = upto, .fn = see, .ctx = &x, .hold = hold };
     int rc = ERR_OK;
 
     for (size_t i = 0; rc == ERR_OK && i < n; i++) {
@@ -110,10 +112,12 @@ static void read_files(const struct file *f, struct journal_slot *s, size_t n, u
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct rd r = rd_init(data, size);
-    size_t n = 1 + rd_u8(&r) % FILES, read = 0;
+    uint8_t what = rd_u8(&r);
+    size_t n = 1 + what % FILES, read = 0;
     uint64_t after = rd_u8(&r), upto = rd_u8(&r);
     struct file f[FILES] = { { 0 } };
     struct journal_slot s[FILES];
+    uint8_t *hold;
     struct err e;
 
     for (size_t i = 0; i < n; i++) {
@@ -132,7 +136,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
     }
     journal_order(s, read);
-    read_files(f, s, read, after, upto == 0 ? UINT64_MAX : upto);
+    hold = what > 127 ? malloc((size_t)frame_room(FRAME_OCTETS_MAX)) : NULL;
+    read_files(f, s, read, after, upto == 0 ? UINT64_MAX : upto, hold);
+    free(hold);
     for (size_t i = 0; i < n; i++)
         free(f[i].p);
     return 0;
