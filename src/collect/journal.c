@@ -110,6 +110,20 @@ int journal_shards(const char *dir, unsigned *n, struct err *e)
     return rc == ERR_NOTFOUND ? ERR_OK : rc;
 }
 
+int journal_readable(const char *dir, struct err *e)
+{
+    struct slots l = { 0 };
+    unsigned n = 0;
+    int rc = journal_shards(dir, &n, e);
+
+    for (unsigned i = 0; rc == ERR_OK && i < n; i++) {
+        l.n = 0;
+        rc = load(&l, dir, i, e);
+    }
+    free(l.s);
+    return rc;
+}
+
 int journal_remove(const char *dir, unsigned shard, struct err *e)
 {
     struct slots l = { 0 };
@@ -360,6 +374,23 @@ void journal_release(struct journal *j, uint64_t serial)
             j->cur = i;
     }
     os_unlock(&j->lock);
+}
+
+int journal_empty(struct journal *j, struct err *e)
+{
+    char path[PATH_MAX_];
+    int rc = ERR_OK;
+
+    os_file_close(&j->fd);
+    os_lock(&j->lock);
+    j->cur = UINT32_MAX;
+    while (rc == ERR_OK && j->slots.n > 0) {
+        slot_path(path, j->dir, j->shard, j->slots.s[j->slots.n - 1].number);
+        rc = os_unlink(path, e);
+        j->slots.n -= rc == ERR_OK;
+    }
+    os_unlock(&j->lock);
+    return rc;
 }
 
 void journal_get_state(const struct journal *j, struct journal_state *out)

@@ -33,6 +33,9 @@ int journal_sync(struct journal *j, struct err *e) WARN_UNUSED;
 /* Everything up to this serial is sealed: its files may be written over. */
 void journal_release(struct journal *j, uint64_t serial);
 
+/* All of it is sealed and no more comes: remove the files. Errors: ERR_IO (some stay). */
+int journal_empty(struct journal *j, struct err *e);
+
 struct journal_state {
     uint64_t octets, max_octets; /* in use (not released); ceiling */
     uint32_t files;              /* there are, in use or not */
@@ -76,6 +79,8 @@ int journal_check(const char *dir, unsigned shard, uint64_t after, bool quiet,
 
 /* How many shards have files there: the highest number and one. Errors: ERR_IO. */
 int journal_shards(const char *dir, unsigned *n, struct err *e) WARN_UNUSED;
+/* Can all of them be read? Looks at heads only. Errors: ERR_VERSION, ERR_IO, ERR_NOMEM. */
+int journal_readable(const char *dir, struct err *e) WARN_UNUSED;
 /* Remove the files of a shard. */
 int journal_remove(const char *dir, unsigned shard, struct err *e);
 

@@ -66,7 +66,7 @@ static void take_file(struct file *f, struct rd *r)
 struct seen {
     const struct file *f;
     bool copied;
-    uint64_t after, upto, last, n, octets, sum;
+    uint64_t after, upto, last, n, octets, sum, lost;
 };
 
 static int see(void *ctx, const struct frame *f, const uint8_t *octets)
@@ -86,11 +86,22 @@ static int see(void *ctx, const struct frame *f, const uint8_t *octets)
     return x->n < 1000 ? ERR_OK : ERR_CANCEL;
 }
 
+static void hear(void *ctx, const struct journal_damage *d)
+{
+    struct seen *x = ctx;
+
+    if (d->kind > JOURNAL_END_TORN || d->from > d->to)
+        abort();
+    x->lost += d->lost;
+}
+
 static void read_files(const struct file *f, struct journal_slot *s, size_t n, uint64_t after,
                        uint64_t upto, uint8_t *hold)
 {
     struct seen x = { .after = after, .upto = upto, .copied = hold != NULL };
-    struct journal_reading r = { .after = after, .upto = upto, .fn = see, .ctx = &x, .hold = hold };
+    struct journal_reading r = {
+        .after = after, .upto = upto, .fn = see, .ctx = &x, .hold = hold, .damage = hear
+    };
     int rc = ERR_OK;
 
     for (size_t i = 0; rc == ERR_OK && i < n; i++) {
@@ -98,13 +109,14 @@ static void read_files(const struct file *f, struct journal_slot *s, size_t n, u
             continue;
         x.f = &f[s[i].number];
         rc = journal_read_file(&r, x.f->p, x.f->len);
+        (void)journal_torn(&r, x.f->p, x.f->len);
     }
     if (rc != ERR_OK && rc != ERR_CANCEL)
         abort();
     if (r.found.frames != x.n || r.found.octets != x.octets || r.found.last < x.last)
         abort();
     /* what is counted as lost lies between what was there */
-    if (r.found.frames_lost > r.found.last ||
+    if (r.found.frames_lost > r.found.last || r.found.frames_lost != x.lost ||
         (r.found.frames_lost > 0 && r.found.damaged_places == 0))
         abort();
 }
