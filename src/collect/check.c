@@ -183,7 +183,8 @@ static int rewrite_journal(struct look *l, unsigned shard, const char *name)
     rc = journal_head_get(&s, map.p, map.len, shard, path, l->e);
     if (rc == ERR_OK)
         rc = keep_aside(l, "journal", name, map.p, map.len);
-    journal_head_put(buf_room(&b, JOURNAL_HEAD), shard, s.first, 0);
+    journal_head_put(buf_room(&b, JOURNAL_HEAD), shard, s.key, s.first, 0);
+    w.key = s.key;
     w.p = map.p;
     w.len = map.len;
     w.last = s.first > 0 ? s.first - 1 : 0;

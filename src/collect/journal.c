@@ -7,6 +7,7 @@
 #include "collect/journal_file.h"
 #include "os/file.h"
 #include "os/mutex.h"
+#include "os/proc.h"
 
 #define FILE_MAX  (64u << 20)
 #define FILE_MIN  (1u << 18)
@@ -145,7 +146,8 @@ struct journal {
     unsigned shard;
     uint64_t file_octets, max_octets;
     uint32_t max_files;
-    int fd; /* of the file being written; -1 = none */
+    uint32_t key; /* of all frames written; new where no file says one */
+    int fd;       /* of the file being written; -1 = none */
     char path[PATH_MAX_];
     uint64_t at; /* where it goes on */
     bool dirty;
@@ -169,9 +171,15 @@ static int resume(struct journal *j, struct err *e)
         return rc;
     w.p = map.p;
     w.len = map.len;
+    w.key = s->key;
     while ((f = journal_walk_next(&w)) != NULL)
         w.last = f->serial;
     s->last = j->last = w.last;
+    if (s->draft != JOURNAL_DRAFT || s->key == 0) { /* read to its end, and not gone on with */
+        os_unmap(&map);
+        return ERR_OK;
+    }
+    j->key = s->key;
     j->at = w.end;
     rc = os_file_open(&j->fd, j->path, OS_OPEN_CREATE, e);
     j->cur = j->slots.n - 1;
@@ -207,6 +215,8 @@ int journal_open(struct journal **out, const char *dir, unsigned shard,
         goto fail;
     if (j->slots.n > 0 && j->slots.s[j->slots.n - 1].used && (rc = resume(j, e)) != ERR_OK)
         goto fail;
+    if (j->key == 0)
+        j->key = proc_random();
     *last = j->last;
     *out = j;
     return ERR_OK;
@@ -256,7 +266,7 @@ static int write_head(struct journal *j, int fd, const char *path, uint64_t firs
     uint8_t page[JOURNAL_HEAD];
     int rc = is_new ? os_file_allocate(fd, path, j->file_octets, e) : ERR_OK;
 
-    journal_head_put(page, j->shard, first, j->last);
+    journal_head_put(page, j->shard, j->key, first, j->last);
     if (rc == ERR_OK)
         rc = os_file_write(fd, path, 0, page, sizeof page, e);
     if (rc == ERR_OK)
@@ -313,11 +323,22 @@ static size_t fit(const uint8_t *frames, size_t len, uint64_t room, uint64_t *la
     return at;
 }
 
-int journal_write(struct journal *j, const uint8_t *frames, size_t len, uint64_t first,
-                  uint64_t last, struct err *e)
+static void seal_frames(const struct journal *j, uint8_t *frames, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        struct frame *f = (struct frame *)(void *)(frames + at);
+        f->key = j->key;
+        f->sum = frame_sum(f);
+        at += (size_t)frame_room(f->len);
+    }
+}
+
+int journal_write(struct journal *j, uint8_t *frames, size_t len, uint64_t first, uint64_t last,
+                  struct err *e)
 {
     int rc;
 
+    seal_frames(j, frames, len);
     while (len > 0) {
         uint64_t to = last;
         bool none = j->fd < 0 || j->at > j->file_octets;
@@ -427,7 +448,7 @@ struct tour {
     bool quiet;
 };
 
-static int read_one(struct tour *t, bool last, struct err *e)
+static int read_one(struct tour *t, const struct journal_slot *s, bool last, struct err *e)
 {
     struct journal_damage torn = { .kind = JOURNAL_END_TORN, .lost = 1 };
     char path[PATH_MAX_];
@@ -437,9 +458,9 @@ static int read_one(struct tour *t, bool last, struct err *e)
     slot_path(path, t->dir, t->shard, t->number);
     if ((rc = os_map_file(&map, path, e)) != ERR_OK)
         return rc;
-    rc = journal_read_file(&t->r, map.p, map.len);
+    rc = journal_read_file(&t->r, s, map.p, map.len);
     torn.from = t->r.end;
-    if (rc == ERR_OK && last && t->quiet && journal_torn(&t->r, map.p, map.len)) {
+    if (rc == ERR_OK && last && t->quiet && journal_torn(&t->r, s, map.p, map.len)) {
         t->r.found.damaged_places++;
         t->r.found.frames_lost++;
         t->r.damage(t->r.ctx, &torn);
@@ -459,7 +480,7 @@ static int read_shard(struct tour *t, struct err *e)
     for (uint32_t i = 0; rc == ERR_OK && i < l.n; i++) {
         t->number = l.s[i].number;
         if (journal_wants(&t->r, l.s, l.n, i))
-            rc = read_one(t, i + 1 == l.n, e);
+            rc = read_one(t, &l.s[i], i + 1 == l.n, e);
     }
     free(t->r.hold);
     free(l.s);

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "collect/frame.h"
 
-#define JOURNAL_DRAFT 1u
+#define JOURNAL_DRAFT 2u
 
 struct journal;
 
@@ -24,11 +24,12 @@ int journal_open(struct journal **out, const char *dir, unsigned shard,
                  const struct journal_limits *lim, uint64_t *last, struct err *e) WARN_UNUSED;
 void journal_close(struct journal *j); /* NULL is allowed; does not sync */
 
-/* Append whole frames (as ring_copy() makes them), serials first .. last. They are in the hands of
- * the system then, and on disk after journal_sync(). On an error those above journal_last() are not
- * written. Errors: ERR_LIMIT (max_octets, nothing released), ERR_IO. */
-int journal_write(struct journal *j, const uint8_t *frames, size_t len, uint64_t first,
-                  uint64_t last, struct err *e) WARN_UNUSED;
+/* Append whole frames (as ring_copy() makes them; key and sum are set here), serials first .. last.
+ * They are in the hands of the system then, and on disk after journal_sync(). On an error those
+ * above journal_last() are not written. Errors: ERR_LIMIT (max_octets, nothing released), ERR_IO.
+ */
+int journal_write(struct journal *j, uint8_t *frames, size_t len, uint64_t first, uint64_t last,
+                  struct err *e) WARN_UNUSED;
 int journal_sync(struct journal *j, struct err *e) WARN_UNUSED;
 /* Everything up to this serial is sealed: its files may be written over. */
 void journal_release(struct journal *j, uint64_t serial);

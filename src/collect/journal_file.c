@@ -13,18 +13,20 @@
  * in every draft, so that a program knows a file that it cannot read. */
 struct head {
     uint8_t magic[8];
-    uint32_t draft, order, shard, zero;
+    uint32_t draft, order, shard;
+    uint32_t key;         /* of its frames; 0 in draft 1 */
     uint64_t first;       /* serial of its first frame */
     uint64_t last_before; /* last serial of the file before; 0 = none */
     uint32_t sum;         /* CRC32C of the octets before it */
 };
 
-void journal_head_put(uint8_t page[JOURNAL_HEAD], unsigned shard, uint64_t first,
+void journal_head_put(uint8_t page[JOURNAL_HEAD], unsigned shard, uint32_t key, uint64_t first,
                       uint64_t last_before)
 {
     struct head h = { .draft = JOURNAL_DRAFT,
                       .order = ORDER,
                       .shard = shard,
+                      .key = key,
                       .first = first,
                       .last_before = last_before };
 
@@ -39,7 +41,7 @@ int journal_head_get(struct journal_slot *s, const uint8_t *p, size_t n, unsigne
 {
     struct rd r = rd_init(p, n);
     const uint8_t *octets = rd_take(&r, sizeof(struct head));
-    struct journal_walk w = { .p = p, .len = n, .at = JOURNAL_HEAD };
+    struct journal_walk w = { .p = p, .len = n, .at = JOURNAL_HEAD, .any_key = true };
     const struct frame *f;
     struct head h;
 
@@ -53,6 +55,7 @@ int journal_head_get(struct journal_slot *s, const uint8_t *p, size_t n, unsigne
         s->head_bad = true;
         s->used = f != NULL;
         s->first = f != NULL ? f->serial : 0;
+        s->key = f != NULL ? f->key : 0;
         return ERR_OK;
     }
     if (h.order != ORDER)
@@ -60,12 +63,14 @@ int journal_head_get(struct journal_slot *s, const uint8_t *p, size_t n, unsigne
                        "%s: written on a machine with another order of octets; start the weir that "
                        "wrote it there, stop it, and it is empty",
                        path);
-    if (h.draft != JOURNAL_DRAFT)
+    if (h.draft == 0 || h.draft > JOURNAL_DRAFT) /* in draft 1 the key is 0 */
         return err_set(e, ERR_VERSION,
                        "%s: written in draft %u of the format, this weir reads draft %u; start the "
                        "weir that wrote it once more, stop it, and it is empty",
                        path, h.draft, JOURNAL_DRAFT);
     s->used = h.first > 0 && h.shard == shard;
+    s->draft = h.draft;
+    s->key = h.key;
     s->first = h.first;
     s->last_before = h.last_before;
     return ERR_OK;
@@ -100,7 +105,7 @@ static const struct frame *frame_at(const struct journal_walk *w)
     if (p == NULL)
         return NULL;
     memcpy(&f, p, sizeof f);
-    if (f.zero != 0 || f.serial == 0 || f.len > FRAME_OCTETS_MAX ||
+    if ((f.key != w->key && !w->any_key) || f.serial == 0 || f.len > FRAME_OCTETS_MAX ||
         rd_take(&r, (size_t)frame_room(f.len) - sizeof f) == NULL)
         return NULL;
     if (w->hold != NULL) {
@@ -162,11 +167,13 @@ bool journal_wants(struct journal_reading *r, const struct journal_slot *s, size
     return true;
 }
 
-int journal_read_file(struct journal_reading *r, const uint8_t *p, size_t n)
+int journal_read_file(struct journal_reading *r, const struct journal_slot *s, const uint8_t *p,
+                      size_t n)
 {
     struct journal_found *found = &r->found;
     struct journal_walk w = { .p = p,
                               .len = n,
+                              .key = s->key,
                               .at = JOURNAL_HEAD,
                               .end = JOURNAL_HEAD,
                               .last = found->last,
@@ -193,7 +200,8 @@ int journal_read_file(struct journal_reading *r, const uint8_t *p, size_t n)
     return rc;
 }
 
-bool journal_torn(const struct journal_reading *r, const uint8_t *p, size_t n)
+bool journal_torn(const struct journal_reading *r, const struct journal_slot *s, const uint8_t *p,
+                  size_t n)
 {
     struct rd x = rd_init(p, n);
     struct frame f;
@@ -202,5 +210,5 @@ bool journal_torn(const struct journal_reading *r, const uint8_t *p, size_t n)
     if (rd_take(&x, r->end) == NULL || (q = rd_take(&x, sizeof f)) == NULL)
         return false;
     memcpy(&f, q, sizeof f);
-    return f.zero == 0 && f.len <= FRAME_OCTETS_MAX && f.serial == r->found.last + 1;
+    return f.key == s->key && f.len <= FRAME_OCTETS_MAX && f.serial == r->found.last + 1;
 }

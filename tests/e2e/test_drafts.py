@@ -93,7 +93,6 @@ def main():
         # an upgrade
         refused(s, [manifest], -1, "use another data directory, or the weir that wrote it")
         refused(s, segments, -1, "use the weir that wrote it, or another data directory")
-        refused(s, [journal], -1, "start the weir that wrote it once more, stop it, and it is empty")
         assert tree(s.data) == was
 
         # a repair lets alone what is no damage
@@ -108,7 +107,8 @@ def main():
         for f, b in kept.items():
             f.write_bytes(b)
 
-        # state and history of an older draft: templates are learned anew, the day is kept aside; no record is lost
+        # of an older draft: templates are learned anew, the day is kept aside, the journal is replayed; no record is lost
+        with_draft(journal, -1)
         with_draft(checkpoint, -1)
         with_draft(history, -1)
         s.start()

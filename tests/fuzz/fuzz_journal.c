@@ -108,8 +108,8 @@ static void read_files(const struct file *f, struct journal_slot *s, size_t n, u
         if (!journal_wants(&r, s, n, i))
             continue;
         x.f = &f[s[i].number];
-        rc = journal_read_file(&r, x.f->p, x.f->len);
-        (void)journal_torn(&r, x.f->p, x.f->len);
+        rc = journal_read_file(&r, &s[i], x.f->p, x.f->len);
+        (void)journal_torn(&r, &s[i], x.f->p, x.f->len);
     }
     if (rc != ERR_OK && rc != ERR_CANCEL)
         abort();
@@ -140,6 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (journal_head_get(&s[read], f[i].p, f[i].len, 3, "x", &e) == ERR_OK)
             read++;
         /* as the writer looks for the place at which it goes on */
+        w.key = s[read > 0 ? read - 1 : 0].key;
         w.p = f[i].p;
         w.len = f[i].len;
         while ((x = journal_walk_next(&w)) != NULL)

@@ -106,7 +106,7 @@ static void *copier(void *arg)
         for (size_t at = 0; at < p.len;) {
             const struct frame *f = (const void *)((const uint8_t *)out + at);
             b->wrong |=
-                f->sum != frame_sum(f) || f->serial <= b->last || f->len != (f->serial - 1) % 64;
+                f->serial <= b->last || f->len != (f->serial - 1) % 64;
             b->last = f->serial;
             b->journaled++;
             at += frame_room(f->len);
