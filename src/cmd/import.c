@@ -183,7 +183,7 @@ static int known_before(const struct job *j, struct err *e)
 static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
 {
     struct import_source src = {
-        .name = j->path, .octets = m->p, .len = m->len, .forget = os_map_forget
+        .name = j->path, .octets = m->p, .len = m->len, .forget = os_map_forget, .map = m
     };
     struct import_result r;
     struct os_stat st;

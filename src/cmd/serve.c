@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "collect/check.h"
 #include "collect/history.h"
 #include "http/server.h"
 #include "os/clock.h"
@@ -131,7 +132,8 @@ static int build(struct server *s, struct err *e)
     if (!proc_confine())
         log_line(LOG_LEVEL_WARN, "this kernel has no seccomp: system calls are not confined");
     fault_in("recover");
-    if ((rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK)
+    if ((rc = collect_check_drafts(s->dir, e)) != ERR_OK ||
+        (rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK)
         return rc;
     store_set_open(s->store, (size_t)conf_num(s->conf, OPT_STORE_OPEN_SEGMENTS));
     if ((rc = store_set_slow(s->store, conf_text(s->conf, OPT_STORAGE_SLOW), e)) != ERR_OK ||

@@ -7,6 +7,7 @@
 
 #include "cmd/client.h"
 #include "cmd/past.h"
+#include "http/request.h"
 #include "os/clock.h"
 #include "os/proc.h"
 #include "present/text.h"

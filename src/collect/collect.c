@@ -332,11 +332,28 @@ int collect_start(struct collect *k, struct store *st, struct err *e)
     return rc;
 }
 
+/* After the last cut: a journal of which everything is sealed goes, so that a weir of another draft
+ * finds nothing there that it cannot read. */
+static void remove_sealed(struct collect *k)
+{
+    for (unsigned i = 0; i < k->n_shards; i++) {
+        struct shard *s = &k->shard[i];
+        struct err e = { 0 };
+        if (s->journal == NULL || s->cut_serial < journal_last(s->journal) ||
+            atomic_load(&s->shared->stage_len) > 0)
+            continue;
+        if (journal_empty(s->journal, &e) != ERR_OK)
+            log_line(LOG_LEVEL_WARN, "%s", e.msg);
+    }
+}
+
 int collect_stop(struct collect *k, struct err *e)
 {
     uint64_t refused = k->records_refused;
 
     join_all(k);
+    if (k->started && !k->abandoned)
+        remove_sealed(k);
     if (k->records_refused > refused)
         return err_set(e, ERR_IO, "%llu records are lost: %s",
                        (unsigned long long)(k->records_refused - refused), k->unsafe_why);

@@ -60,20 +60,11 @@ struct history {
 static int replace_file(const struct history *h, const char *name, const struct buf *with,
                         struct err *e)
 {
-    char path[HISTORY_PATH], tmp[HISTORY_PATH];
-    int fd, rc;
+    char path[HISTORY_PATH];
+    int rc;
 
     (void)snprintf(path, sizeof path, "%s/%s", h->dir, name);
-    (void)snprintf(tmp, sizeof tmp, "%s/%s.tmp", h->dir, name);
-    rc = os_file_open(&fd, tmp, OS_OPEN_TRUNC, e);
-    if (rc != ERR_OK)
-        return rc;
-    rc = os_file_write(fd, tmp, 0, with->p, with->len, e);
-    if (rc == ERR_OK)
-        rc = os_file_sync(fd, tmp, e);
-    os_file_close(&fd);
-    if (rc == ERR_OK)
-        rc = os_rename(tmp, path, e);
+    rc = os_file_replace(path, with, e);
     return rc == ERR_OK ? os_dir_sync(h->dir, e) : rc;
 }
 
@@ -505,6 +496,34 @@ static int go_on(struct history *h, const struct history_scan *s, const char *ne
     return history_flush(h, e);
 }
 
+int history_readable(const char *dir, struct err *e)
+{
+    char folder[HISTORY_PATH - 32], path[HISTORY_PATH];
+    struct history_days d = { 0 };
+    int rc;
+
+    if (snprintf(folder, sizeof folder, "%s/history", dir) >= (int)sizeof folder)
+        return err_set(e, ERR_ARG, "history: the path %s is too long", dir);
+    rc = history_days_list(folder, &d, e);
+    for (size_t i = 0; rc == ERR_OK && i < d.n; i++) {
+        uint8_t head[HISTORY_HEAD_OCTETS];
+        size_t got = 0;
+        int fd;
+        (void)snprintf(path, sizeof path, "%s/%s", folder, d.name[i]);
+        if (os_file_open(&fd, path, OS_OPEN_READ, NULL) != ERR_OK)
+            continue; /* it is read later, and the error told then */
+        if (os_file_read(fd, path, 0, head, sizeof head, &got, NULL) == ERR_OK &&
+            history_draft(head, got) > HISTORY_DRAFT)
+            rc = err_set(e, ERR_VERSION,
+                         "%s: written in draft %u of the format, this weir reads draft %u; use the "
+                         "weir that wrote it, or move that file away",
+                         path, history_draft(head, got), HISTORY_DRAFT);
+        os_file_close(&fd);
+    }
+    free(d.name);
+    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+}
+
 int history_open(struct history **out, const char *dir, bool kept, int64_t keep_ms, int64_t now_ms,
                  struct err *e)
 {
@@ -529,6 +548,8 @@ int history_open(struct history **out, const char *dir, bool kept, int64_t keep_
                  snprintf(h->dir, sizeof h->dir, "%s/history", dir) < (int)sizeof h->dir
              ? ERR_OK
              : err_set(e, ERR_ARG, "history: the path %s is too long", dir);
+    if (rc == ERR_OK)
+        rc = history_readable(dir, e);
     if (rc == ERR_OK)
         rc = os_mkdir(h->dir, e);
     if (rc == ERR_OK) {

@@ -25,10 +25,13 @@ struct history;
 
 /* The history of a data directory, made if missing. What lies between its last minute and now_ms is
  * told as not running, unless the sockets were `kept` meanwhile by a process that outlives this
- * one. keep_ms 0: for ever (within HISTORY_OCTETS). Damaged records are left out. Errors: ERR_IO,
- * ERR_NOMEM. */
+ * one. keep_ms 0: for ever (within HISTORY_OCTETS). Damaged records are left out; a day of
+ * an older draft is put aside. Errors: ERR_VERSION (a newer draft), ERR_IO, ERR_NOMEM. */
 int history_open(struct history **out, const char *dir, bool kept, int64_t keep_ms, int64_t now_ms,
                  struct err *e) WARN_UNUSED;
+/* Was any file of it written by a newer weir? Changes nothing. Errors: ERR_VERSION, ERR_IO,
+ * ERR_NOMEM. */
+int history_readable(const char *dir, struct err *e) WARN_UNUSED;
 /* How things stand now: the differences to the last call make one row. The first call, and any
  * while the journal is replayed, only say where counters stand: what was decoded twice is told
  * once.

@@ -113,8 +113,7 @@ static int write_drops(struct writer *w, struct err *e)
 
     if (w->last == 0 || memcmp(&x.d, &w->written, sizeof x.d) == 0)
         return ERR_OK;
-    x.f.sum = frame_sum(&x.f);
-    rc = journal_write(w->s->journal, (const uint8_t *)&x, sizeof x, w->last, w->last, e);
+    rc = journal_write(w->s->journal, (uint8_t *)&x, sizeof x, w->last, w->last, e);
     if (rc == ERR_OK)
         w->written = x.d;
     return rc;

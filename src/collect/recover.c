@@ -24,8 +24,9 @@ void collect_checkpoint(const struct collect *k, uint64_t sealed, uint64_t refus
 
 /* ------------------------------------------------------------------ starting */
 
-/* The state of the last cut. Where its checkpoint cannot be read, its positions still count: what
- * they cover is sealed, and only templates and counters are lost. */
+/* The state of the last cut. Where its checkpoint cannot be read (it is damaged, or an older weir
+ * wrote it; a newer one was refused before), its positions still count: what they cover is sealed,
+ * and only templates and counters are lost. */
 static int last_cut(struct collect *k, struct past *p, struct err *e)
 {
     struct buf b = buf_init(CHECKPOINT_MAX);
@@ -36,7 +37,7 @@ static int last_cut(struct collect *k, struct past *p, struct err *e)
     if (rc == ERR_OK && (rc = past_get(p, b.p, b.len, &k->limits, e)) != ERR_OK)
         past_clear(p);
     buf_free(&b);
-    if (rc == ERR_CORRUPT) {
+    if (rc == ERR_CORRUPT || rc == ERR_VERSION) {
         log_line(LOG_LEVEL_ERROR, "%s; templates are learned anew", e->msg);
         p->n = MIN(n, COLLECT_MAX_SHARDS);
         for (unsigned i = 0; i < p->n; i++)

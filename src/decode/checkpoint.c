@@ -10,8 +10,6 @@
 #include "base/var.h"
 #include "decode/session.h"
 
-#define MAGIC       "WEIR-DEC"
-#define DRAFT       2u
 #define HEAD_OCTETS 24u /* magic, draft, sum of what follows, octets of all */
 #define SUM_FROM    16u
 #define N_COUNTERS  (sizeof(struct decode_counters) / sizeof(uint64_t))
@@ -233,8 +231,8 @@ int decoder_save(const struct decoder *d, struct buf *out)
     int rc = shapes_find(&shapes, d);
 
     if (rc == ERR_OK) {
-        buf_str(out, MAGIC);
-        buf_le(out, DRAFT, 4);
+        buf_str(out, DECODER_MAGIC);
+        buf_le(out, DECODER_DRAFT, 4);
         buf_le(out, 0, 4);
         buf_le(out, 0, 8);
         buf_var(out, N_COUNTERS);
@@ -692,14 +690,14 @@ static int get_all(struct loader *l)
 /* The draft is looked at first: how another one guards its octets is not known. */
 static int check(const uint8_t *p, size_t n, struct err *e)
 {
-    if (n < HEAD_OCTETS || memcmp(p, MAGIC, 8) != 0)
+    if (n < HEAD_OCTETS || memcmp(p, DECODER_MAGIC, 8) != 0)
         return err_set(e, ERR_CORRUPT, "decoder state: no header (%zu octets)", n);
-    if (le32(p + 8) != DRAFT)
+    if (le32(p + 8) != DECODER_DRAFT)
         return err_set(
             e, ERR_VERSION,
             "decoder state of draft %u, this Weir reads draft %u only: start that version "
             "once more, or go on without the state",
-            (unsigned)le32(p + 8), DRAFT);
+            (unsigned)le32(p + 8), DECODER_DRAFT);
     if (le64(p + 16) != n)
         return err_set(e, ERR_CORRUPT, "decoder state: %zu octets where %llu were written", n,
                        (unsigned long long)le64(p + 16));

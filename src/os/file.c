@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -23,48 +22,6 @@ static int fail(struct err *e, const char *path, const char *what)
     int no = errno;
 
     return err_set(e, no == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s: %s", path, what, strerror(no));
-}
-
-int os_map_file(struct os_map *out, const char *path, struct err *e)
-{
-    int fd, rc = ERR_OK;
-    struct stat st;
-    void *p;
-
-    *out = (struct os_map){ 0 };
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail(e, path, "open");
-    if (fstat(fd, &st) != 0) {
-        rc = fail(e, path, "stat");
-    } else if (!S_ISREG(st.st_mode)) {
-        rc = err_set(e, ERR_IO, "%s: not a file", path);
-    } else if (st.st_size > 0) {
-        p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (p == MAP_FAILED)
-            rc = fail(e, path, "mmap");
-        else
-            *out = (struct os_map){ p, (size_t)st.st_size };
-    }
-    (void)close(fd);
-    return rc;
-}
-
-void os_map_forget(const void *p, size_t len)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)p, to = from + len;
-
-    from = (from + page - 1) / page * page;
-    to = to / page * page;
-    if (to > from)
-        (void)madvise((void *)from, to - from, MADV_DONTNEED);
-}
-
-void os_unmap(struct os_map *m)
-{
-    if (m->len > 0)
-        (void)munmap((void *)(uintptr_t)m->p, m->len);
-    *m = (struct os_map){ 0 };
 }
 
 int os_file_open(int *fd, const char *path, enum os_open_mode mode, struct err *e)
@@ -154,6 +111,28 @@ int os_dir_sync(const char *dir, struct err *e)
         return fail(e, dir, "open");
     rc = os_file_sync(fd, dir, e);
     (void)close(fd);
+    return rc;
+}
+
+int os_file_replace(const char *path, const struct buf *with, struct err *e)
+{
+    char temp[PATH_MAX + 8];
+    int fd, rc;
+
+    if (!buf_ok(with))
+        return err_set(e, ERR_NOMEM, "%s: out of memory", path);
+    if (snprintf(temp, sizeof temp, "%s.tmp", path) >= (int)sizeof temp)
+        return err_set(e, ERR_ARG, "%s: path too long", path);
+    if ((rc = os_file_open(&fd, temp, OS_OPEN_TRUNC, e)) != ERR_OK)
+        return rc;
+    rc = os_file_write(fd, temp, 0, with->p, with->len, e);
+    if (rc == ERR_OK)
+        rc = os_file_sync(fd, temp, e);
+    os_file_close(&fd);
+    if (rc == ERR_OK)
+        rc = os_rename(temp, path, e);
+    if (rc != ERR_OK)
+        (void)os_unlink(temp, NULL);
     return rc;
 }
 

@@ -7,13 +7,18 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* A whole file, mapped for reading. The mapping outlives an unlink or rename of the file. Reading
- * behind the end of a file that somebody shortens in place kills the process: segments never are.
- */
+/* A whole file, mapped for reading (os/map.c). The mapping outlives an unlink or rename of the
+ * file. What cannot be read (a bad sector, the end of a file that somebody shortens in place) reads
+ * as zeros from then on, and the map is marked. Readers that keep what they read ask after reading,
+ * and verify again what they hold if the answer is yes. */
+struct os_mapped;
 struct os_map {
     const uint8_t *p;
     size_t len;
+    struct os_mapped *known; /* NULL: memory that is no file */
 };
+/* Did any read in this map fail since it was made? Costs a load. Any thread. */
+bool os_map_faulted(const struct os_map *m);
 /* Errors: ERR_NOTFOUND, ERR_IO. An empty file maps to len 0. */
 int os_map_file(struct os_map *out, const char *path, struct err *e) WARN_UNUSED;
 void os_unmap(struct os_map *m); /* zeroed: nothing to do */
@@ -45,6 +50,10 @@ int os_file_datasync(int fd, const char *path, struct err *e) WARN_UNUSED;
 /* Make room on the disk for a file of that length. Errors: ERR_IO. */
 int os_file_allocate(int fd, const char *path, uint64_t octets, struct err *e) WARN_UNUSED;
 int os_dir_sync(const char *dir, struct err *e) WARN_UNUSED;
+
+/* These octets become the file: written as PATH.tmp, synced, renamed. The directory is not synced.
+ */
+int os_file_replace(const char *path, const struct buf *with, struct err *e) WARN_UNUSED;
 
 /* Append a file's content to `out` (its ceiling is the limit). Errors: ERR_NOTFOUND, ERR_IO,
  * ERR_LIMIT, ERR_NOMEM. */

@@ -75,6 +75,16 @@ void proc_hold_signals(void)
     (void)pthread_sigmask(SIG_BLOCK, &s, NULL);
 }
 
+uint32_t proc_random(void)
+{
+    uint32_t x = 0;
+
+    while (x == 0)
+        if (getentropy(&x, sizeof x) != 0)
+            abort(); /* only a kernel without it */
+    return x;
+}
+
 enum proc_signal proc_wait_signal(int64_t ms)
 {
     struct timespec t = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = ms % 1000 * 1000000 };

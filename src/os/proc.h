@@ -67,4 +67,7 @@ void proc_notify_reloading(void);
 /* How often WATCHDOG=1 is wanted, or 0. */
 int64_t proc_watchdog_ms(void);
 
+/* A number that nobody can guess; never 0. */
+uint32_t proc_random(void);
+
 #endif

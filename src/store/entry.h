@@ -135,6 +135,9 @@ int store_publish(struct store *s, struct written *w, const struct publish *p,
 int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
                   struct err *e) WARN_UNUSED;
 
+#define CHECKPOINT_MAGIC "WEIR-CKP"
+#define CHECKPOINT_DRAFT 1u
+
 /* Checkpoint files: content with its cut. */
 void checkpoint_put(struct buf *out, const struct manifest_cut *cut, const struct buf *content);
 /* Errors: ERR_CORRUPT, ERR_VERSION. *content is borrowed from p. */

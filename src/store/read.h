@@ -59,6 +59,13 @@ static inline struct segment *segment_of(const struct rowset *rs)
 const uint8_t *segment_chunk(const struct segment *s, struct seg_ref r, const char *what,
                              struct err *e);
 
+/* Asked after octets of a chunk were used: were they those that its checksum is of? Where a read of
+ * the file has failed meanwhile, zeros may have stood in their place. */
+static inline bool segment_held(const struct segment *s, struct seg_ref r)
+{
+    return !os_map_faulted(&s->map) || segment_chunk(s, r, "", NULL) != NULL;
+}
+
 /* The next page in a list of postings of `width` octets each, or (0) of gaps; *before is 0 at
  * first. False when the list is not whole. */
 static inline bool segment_next_page(struct rd *list, uint32_t width, uint32_t *before,

@@ -340,6 +340,8 @@ int segment_extras(const struct rowset *rs, uint32_t block, uint32_t first, uint
     if (rc == ERR_OK && (rc = read_groups(x)) != ERR_OK)
         rc = rc == ERR_NOMEM ? err_set(e, ERR_NOMEM, "segment %s: out of memory", s->name)
                              : damaged(s, block, e);
+    if (rc == ERR_OK && !segment_held(s, s->block[block].extras))
+        rc = damaged(s, block, e);
     for (uint32_t i = 0; rc == ERR_OK && i < n; i++)
         if (out->len[i] > 0)
             out->p[i] = out->hold.p + x->at[i];

@@ -170,7 +170,9 @@ const uint32_t *segment_attr(struct segment *s, enum seg_attr a, struct err *e)
     if (t == NULL &&
         table_open(s, TABLE_ATTR + a, "table of what belongs to addresses", &r, e) == ERR_OK) {
         v = take_vector(&r, s->rs.n_addrs);
-        t = v != NULL && r.left == 0 ? malloc((size_t)s->rs.n_addrs * sizeof *t) : NULL;
+        t = v != NULL && r.left == 0 && segment_held(s, s->table[TABLE_ATTR + a])
+                ? malloc((size_t)s->rs.n_addrs * sizeof *t)
+                : NULL;
         for (uint32_t i = 0; t != NULL && i < s->rs.n_addrs; i++)
             t[i] = (uint32_t)v[i];
         if (t == NULL)
@@ -221,7 +223,7 @@ int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, stru
             return damaged(s, "index of addresses", e);
         bitmap[page / 64] |= 1ull << page % 64;
     }
-    return ERR_OK;
+    return segment_held(s, s->table[TABLE_PAGES]) ? ERR_OK : damaged(s, "index of addresses", e);
 }
 
 /* ------------------------------------------------------------------ option records */
@@ -269,7 +271,7 @@ static int load_options(struct segment *s, struct err *e)
             v[c] = take_vector(&r, n);
             ok = v[c] != NULL;
         }
-        ok = ok && fill_options(s, &r, v, n);
+        ok = ok && fill_options(s, &r, v, n) && segment_held(s, s->table[TABLE_OPTIONS]);
     }
     for (unsigned c = 0; c < 4; c++)
         free(v[c]);
@@ -382,7 +384,8 @@ int segment_marginal(const struct rowset *rs, enum marginal which, const struct 
             (rc = table_open(s, TABLE_MARGINAL + which, "table of totals", &r, e)) == ERR_OK) {
             s->n_marginal[which] = (uint32_t)rd_le(&r, 4);
             row = load_marginal(s, &r, s->n_marginal[which]);
-            if (row == NULL || r.left != 0 || !keys_fit(s, which, row, s->n_marginal[which])) {
+            if (row == NULL || r.left != 0 || !keys_fit(s, which, row, s->n_marginal[which]) ||
+                !segment_held(s, s->table[TABLE_MARGINAL + which])) {
                 rc = damaged(s, "table of totals", e);
                 free(row);
                 row = NULL;

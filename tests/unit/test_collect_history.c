@@ -518,15 +518,27 @@ static void a_flipped_octet_costs_a_record(void **state)
     buf_free(&b);
 }
 
+/* A newer one is refused, and nothing is changed. */
 static void another_draft_is_put_aside(void **state)
 {
     struct buf b = some_day(), again = buf_init(1u << 20);
     struct gap_list a;
+    struct err e = { 0 };
     char path[300];
 
     (void)state;
     history_close(h);
     b.p[8]++;
+    put_back(b.p, b.len);
+    assert_int_equal(history_open(&h, dir, false, 0, now, &e), ERR_VERSION);
+    assert_null(h);
+    assert_non_null(strstr(e.msg, "draft 2"));
+    today(path);
+    assert_int_equal(os_file_slurp(path, &again, NULL), ERR_OK);
+    assert_int_equal(again.len, b.len);
+    assert_memory_equal(again.p, b.p, b.len);
+    buf_clear(&again);
+    b.p[8] = 0;
     put_back(b.p, b.len);
     open_again(now + 500);
     a = gaps();

@@ -111,8 +111,7 @@ static void *copier(void *arg)
         struct ring_piece p = ring_copy(b->r, (uint8_t *)out, sizeof out);
         for (size_t at = 0; at < p.len;) {
             const struct frame *f = (const void *)((const uint8_t *)out + at);
-            b->wrong |=
-                f->sum != frame_sum(f) || f->serial <= b->last || f->len != (f->serial - 1) % 64;
+            b->wrong |= f->serial <= b->last || f->len != (f->serial - 1) % 64;
             b->last = f->serial;
             b->journaled++;
             at += frame_room(f->len);
