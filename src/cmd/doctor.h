@@ -22,7 +22,7 @@ struct doctor {
     const struct conf *conf;
     const char *root; /* /proc and /sys are looked for below it; "" */
     const char *dir;
-    long server; /* pid of the data process that holds the directory; 0: none */
+    long server;         /* pid of the data process that holds the directory; 0: none */
     uint64_t buffer_got; /* smallest receive buffer of its sockets; 0: not known */
     bool systemd;
     uint16_t port[DOCTOR_PORTS]; /* UDP ports of `listen` */

@@ -52,7 +52,7 @@ void doctor_directory(struct doctor *d)
 static bool measure(const char *path, uint64_t *rate, int64_t *sync_us, struct err *e)
 {
     static uint8_t chunk[CHUNK];
-    int64_t begin = clock_mono_us(), at = begin, took[SYNCS];
+    int64_t begin = clock_mono_us(), at, took[SYNCS];
     uint64_t done = 0;
     unsigned n = 0;
     int fd, rc = os_file_open(&fd, path, OS_OPEN_TRUNC, e);

@@ -255,7 +255,8 @@ void proc_keep(const char *name, int fd)
 
 void proc_inherited_close(const char *prefix)
 {
-    char *list = getenv(INHERIT) != NULL ? strdup(getenv(INHERIT)) : NULL, *hold = NULL, *name;
+    const char *given = getenv(INHERIT);
+    char *list = strdup(given != NULL ? given : ""), *hold = NULL, *name;
     bool any = false;
     int fd;
 
