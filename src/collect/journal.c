@@ -151,6 +151,8 @@ struct journal {
     char path[PATH_MAX_];
     uint64_t at; /* where it goes on */
     bool dirty;
+    uint64_t synced;      /* serial; what is above is not on disk yet */
+    uint64_t given_up;    /* frames that a failed sync took, since journal_given_up() */
     struct os_mutex lock; /* slots, cur, last; held for moments */
     struct slots slots;   /* in no order */
     uint32_t cur;         /* being written; UINT32_MAX = none */
@@ -174,7 +176,7 @@ static int resume(struct journal *j, struct err *e)
     w.key = s->key;
     while ((f = journal_walk_next(&w)) != NULL)
         w.last = f->serial;
-    s->last = j->last = w.last;
+    s->last = j->last = j->synced = w.last;
     if (s->draft != JOURNAL_DRAFT || s->key == 0) { /* read to its end, and not gone on with */
         os_unmap(&map);
         return ERR_OK;
@@ -183,6 +185,7 @@ static int resume(struct journal *j, struct err *e)
     j->at = w.end;
     rc = os_file_open(&j->fd, j->path, OS_OPEN_CREATE, e);
     j->cur = j->slots.n - 1;
+    j->dirty = true; /* what a killed process wrote last is not on disk for that */
     os_unmap(&map);
     return rc;
 }
@@ -236,11 +239,10 @@ void journal_close(struct journal *j)
 }
 
 /* A file that may be written over, or a new number. Under the lock. */
-static int free_slot(struct journal *j, uint32_t *out, bool *is_new, struct err *e)
+static int free_slot(struct journal *j, uint32_t *out, struct err *e)
 {
     uint32_t highest = 0;
 
-    *is_new = false;
     for (uint32_t i = 0; i < j->slots.n; i++) {
         if (!j->slots.s[i].used) {
             *out = i;
@@ -253,45 +255,46 @@ static int free_slot(struct journal *j, uint32_t *out, bool *is_new, struct err 
                        "journal %s: its ceiling of %llu octets is reached (journal.size)", j->dir,
                        (unsigned long long)j->max_octets);
     *out = j->slots.n;
-    *is_new = true;
     return slot_add(&j->slots, (struct journal_slot){ .number = highest }) == ERR_OK
                ? ERR_OK
                : err_set(e, ERR_NOMEM, "journal %s: out of memory", j->dir);
 }
 
-/* The head is on disk before the first frame: an old head would put new frames in a wrong order. */
-static int write_head(struct journal *j, int fd, const char *path, uint64_t first, bool is_new,
-                      struct err *e)
+/* The head is on disk before the first frame: an old head would put new frames in a wrong order.
+ * So is the file's name, also where an earlier try came no further than to make the file. */
+static int write_head(struct journal *j, int fd, const char *path, uint64_t first, struct err *e)
 {
     uint8_t page[JOURNAL_HEAD];
-    int rc = is_new ? os_file_allocate(fd, path, j->file_octets, e) : ERR_OK;
+    struct os_stat st;
+    int rc = os_file_stat(path, &st, e);
 
+    if (rc == ERR_OK && st.octets < j->file_octets)
+        rc = os_file_allocate(fd, path, j->file_octets, e);
     journal_head_put(page, j->shard, j->key, first, j->last);
     if (rc == ERR_OK)
         rc = os_file_write(fd, path, 0, page, sizeof page, e);
     if (rc == ERR_OK)
         rc = os_file_sync(fd, path, e);
-    return rc == ERR_OK && is_new ? os_dir_sync(j->dir, e) : rc;
+    return rc == ERR_OK ? os_dir_sync(j->dir, e) : rc;
 }
 
 static int next_file(struct journal *j, uint64_t first, struct err *e)
 {
     char path[PATH_MAX_];
     uint32_t i = 0;
-    bool is_new;
     int fd, rc;
 
     if ((rc = journal_sync(j, e)) != ERR_OK)
         return rc;
     os_lock(&j->lock);
-    rc = free_slot(j, &i, &is_new, e);
+    rc = free_slot(j, &i, e);
     os_unlock(&j->lock);
     if (rc != ERR_OK)
         return rc;
     slot_path(path, j->dir, j->shard, j->slots.s[i].number);
     if ((rc = os_file_open(&fd, path, OS_OPEN_CREATE, e)) != ERR_OK)
         return rc;
-    if ((rc = write_head(j, fd, path, first, is_new, e)) != ERR_OK) {
+    if ((rc = write_head(j, fd, path, first, e)) != ERR_OK) {
         os_file_close(&fd);
         return rc; /* its slot stays free */
     }
@@ -370,9 +373,20 @@ int journal_sync(struct journal *j, struct err *e)
 
     if (!j->dirty)
         return ERR_OK;
-    if ((rc = os_file_datasync(j->fd, j->path, e)) == ERR_OK)
-        j->dirty = false;
+    rc = os_file_datasync(j->fd, j->path, e);
+    if (rc != ERR_OK) /* the system may have let go of these octets: a second sync would succeed */
+        j->given_up += j->last - j->synced;
+    j->synced = j->last;
+    j->dirty = false;
     return rc;
+}
+
+uint64_t journal_given_up(struct journal *j)
+{
+    uint64_t n = j->given_up;
+
+    j->given_up = 0;
+    return n;
 }
 
 void journal_release(struct journal *j, uint64_t serial)

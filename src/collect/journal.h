@@ -30,7 +30,11 @@ void journal_close(struct journal *j); /* NULL is allowed; does not sync */
  */
 int journal_write(struct journal *j, uint8_t *frames, size_t len, uint64_t first, uint64_t last,
                   struct err *e) WARN_UNUSED;
+/* ERR_IO: what was written since the last sync may not be there after a power cut, and no later
+ * sync makes up for it. */
 int journal_sync(struct journal *j, struct err *e) WARN_UNUSED;
+/* How many frames that was, since the last call. Syncs happen in journal_write() too. */
+uint64_t journal_given_up(struct journal *j);
 /* Everything up to this serial is sealed: its files may be written over. */
 void journal_release(struct journal *j, uint64_t serial);
 

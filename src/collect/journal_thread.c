@@ -126,6 +126,7 @@ static int commit(struct writer *w, struct err *e)
 
     if (rc == ERR_OK)
         rc = journal_sync(w->s->journal, e);
+    lose(w->s, journal_given_up(w->s->journal));
     took = clock_mono_ms() - began;
     w->next_sync = clock_mono_ms() + w->commit_ms;
     os_lock(&w->s->status_lock);
@@ -161,7 +162,8 @@ static size_t write_piece(struct writer *w)
         if (rc == ERR_OK) {
             set_safe(s);
         } else {
-            lose(s, p.last - MAX(journal_last(s->journal), p.first - 1));
+            lose(s, p.last - MAX(journal_last(s->journal), p.first - 1) +
+                        journal_given_up(s->journal));
             set_unsafe(s, &e);
             w->retry = clock_mono_ms() + RETRY_MS;
         }

@@ -8,11 +8,13 @@
 #include "os/fault.h"
 #include "os/log.h"
 
-#define SLEEP_MS     200
-#define ROUND        512u /* datagrams decoded between two looks at everything else */
-#define STATUS_MS    200
-#define TICK_MS      1000
-#define WAIT_FULL_MS 100
+#define SLEEP_MS       200
+#define ROUND          512u /* datagrams decoded between two looks at everything else */
+#define STATUS_MS      200
+#define TICK_MS        1000
+#define WAIT_FULL_MS   100
+#define REPLAY_TRIES   10u
+#define REPLAY_WAIT_MS 500
 /* Where datagrams come one by one, each would wake two threads: the receiver lets some gather. What
  * comes meanwhile must fit the smallest receive buffer that kernels give (about 90 of full size).
  */
@@ -504,8 +506,18 @@ static void replay(struct shard *s, struct rounds *r)
 
     if (s->journal == NULL || s->replay_upto <= s->serial)
         return;
-    rc = journal_read(s->k->journal_dir, s->number, s->serial, s->replay_upto, replay_frame, &x,
-                      &found, &e);
+    /* What the system refuses now it may give later (open files, memory); the journal is written
+     * over once a later cut is made, so it is asked for some time. */
+    for (unsigned tries = 0;; tries++) {
+        rc = journal_read(s->k->journal_dir, s->number, s->serial, s->replay_upto, replay_frame, &x,
+                          &found, &e);
+        if ((rc != ERR_IO && rc != ERR_NOMEM) || tries == REPLAY_TRIES ||
+            atomic_load(&s->k->finished))
+            break;
+        log_line(LOG_LEVEL_WARN, "shard %u: the journal cannot be read: %s; it is tried again",
+                 s->number, e.msg);
+        clock_sleep_ms(REPLAY_WAIT_MS);
+    }
     if (rc != ERR_OK)
         log_line(LOG_LEVEL_ERROR, "shard %u: the journal cannot be read in full: %s", s->number,
                  e.msg);

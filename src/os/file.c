@@ -16,12 +16,35 @@
 
 #include "os/fault.h"
 
+/* What helps; "" where the system's text says it all. */
+static const char *fix_of(int no)
+{
+    switch (no) {
+    case ENOSPC:
+    case EDQUOT:
+        return "; make room there (retention.size, retention.free), or move the data to a larger "
+               "disk";
+    case EMFILE:
+    case ENFILE:
+        return "; allow more open files (LimitNOFILE= of the unit, ulimit -n)";
+    case EIO:
+        return "; the disk is failing: dmesg says more, weir fsck says what is lost";
+    case EROFS:
+        return "; the file system is mounted for reading only";
+    case EACCES:
+    case EPERM:
+        return "; the user that runs weir needs the right to it";
+    default:
+        return "";
+    }
+}
+
 /* errno as one of ours, with what was tried. */
 static int fail(struct err *e, const char *path, const char *what)
 {
-    int no = errno;
+    int no = errno, rc = no == ENOENT ? ERR_NOTFOUND : no == ENOMEM ? ERR_NOMEM : ERR_IO;
 
-    return err_set(e, no == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s: %s", path, what, strerror(no));
+    return err_set(e, rc, "%s: %s: %s%s", path, what, strerror(no), fix_of(no));
 }
 
 int os_file_open(int *fd, const char *path, enum os_open_mode mode, struct err *e)
@@ -103,12 +126,12 @@ int os_file_allocate(int fd, const char *path, uint64_t octets, struct err *e)
     return no == 0 ? ERR_OK : fail(e, path, "allocate");
 }
 
-int os_dir_sync(const char *dir, struct err *e)
+static int dir_sync(const char *dir, bool lenient, struct err *e)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 
     if (fd < 0)
-        return fail(e, dir, "open");
+        return lenient && errno == EACCES ? ERR_OK : fail(e, dir, "open");
     rc = os_file_sync(fd, dir, e);
     (void)close(fd);
     return rc;
@@ -134,6 +157,29 @@ int os_file_replace(const char *path, const struct buf *with, struct err *e)
     if (rc != ERR_OK)
         (void)os_unlink(temp, NULL);
     return rc;
+}
+
+int os_dir_sync(const char *dir, struct err *e)
+{
+    return dir_sync(dir, false, e);
+}
+
+int os_parent_sync(const char *path, struct err *e)
+{
+    char dir[PATH_MAX], *slash;
+    size_t n = strlen(path);
+
+    if (n >= sizeof dir)
+        return err_set(e, ERR_ARG, "%s: path too long", path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    memcpy(dir, path, n);
+    dir[n] = '\0';
+    slash = strrchr(dir, '/');
+    if (slash == NULL)
+        return dir_sync(".", true, e);
+    slash[slash == dir] = '\0';
+    return dir_sync(dir, true, e);
 }
 
 int os_file_slurp(const char *path, struct buf *out, struct err *e)
@@ -169,7 +215,8 @@ int os_file_stat(const char *path, struct os_stat *out, struct err *e)
                              .ino = (uint64_t)st.st_ino,
                              .octets = (uint64_t)st.st_size,
                              .changed_ns =
-                                 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec };
+                                 (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+                             .is_dir = S_ISDIR(st.st_mode) };
     return ERR_OK;
 }
 
@@ -310,9 +357,15 @@ int os_unlink(const char *path, struct err *e)
 
 int os_mkdir(const char *path, struct err *e)
 {
-    if (mkdir(path, 0750) == 0 || (errno == EEXIST && os_is_dir(path)))
-        return ERR_OK;
-    return fail(e, path, "the directory cannot be made");
+    int rc;
+
+    if (mkdir(path, 0750) != 0)
+        return errno == EEXIST && os_is_dir(path) ? ERR_OK
+                                                  : fail(e, path, "the directory cannot be made");
+    rc = os_parent_sync(path, e);
+    if (rc != ERR_OK)
+        (void)rmdir(path); /* so that the next try makes it durable */
+    return rc;
 }
 
 int os_rmdir(const char *path, struct err *e)

@@ -1,5 +1,6 @@
 /* os/file.h - files and directories: the only place with those system calls.
- * Floor 1. Every error message names the path and what the system said.
+ * Floor 1. Every error message names the path, what the system said, and what helps. ENOMEM is
+ * ERR_NOMEM everywhere here.
  * Threads: no shared state. Paths are NUL-terminated; descriptors are closed on exec. */
 #ifndef WEIR_OS_FILE_H
 #define WEIR_OS_FILE_H
@@ -50,6 +51,8 @@ int os_file_datasync(int fd, const char *path, struct err *e) WARN_UNUSED;
 /* Make room on the disk for a file of that length. Errors: ERR_IO. */
 int os_file_allocate(int fd, const char *path, uint64_t octets, struct err *e) WARN_UNUSED;
 int os_dir_sync(const char *dir, struct err *e) WARN_UNUSED;
+/* The directory that `path` is in. One that we may enter but not read is left to the system. */
+int os_parent_sync(const char *path, struct err *e) WARN_UNUSED;
 
 /* These octets become the file: written as PATH.tmp, synced, renamed. The directory is not synced.
  */
@@ -63,6 +66,7 @@ int os_file_slurp(const char *path, struct buf *out, struct err *e) WARN_UNUSED;
 struct os_stat {
     uint64_t dev, ino, octets;
     int64_t changed_ns;
+    bool is_dir;
 };
 int os_file_stat(const char *path, struct os_stat *out, struct err *e);
 
@@ -93,9 +97,10 @@ int os_readlink(const char *path, char *out, size_t cap, struct err *e) WARN_UNU
 int os_realpath(const char *path, char *out, size_t cap, struct err *e) WARN_UNUSED;
 
 int os_rename(const char *from, const char *to, struct err *e) WARN_UNUSED;
-int os_unlink(const char *path, struct err *e);            /* a missing file is ERR_NOTFOUND */
-int os_mkdir(const char *path, struct err *e) WARN_UNUSED; /* 0750; an existing directory is fine */
-int os_rmdir(const char *path, struct err *e);             /* an empty directory */
+int os_unlink(const char *path, struct err *e); /* a missing file is ERR_NOTFOUND */
+/* 0750, durable; an existing directory is fine. */
+int os_mkdir(const char *path, struct err *e) WARN_UNUSED;
+int os_rmdir(const char *path, struct err *e); /* an empty directory */
 bool os_is_dir(const char *path);
 
 /* Call each(ctx, name) for every entry but those that begin with a dot, in no order; stops when it

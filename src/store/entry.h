@@ -57,7 +57,11 @@ struct store {
     struct os_mutex log;   /* manifest, m, next ids */
     struct os_mutex list;  /* what snapshots copy; held for moments */
 
-    struct manifest m;   /* state of the log; under `log` */
+    struct manifest m; /* state of the log; under `log` */
+    /* Left undone where the disk refused, done before the next record: octets of a record that does
+     * not count behind those of m.good; the name of a manifest written anew. Under `log`. */
+    _Atomic bool log_torn; /* looked at without the lock too */
+    bool log_name;
     struct os_stat seen; /* STORE_READ: the manifest as last read */
     struct entry *entry; /* under `list` */
     size_t n_entries, cap_entries;

@@ -86,6 +86,13 @@ static int look_at_manifest(struct fsck *f)
     return rc == ERR_CORRUPT ? ERR_OK : rc;
 }
 
+/* Nobody knows what stands in a file that the system does not give us: that is told, but nothing is
+ * put aside or called damaged for it. */
+static bool refused(const struct fsck *f, int rc)
+{
+    return rc == ERR_NOMEM || (rc == ERR_IO && (f->c->repair || f->c->strict));
+}
+
 static int look_at_checkpoint(struct fsck *f)
 {
     struct buf content = buf_init((size_t)4 << 30);
@@ -96,15 +103,14 @@ static int look_at_checkpoint(struct fsck *f)
     f->c->files += rc == ERR_OK && content.len > 0;
     step(f, content.len);
     buf_free(&content);
-    if (rc == ERR_NOMEM)
+    if (refused(f, rc))
         return err_set(f->e, rc, "%s", why.msg);
     if (rc == ERR_OK || rc == ERR_NOTFOUND || (f->writer && rc == ERR_CORRUPT))
         return ERR_OK; /* a writer removes the one before at any time */
     f->checkpoint_bad = rc != ERR_VERSION;
     (void)snprintf(x.file, sizeof x.file, "checkpoint-%012llu", (unsigned long long)f->s->m.cut.id);
     (void)snprintf(x.why, sizeof x.why,
-                   "%s; templates are learned again, sets that waited are lost",
-                   rc == ERR_VERSION ? "of another draft of the format" : "damaged or missing");
+                   "%.160s; templates are learned again, sets that waited are lost", why.msg);
     found(f, &x);
     return ERR_OK;
 }
@@ -159,7 +165,7 @@ static int look_at_segment(struct fsck *f, const struct entry *x)
     f->c->rows += x->info.n_rows;
     f->c->options += x->info.n_options;
     rc = rowset_open(&x->file->rs, &rs, &why);
-    if (rc == ERR_NOMEM)
+    if (refused(f, rc))
         return err_set(f->e, rc, "%s", why.msg);
     if (rc != ERR_OK) {
         unreadable(f, x, &why);

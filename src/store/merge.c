@@ -234,10 +234,10 @@ static int rows_agree(struct merge *m, const struct merge_piece *p, const struct
                       bool *agree)
 {
     struct merge_input *in = &m->in[p->input];
-    const uint32_t *was = segment_attr(in->s, d->attr, m->e), *is = m->b.attr[d->attr];
+    const uint32_t *was, *is = m->b.attr[d->attr];
     const uint32_t *to = d->parent == COL_SRC_IP ? m->k.src : m->k.dst;
     uint32_t v[PAGE_VALUES], differ = 0;
-    int rc = was != NULL ? ERR_OK : ERR_CORRUPT;
+    int rc = segment_attr(in->s, d->attr, &was, m->e);
 
     for (uint32_t first = 0; first < p->rows && rc == ERR_OK; first += PAGE_VALUES) {
         uint32_t n = MIN(PAGE_VALUES, p->rows - first);

@@ -344,16 +344,20 @@ static int open_writer(struct store *s, const char *socket_path, struct err *e)
          (rc = os_file_open(&s->manifest_fd, path, OS_OPEN_CREATE, e)) != ERR_OK) ||
         (rc = os_file_truncate(s->manifest_fd, path, s->m.good, e)) != ERR_OK)
         return rc;
+    s->m.torn = false;
     return ERR_OK;
 }
 
 static int open_reader(struct store *s, struct err *e)
 {
     char path[STORE_PATH];
-    int rc;
+    struct os_stat st;
+    int rc = os_file_stat(s->dir, &st, e);
 
-    if (!os_is_dir(s->dir))
+    if (rc == ERR_NOTFOUND || (rc == ERR_OK && !st.is_dir))
         return err_set(e, ERR_NOTFOUND, "%s: no such directory", s->dir);
+    if (rc != ERR_OK)
+        return rc;
     store_path(s, path, "readers");
     rc = os_file_open(&s->readers_fd, path, OS_OPEN_READ, e);
     if (rc == ERR_OK) /* the writer holds it for the moments in which it unlinks */

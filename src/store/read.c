@@ -101,8 +101,8 @@ static int read32(struct segment *s, uint32_t block, enum col col, uint32_t firs
         !segment_held(s, c->ref))
         return damaged(s, block, col, e);
     if (c->form != 0) {
-        if ((attr = segment_attr(s, d->attr, NULL)) == NULL)
-            return damaged(s, block, col, e);
+        if ((rc = segment_attr(s, d->attr, &attr, e)) != ERR_OK)
+            return rc == ERR_NOMEM ? rc : damaged(s, block, col, e);
         if ((rc = read32(s, block, d->parent, first, n, codes, e)) != ERR_OK)
             return rc;
         for (uint32_t i = 0; i < n; i++)

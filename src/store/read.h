@@ -96,8 +96,9 @@ int segment_marginal(const struct rowset *rs, enum marginal which, const struct 
                      uint32_t *n, struct err *e);
 int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, struct err *e);
 
-/* Attribute table `a` (n_addrs values), loaded if need be. NULL and *e filled when damaged. */
-const uint32_t *segment_attr(struct segment *s, enum seg_attr a, struct err *e);
+/* Attribute table `a` (n_addrs values), loaded if need be. Errors: ERR_CORRUPT, ERR_NOMEM. */
+int segment_attr(struct segment *s, enum seg_attr a, const uint32_t **out,
+                 struct err *e) WARN_UNUSED;
 
 int segment_load_tables(struct segment *s, struct err *e) WARN_UNUSED;
 

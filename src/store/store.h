@@ -148,6 +148,7 @@ struct store_finding {
 };
 struct store_check {
     bool repair;
+    bool strict; /* a file that the system does not let us read ends it, as it does a repair */
     void (*found)(void *ctx, const struct store_finding *f);             /* may be NULL */
     void (*progress)(void *ctx, uint64_t octets, uint64_t octets_total); /* may be NULL */
     void *ctx;
@@ -162,7 +163,8 @@ struct store_check {
     uint64_t segments_written, quarantined; /* by the repair */
 };
 /* Manifest, checkpoint and segments; collect_check() does the rest. Errors: as store_open; damage
- * is not one. */
+ * is not one. With `repair`, ERR_IO and ERR_NOMEM come before anything was changed for the file
+ * that they name. */
 int store_check(const char *dir, struct store_check *c, struct err *e) WARN_UNUSED;
 
 /* A copy of the directory as it stands at one moment, itself a data directory: segments as hard
