@@ -1040,7 +1040,7 @@ static void try_all(struct replay *r, unsigned tries)
 uint64_t disk_replay(struct disk_log *l, uint64_t seed, unsigned tries,
                      void (*check)(void *ctx, unsigned least, unsigned most), void *ctx)
 {
-    struct replay r = { .l = l, .random = seed | 1, .check = check, .ctx = ctx };
+    struct replay r = { .l = l, .random = seed * 2 + 1, .check = check, .ctx = ctx };
 
     disk_stop(l);
     r.pending = need(malloc((l->n_ops + 1) * sizeof *r.pending));

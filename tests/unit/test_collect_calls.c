@@ -260,7 +260,7 @@ static struct state state_of(struct collect *k)
     struct err e;
 
     assert_non_null(st);
-    assert_int_equal(collect_status(k, st, &e), ERR_OK);
+    assert_int_equal(collect_status(k, st, false, &e), ERR_OK);
     x = (struct state){ .received = st->received,
                         .records = st->records_open + st->records_sealed,
                         .not_journaled = st->not_journaled,
