@@ -44,6 +44,7 @@ void doctor_memory(struct doctor *d)
     uint64_t all = memory(buf_cstr(&b), "MemTotal:"), shards = conf_num(c, OPT_SHARDS);
     uint64_t rings = shards * conf_num(c, OPT_RING_SIZE);
     uint64_t want = rings + conf_num(c, OPT_QUERY_MEMORY) + conf_num(c, OPT_COMPACT_MEMORY) +
+                    conf_num(c, OPT_SEAL_MEMORY) +
                     shards * conf_num(c, OPT_DECODER_MAX_WAITING_TOTAL) +
                     shards * d->n_ports * conf_num(c, OPT_RECEIVE_BUFFER);
     char w[32], a[32];
@@ -59,8 +60,10 @@ void doctor_memory(struct doctor *d)
         doctor_say(d, DOCTOR_OK, "memory", "%s of %s at most", w, a);
         return;
     }
-    doctor_say(d, want > all ? DOCTOR_BAD : DOCTOR_LOOK, "memory",
-               "rings, questions, merging and buffers may take %s; the machine has %s", w, a);
+    doctor_say(
+        d, rings > all / 2 ? DOCTOR_BAD : DOCTOR_LOOK, "memory",
+        "rings, unsealed records, questions, merging and buffers may take %s; the machine has %s",
+        w, a);
     if (rings > all / 4)
         doctor_fix(d, "set ring.size: %" PRIu64 "M in weir.yaml",
                    MAX((all / 8 / MAX(shards, 1)) >> 20, 1));

@@ -185,7 +185,7 @@ static void main_page(struct buf *b)
     buf_str(b, "weir \\- records every network flow and answers questions about it\n"
                ".SH SYNOPSIS\n\\fBweir\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR...] "
                "[\\fIOPERAND\\fR...]\n.SH DESCRIPTION\n"
-               "Weir receives NetFlow v5, v9 and IPFIX, keeps every record with every element as\n"
+               "Weir receives NetFlow, IPFIX and sFlow, keeps every record with every element as\n"
                "it was sent, and answers questions about any time.\n.SH COMMANDS\n");
     for (size_t i = 0; (c = command_at(i)) != NULL; i++) {
         if (c->hidden)

@@ -108,18 +108,19 @@ def ports(m):
 
 
 def firewall(m):
+    two = "--listen", "udp://[::]:2055,udp://[::]:4739"
     m.program("nft", "table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n"
                      "\t\tudp dport 4739 accept\n\t}\n}")
-    a = m.ask()
+    a = m.ask(*two)
     a("firewall", "look", "nftables drops what no rule lets in, and none names UDP 2055",
       "nft insert rule inet filter input udp dport 2055 accept")
     assert sum(c["check"] == "firewall" for c in a["checks"]) == 1, a
     m.program("nft", "table inet filter {\n\tchain input {\n\t\ttype filter hook input priority filter; policy drop;\n"
                      "\t\tudp dport { 2055, 4739 } accept\n\t}\n}")
-    m.ask()("firewall", "ok", "rules name the ports")
+    m.ask(*two)("firewall", "ok", "rules name the ports")
     m.program("nft", "")
     m.program("iptables-save", "*filter\n:INPUT DROP [0:0]\n-A INPUT -p udp -m udp --dport 12055 -j ACCEPT\nCOMMIT")
-    m.ask()("firewall", "look", "iptables", "iptables -I INPUT -p udp --dport 2055 -j ACCEPT")
+    m.ask(*two)("firewall", "look", "iptables", "iptables -I INPUT -p udp --dport 2055 -j ACCEPT")
 
 
 def cards(m):
