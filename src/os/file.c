@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/fail.h"
 #include "os/fault.h"
 
 /* What helps; "" where the system's text says it all. */
@@ -39,8 +40,7 @@ static const char *fix_of(int no)
     }
 }
 
-/* errno as one of ours, with what was tried. */
-static int fail(struct err *e, const char *path, const char *what)
+int os_fail(struct err *e, const char *path, const char *what)
 {
     int no = errno, rc = no == ENOENT ? ERR_NOTFOUND : no == ENOMEM ? ERR_NOMEM : ERR_IO;
 
@@ -54,7 +54,7 @@ int os_file_open(int *fd, const char *path, enum os_open_mode mode, struct err *
     flags |= mode == OS_OPEN_READ ? O_RDONLY : O_RDWR | O_CREAT;
     flags |= mode == OS_OPEN_TRUNC ? O_TRUNC : 0;
     *fd = open(path, flags, 0640);
-    return *fd >= 0 ? ERR_OK : fail(e, path, "open");
+    return *fd >= 0 ? ERR_OK : os_fail(e, path, "open");
 }
 
 void os_file_close(int *fd)
@@ -73,7 +73,7 @@ int os_file_write(int fd, const char *path, uint64_t offset, const void *p, size
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0)
-            return fail(e, path, "write");
+            return os_fail(e, path, "write");
         q += k;
         n -= (size_t)k;
         offset += (uint64_t)k;
@@ -90,7 +90,7 @@ int os_file_read(int fd, const char *path, uint64_t offset, void *p, size_t n, s
         if (k < 0 && errno == EINTR)
             continue;
         if (k < 0)
-            return fail(e, path, "read");
+            return os_fail(e, path, "read");
         if (k == 0)
             break;
         *got += (size_t)k;
@@ -100,7 +100,7 @@ int os_file_read(int fd, const char *path, uint64_t offset, void *p, size_t n, s
 
 int os_file_truncate(int fd, const char *path, uint64_t len, struct err *e)
 {
-    return ftruncate(fd, (off_t)len) == 0 ? ERR_OK : fail(e, path, "truncate");
+    return ftruncate(fd, (off_t)len) == 0 ? ERR_OK : os_fail(e, path, "truncate");
 }
 
 int os_file_sync(int fd, const char *path, struct err *e)
@@ -108,14 +108,14 @@ int os_file_sync(int fd, const char *path, struct err *e)
     int rc;
 
     fault_point("os.sync");
-    rc = fsync(fd) == 0 ? ERR_OK : fail(e, path, "fsync");
+    rc = fsync(fd) == 0 ? ERR_OK : os_fail(e, path, "fsync");
     fault_point("os.synced");
     return rc;
 }
 
 int os_file_datasync(int fd, const char *path, struct err *e)
 {
-    return fdatasync(fd) == 0 ? ERR_OK : fail(e, path, "fdatasync");
+    return fdatasync(fd) == 0 ? ERR_OK : os_fail(e, path, "fdatasync");
 }
 
 int os_file_allocate(int fd, const char *path, uint64_t octets, struct err *e)
@@ -123,7 +123,7 @@ int os_file_allocate(int fd, const char *path, uint64_t octets, struct err *e)
     int no = posix_fallocate(fd, 0, (off_t)octets);
 
     errno = no;
-    return no == 0 ? ERR_OK : fail(e, path, "allocate");
+    return no == 0 ? ERR_OK : os_fail(e, path, "allocate");
 }
 
 static int dir_sync(const char *dir, bool lenient, struct err *e)
@@ -131,7 +131,7 @@ static int dir_sync(const char *dir, bool lenient, struct err *e)
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 
     if (fd < 0)
-        return lenient && errno == EACCES ? ERR_OK : fail(e, dir, "open");
+        return lenient && errno == EACCES ? ERR_OK : os_fail(e, dir, "open");
     rc = os_file_sync(fd, dir, e);
     (void)close(fd);
     return rc;
@@ -210,7 +210,7 @@ int os_file_stat(const char *path, struct os_stat *out, struct err *e)
     struct stat st;
 
     if (stat(path, &st) != 0)
-        return fail(e, path, "stat");
+        return os_fail(e, path, "stat");
     *out = (struct os_stat){ .dev = (uint64_t)st.st_dev,
                              .ino = (uint64_t)st.st_ino,
                              .octets = (uint64_t)st.st_size,
@@ -228,7 +228,7 @@ int os_owner(const char *path, struct os_owner *out, struct err *e)
     struct stat st;
 
     if (stat(path, &st) != 0)
-        return fail(e, path, "stat");
+        return os_fail(e, path, "stat");
     out->mode = st.st_mode & 07777;
     if (getpwuid_r(st.st_uid, &pw, hold, sizeof hold, &found) == 0 && found != NULL)
         (void)snprintf(out->user, sizeof out->user, "%.63s", pw.pw_name);
@@ -251,7 +251,7 @@ int os_space(const char *path, uint64_t *free_octets, uint64_t *octets, struct e
     struct statvfs v;
 
     if (statvfs(path, &v) != 0)
-        return fail(e, path, "statvfs");
+        return os_fail(e, path, "statvfs");
     *free_octets = (uint64_t)v.f_bavail * v.f_frsize;
     *octets = (uint64_t)v.f_blocks * v.f_frsize;
     return ERR_OK;
@@ -265,7 +265,7 @@ int os_link(const char *from, const char *to, struct err *e)
     if (errno == EXDEV || errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK)
         return err_set(e, ERR_UNSUPPORTED, "%s: cannot be linked to %s: %s", from, to,
                        strerror(errno));
-    return fail(e, from, "link");
+    return os_fail(e, from, "link");
 }
 
 int os_copy(const char *from, const char *to, int (*step)(void *ctx, size_t octets), void *ctx,
@@ -306,7 +306,7 @@ int os_symlink(const char *target, const char *path, struct err *e)
     (void)snprintf(temp, sizeof temp, "%s.tmp", path);
     (void)unlink(temp);
     if (symlink(target, temp) != 0)
-        return fail(e, path, "symlink");
+        return os_fail(e, path, "symlink");
     return os_rename(temp, path, e);
 }
 
@@ -317,7 +317,7 @@ int os_readlink(const char *path, char *out, size_t cap, struct err *e)
     if (n < 0 && errno == EINVAL)
         return err_set(e, ERR_NOTFOUND, "%s: not a link", path);
     if (n < 0)
-        return fail(e, path, "readlink");
+        return os_fail(e, path, "readlink");
     if ((size_t)n >= cap)
         return err_set(e, ERR_ARG, "%s: points to a path that is too long", path);
     out[n] = '\0';
@@ -330,7 +330,7 @@ int os_realpath(const char *path, char *out, size_t cap, struct err *e)
     int rc = ERR_OK;
 
     if (p == NULL)
-        return fail(e, path, "realpath");
+        return os_fail(e, path, "realpath");
     if (strlen(p) >= cap)
         rc = err_set(e, ERR_ARG, "%s: path too long", path);
     else
@@ -344,7 +344,7 @@ int os_rename(const char *from, const char *to, struct err *e)
     int rc;
 
     fault_point("os.rename");
-    rc = rename(from, to) == 0 ? ERR_OK : fail(e, from, "rename");
+    rc = rename(from, to) == 0 ? ERR_OK : os_fail(e, from, "rename");
     fault_point("os.renamed");
     return rc;
 }
@@ -352,7 +352,7 @@ int os_rename(const char *from, const char *to, struct err *e)
 int os_unlink(const char *path, struct err *e)
 {
     fault_point("os.unlink");
-    return unlink(path) == 0 ? ERR_OK : fail(e, path, "unlink");
+    return unlink(path) == 0 ? ERR_OK : os_fail(e, path, "unlink");
 }
 
 int os_mkdir(const char *path, struct err *e)
@@ -361,7 +361,7 @@ int os_mkdir(const char *path, struct err *e)
 
     if (mkdir(path, 0750) != 0)
         return errno == EEXIST && os_is_dir(path) ? ERR_OK
-                                                  : fail(e, path, "the directory cannot be made");
+                                                  : os_fail(e, path, "the directory cannot be made");
     rc = os_parent_sync(path, e);
     if (rc != ERR_OK)
         (void)rmdir(path); /* so that the next try makes it durable */
@@ -370,7 +370,7 @@ int os_mkdir(const char *path, struct err *e)
 
 int os_rmdir(const char *path, struct err *e)
 {
-    return rmdir(path) == 0 ? ERR_OK : fail(e, path, "rmdir");
+    return rmdir(path) == 0 ? ERR_OK : os_fail(e, path, "rmdir");
 }
 
 bool os_is_dir(const char *path)
@@ -388,7 +388,7 @@ int os_dir_list(const char *path, int (*each)(void *ctx, const char *name), void
     int rc = ERR_OK;
 
     if (d == NULL)
-        return fail(e, path, "opendir");
+        return os_fail(e, path, "opendir");
     errno = 0;
     while (rc == ERR_OK && (de = readdir(d)) != NULL) {
         if (de->d_name[0] != '.')
@@ -396,7 +396,7 @@ int os_dir_list(const char *path, int (*each)(void *ctx, const char *name), void
         errno = 0;
     }
     if (rc == ERR_OK && errno != 0)
-        rc = fail(e, path, "readdir");
+        rc = os_fail(e, path, "readdir");
     (void)closedir(d);
     return rc;
 }
@@ -409,7 +409,7 @@ static int lock_call(int fd, const char *path, short type, struct err *e)
         return ERR_OK;
     if (errno == EAGAIN || errno == EACCES)
         return err_set(e, ERR_BUSY, "%s: locked by somebody else", path);
-    return fail(e, path, "lock");
+    return os_fail(e, path, "lock");
 }
 
 int os_file_lock(int fd, const char *path, bool exclusive, struct err *e)
@@ -425,7 +425,7 @@ int os_file_lock_wait(int fd, const char *path, bool exclusive, struct err *e)
     do {
         rc = fcntl(fd, F_OFD_SETLKW, &l);
     } while (rc != 0 && errno == EINTR);
-    return rc == 0 ? ERR_OK : fail(e, path, "lock");
+    return rc == 0 ? ERR_OK : os_fail(e, path, "lock");
 }
 
 int os_file_unlock(int fd, const char *path, struct err *e)

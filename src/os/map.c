@@ -4,6 +4,7 @@
  * reaches the process as SIGBUS. The handler puts a page of zeros in its place and notes that in
  * the map, so that reading goes on, and readers who look find out: see os_map_faulted(). Nothing is
  * unwound, no lock stays held, and reading costs nothing while files are sound. */
+#include "os/fail.h"
 #include "os/file.h"
 
 #include <errno.h>
@@ -102,22 +103,18 @@ static void leave(struct os_mapped *x)
     (void)pthread_mutex_unlock(&lock);
 }
 
-static int fail(struct err *e, const char *path, const char *what, int no)
-{
-    return err_set(e, no == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s: %s", path, what, strerror(no));
-}
-
 static int map_octets(struct os_map *out, int fd, const char *path, size_t n, struct err *e)
 {
     void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
     struct os_mapped *known;
 
     if (p == MAP_FAILED)
-        return fail(e, path, "mmap", errno);
+        return os_fail(e, path, "mmap");
     known = enter(p, n);
     if (known == NULL) {
         (void)munmap(p, n);
-        return fail(e, path, "mmap", ENOMEM);
+        errno = ENOMEM;
+        return os_fail(e, path, "mmap");
     }
     *out = (struct os_map){ p, n, known };
     return ERR_OK;
@@ -130,9 +127,9 @@ int os_map_file(struct os_map *out, const char *path, struct err *e)
 
     *out = (struct os_map){ 0 };
     if (fd < 0)
-        return fail(e, path, "open", errno);
+        return os_fail(e, path, "open");
     if (fstat(fd, &st) != 0)
-        rc = fail(e, path, "stat", errno);
+        rc = os_fail(e, path, "stat");
     else if (!S_ISREG(st.st_mode))
         rc = err_set(e, ERR_IO, "%s: not a file", path);
     else if (st.st_size > 0)
