@@ -49,7 +49,7 @@ struct import_result {
     uint64_t packets, datagrams; /* in the file; given to the decoder */
     uint64_t octets;             /* of those datagrams */
     uint64_t not_wanted;         /* UDP, but of another port or no export */
-    uint64_t netflow_v8; /* among them */
+    uint64_t netflow_v8;         /* among them */
     struct import_port port[IMPORT_PORTS_SHOWN]; /* of those, most first; datagrams 0 = none */
     struct udp_stats udp;
     uint16_t unknown_link; /* link type of packets that could not be read */

@@ -1,9 +1,9 @@
 /* decode/sequence.h - what one stream of sequence numbers tells about lost datagrams.
  * Floor 3. Pure.
  *
- * Units are those of the export version: flow records (v5, v7; Cisco), datagrams (sFlow; v9, RFC 3954 section
- * 5.1), data records (IPFIX; RFC 7011 section 3.1). A gap is counted as lost when it is seen and
- * taken back when the missing numbers come late, within the reorder window. */
+ * Units are those of the export version: flow records (v5, v7; Cisco), datagrams (sFlow; v9, RFC
+ * 3954 section 5.1), data records (IPFIX; RFC 7011 section 3.1). A gap is counted as lost when it
+ * is seen and taken back when the missing numbers come late, within the reorder window. */
 #ifndef WEIR_DECODE_SEQUENCE_H
 #define WEIR_DECODE_SEQUENCE_H
 

@@ -19,7 +19,7 @@ static void every_default_lies_within_its_bounds(void **s)
     assert_int_equal(conf_make(&c, NULL, NULL, 0, NULL, 0, &e), ERR_OK);
     assert_int_equal(conf_num(c, OPT_RING_SIZE), 256u << 20);
     assert_int_equal(conf_num(c, OPT_SEAL_AGE), 300000);
-    assert_int_equal(c->v[OPT_LISTEN].n_items, 2);
+    assert_int_equal(c->v[OPT_LISTEN].n_items, 3);
     assert_string_equal(c->v[OPT_LISTEN].item[1], "udp://[::]:4739");
     conf_unref(c);
 }
