@@ -10,16 +10,16 @@ static const struct command commands[] = {
       .conf = CMD_CONF_ALL, .run = cmd_serve,
       .help = "SIGTERM stops it with everything sealed, SIGHUP reloads the configuration.\n" },
     { "query", "[FILTER]", "ask about flows: totals, or with --by, --series, --list",
-      .more = query_options, .conf = CMD_CONF_PLACE, .run = cmd_query, .foreign = query_foreign },
+      .more = query_options, .conf = CMD_CONF_NAMES, .run = cmd_query, .foreign = query_foreign },
     { "tail", "[FILTER]", "follow the records as they come", .more = query_options,
-      .conf = CMD_CONF_PLACE, .run = cmd_tail, .foreign = query_foreign },
+      .conf = CMD_CONF_NAMES, .run = cmd_tail, .foreign = query_foreign },
     { "status", "", "exporters, ledgers, drops and the store", .options = status_options,
       .conf = CMD_CONF_PLACE, .run = cmd_status },
     { "config", "check|show",
       "check the configuration, or show every option and where it comes from",
       .options = config_options, .conf = CMD_CONF_ALL, .run = cmd_config },
     { "import", "FILE...", "read captures of export datagrams into the data directory",
-      .options = import_options, .conf = CMD_CONF_PLACE, .run = cmd_import, .help = import_help },
+      .options = import_options, .conf = CMD_CONF_NAMES, .run = cmd_import, .help = import_help },
     { "fsck", "", "look through the data directory for damage, and repair it",
       .options = fsck_options, .conf = CMD_CONF_PLACE, .run = cmd_fsck, .help = fsck_help },
     { "snapshot", "DIR", "a copy of the data directory as it is now, by hard links where possible",
@@ -85,8 +85,7 @@ static void help(const struct command *c)
         print_option("config", 0, "FILE",
                      "configuration; without it /etc/weir/weir.yaml if it exists");
     for (size_t o = 0; o < OPT_N; o++)
-        if (c->conf == CMD_CONF_ALL ||
-            (c->conf == CMD_CONF_PLACE && (o == OPT_DATA || o == OPT_SOCKET)))
+        if (command_takes(c, (enum opt)o))
             print_conf_option((enum opt)o);
 }
 

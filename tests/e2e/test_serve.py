@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """usage: test_serve.py WEIR
 A server over real sockets: ledgers, metrics, reload, the lock, a clean stop, the command line."""
+import json
 import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import tempfile
+import time
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -80,6 +84,37 @@ def a_reload_takes_what_it_may_and_names_the_rest():
             assert s.status()["pid"] == s.data_pid()
             assert s.stop() == 0
         assert first.stop() == 0
+
+
+def a_users_elements_have_names_and_types():
+    fields = [(8, 4), (12, 4), (1, 4), (2, 4), (50001, 2)]
+    template = struct.pack(">HH", 256, len(fields)) + b"".join(struct.pack(">HH", *f) for f in fields)
+    record = struct.pack(">IIIIh", 0x0A000001, 0x0A000002, 900, 9, 271) + b"\0\0"
+    sets = struct.pack(">HH", 0, 4 + len(template)) + template + struct.pack(">HH", 256, 4 + len(record)) + record
+    v9 = struct.pack(">HHIIII", 9, 2, 60000, int(time.time()), 1, 7) + sets
+    words = ["--list", "--columns", "all", "--names", "ipfix", "-o", "ndjson", "ie(ROOMTEMPERATURE) 271"]
+    with tempfile.TemporaryDirectory() as d:
+        rows, conf = pathlib.Path(d) / "rows.csv", pathlib.Path(d) / "weir.yaml"
+        conf.write_text(f"elements: {rows}\n")
+        check = ["config", "check", "--config", conf]
+        r = run(*check)
+        assert r.returncode == 1 and f"elements: {rows}" in r.stderr, r.stderr
+        rows.write_text("pen,id,name,type\n0,50001,roomTemperature,signed61\n")
+        for refused, code in ((check, 1), (["serve", "--config", conf, "--data", d + "/data"], 2),
+                              (["query", "--config", conf, "--data", d], 2)):
+            r = run(*refused)
+            assert r.returncode == code, (refused, r.returncode, r.stderr)
+            assert f"elements: {rows}:2:25: type: signed61 is none; did you mean signed16" in r.stderr, r.stderr
+        rows.write_text("pen,id,name,type\n0,50001,roomTemperature,signed16\n")
+        assert run(*check).returncode == 0
+        with Server(WEIR, "--elements", rows) as s:
+            s.send([v9])
+            s.wait(lambda: s.status()["records"]["flows"] == 1, "the record")
+            asked = [s.run("query", "--elements", rows, *words).stdout]
+            assert s.stop() == 0, s.text()
+            asked.append(run("query", "--config", conf, "--data", s.data, *words).stdout)
+            for text in asked:
+                assert json.loads(text)["roomTemperature"] == 271, asked
 
 
 def wrong_words_are_answered_with_the_right_ones():
