@@ -23,6 +23,7 @@ struct cmd_option {
 enum cmd_conf {
     CMD_CONF_NONE,
     CMD_CONF_PLACE, /* --config, --data, --socket: enough to find a data directory and its server */
+    CMD_CONF_NAMES, /* those, and --elements: what a question may name */
     CMD_CONF_ALL,   /* --config and every option of gen/options.h */
 };
 
@@ -46,6 +47,7 @@ struct command {
 const struct cmd_option *command_options(const struct command *c);
 /* The i-th command of the table; NULL behind the last one. */
 const struct command *command_at(size_t i);
+bool command_takes(const struct command *c, enum opt o);
 
 /* A parsed command line. Texts point into argv. */
 struct arg {
@@ -75,6 +77,9 @@ void args_free(struct args *a);
 /* The configuration: --config FILE, else /etc/weir/weir.yaml where it exists, then the command
  * line. The caller owns one reference. */
 int cmd_conf(const struct args *a, struct conf **out, struct err *e) WARN_UNUSED;
+/* The user's rows of the element dictionary (option `elements`), for the rest of the process:
+ * before threads start, and not again. */
+int cmd_elements(const struct conf *c, struct err *e) WARN_UNUSED;
 /* The data directory and the socket of its server as configured, with the documented defaults. */
 void cmd_data_dir(const struct conf *c, char *out, size_t cap);
 void cmd_socket(const struct conf *c, char *out, size_t cap);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "flow/elem.h"
 #include "os/file.h"
 #include "os/proc.h"
 
@@ -44,6 +45,26 @@ int cmd_conf(const struct args *a, struct conf **out, struct err *e)
     buf_free(&text);
     free(set);
     return rc;
+}
+
+int cmd_elements(const struct conf *c, struct err *e)
+{
+    const char *path = conf_text(c, OPT_ELEMENTS);
+    struct buf text = buf_init(ELEM_OWN_OCTETS);
+    struct elem_own *own;
+    struct err why;
+    int rc;
+
+    if (path[0] == '\0')
+        return ERR_OK;
+    rc = os_file_slurp(path, &text, &why);
+    if (rc == ERR_OK)
+        rc = elem_own_parse(&own, path, buf_cstr(&text), text.len, &why);
+    buf_free(&text);
+    if (rc != ERR_OK)
+        return err_set(e, rc, "elements: %.480s", why.msg);
+    elem_own_use(own);
+    return ERR_OK;
 }
 
 void cmd_data_dir(const struct conf *c, char *out, size_t cap)

@@ -43,6 +43,10 @@ int cmd_config(const struct args *a)
     }
     if (cmd_conf(a, &c, &e) != ERR_OK)
         return cmd_fail(a, &e);
+    if (strcmp(verb, "check") == 0 && cmd_elements(c, &e) != ERR_OK) {
+        conf_unref(c);
+        return cmd_fail(a, &e);
+    }
     if (strcmp(verb, "show") == 0)
         show(c);
     else if (c->path[0] != '\0')

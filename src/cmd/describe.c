@@ -35,7 +35,7 @@ static bool conf_option_at(const struct command *c, size_t i, struct shown_optio
         return true;
     }
     for (size_t o = 0; o < OPT_N; o++) {
-        bool takes = c->conf == CMD_CONF_ALL || o == OPT_DATA || o == OPT_SOCKET;
+        bool takes = command_takes(c, (enum opt)o);
         if (!takes || --i > 0)
             continue;
         *out = (struct shown_option){

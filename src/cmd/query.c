@@ -212,7 +212,7 @@ static int prepare(struct question *q, struct err *e)
 {
     int rc = cmd_conf(q->a, &q->conf, e);
 
-    if (rc != ERR_OK)
+    if (rc != ERR_OK || (rc = cmd_elements(q->conf, e)) != ERR_OK)
         return rc;
     cmd_data_dir(q->conf, q->dir, sizeof q->dir);
     return take_words(q, e);

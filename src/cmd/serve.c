@@ -390,8 +390,9 @@ int cmd_serve(const struct args *a)
                          a->operand[0], a->operand[0]);
     if (a->n_operands > 0)
         return cmd_usage(a, "%s: serve takes options only", a->operand[0]);
-    if (cmd_conf(a, &s.conf, &e) != ERR_OK) {
+    if (cmd_conf(a, &s.conf, &e) != ERR_OK || cmd_elements(s.conf, &e) != ERR_OK) {
         (void)cmd_fail(a, &e);
+        conf_unref(s.conf);
         return e.code == ERR_ARG || e.code == ERR_SYNTAX ? EXIT_USAGE : EXIT_FAILED;
     }
     log_set_level((enum log_level)conf_num(s.conf, OPT_LOG_LEVEL));

@@ -6,6 +6,8 @@ const struct opt_info opt_info[OPT_N] = {
         "", "", "", 0, "where export datagrams are received: udp://ADDRESS:PORT, any number of them; [::] takes IPv4 too, and becomes 0.0.0.0 on a machine without IPv6" },
     [OPT_DATA] = { "data", OPT_TYPE_TEXT, "directory", "",
         "", "", "", 0, "data directory; empty: /var/lib/weir for root, else $XDG_STATE_HOME/weir, else ./weir-data" },
+    [OPT_ELEMENTS] = { "elements", OPT_TYPE_TEXT, "file", "",
+        "", "", "", 0, "file with your own rows of the element dictionary: CSV of pen,id,name,type,semantics,units; they stand before the built-in rows of the same number" },
     [OPT_SOCKET] = { "socket", OPT_TYPE_TEXT, "file", "",
         "", "", "", 0, "Unix socket of the HTTP API, mode 0660; empty: weir.sock in the data directory" },
     [OPT_USER] = { "user", OPT_TYPE_TEXT, "", "",

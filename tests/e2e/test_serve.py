@@ -2,11 +2,13 @@
 """usage: test_serve.py WEIR
 A server over real sockets: ledgers, metrics, reload, the lock, a clean stop, the command line."""
 import grp
+import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -99,6 +101,37 @@ def a_reload_applies_retention_at_once():
             s.p.send_signal(signal.SIGHUP)
             s.wait(lambda: s.status()["store"]["records"] < 60, "retention", 20)  # by the clock it is once a minute
             assert s.stop() == 0
+
+
+def a_users_elements_have_names_and_types():
+    fields = [(8, 4), (12, 4), (1, 4), (2, 4), (50001, 2)]
+    template = struct.pack(">HH", 256, len(fields)) + b"".join(struct.pack(">HH", *f) for f in fields)
+    record = struct.pack(">IIIIh", 0x0A000001, 0x0A000002, 900, 9, 271) + b"\0\0"
+    sets = struct.pack(">HH", 0, 4 + len(template)) + template + struct.pack(">HH", 256, 4 + len(record)) + record
+    v9 = struct.pack(">HHIIII", 9, 2, 60000, int(time.time()), 1, 7) + sets
+    words = ["--list", "--columns", "all", "--names", "ipfix", "-o", "ndjson", "ie(ROOMTEMPERATURE) 271"]
+    with tempfile.TemporaryDirectory() as d:
+        rows, conf = pathlib.Path(d) / "rows.csv", pathlib.Path(d) / "weir.yaml"
+        conf.write_text(f"elements: {rows}\n")
+        check = ["config", "check", "--config", conf]
+        r = run(*check)
+        assert r.returncode == 1 and f"elements: {rows}" in r.stderr, r.stderr
+        rows.write_text("pen,id,name,type\n0,50001,roomTemperature,signed61\n")
+        for refused, code in ((check, 1), (["serve", "--config", conf, "--data", d + "/data"], 2),
+                              (["query", "--config", conf, "--data", d], 2)):
+            r = run(*refused)
+            assert r.returncode == code, (refused, r.returncode, r.stderr)
+            assert f"elements: {rows}:2:25: type: signed61 is none; did you mean signed16" in r.stderr, r.stderr
+        rows.write_text("pen,id,name,type\n0,50001,roomTemperature,signed16\n")
+        assert run(*check).returncode == 0
+        with Server(WEIR, "--elements", rows) as s:
+            s.send([v9])
+            s.wait(lambda: s.status()["records"]["flows"] == 1, "the record")
+            asked = [s.run("query", "--elements", rows, *words).stdout]
+            assert s.stop() == 0, s.text()
+            asked.append(run("query", "--config", conf, "--data", s.data, *words).stdout)
+            for text in asked:
+                assert json.loads(text)["roomTemperature"] == 271, asked
 
 
 def wrong_words_are_answered_with_the_right_ones():
