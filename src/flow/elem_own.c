@@ -200,7 +200,8 @@ static int unknown_word(struct reader *r, const struct cell *c, const char *what
 
 static int read_row(struct reader *r, size_t n, struct elem *row)
 {
-    static const struct cell none = { .s = "" };
+    static char nothing[] = "";
+    static const struct cell none = { .s = nothing };
     const struct cell *c = r->cell, *sem = n > 4 ? &c[4] : &none, *units = n > 5 ? &c[5] : &none;
     uint32_t id = 0;
     int type;
