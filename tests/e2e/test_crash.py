@@ -339,7 +339,7 @@ def in_the_work(place):
 
 def in_retention(place):
     """What is left is the newest of each exporter, whole and once; what is gone was counted."""
-    with Server(WEIR, "--seal.rows", "20000", "--seal.age", "1s", "--journal.size", "256M", "--retention.size", "5M",
+    with Server(WEIR, "--seal.rows", "20000", "--seal.age", "1s", "--journal.size", "256M", "--retention.size", "1M" if SLOW else "5M",
                 env={"WEIR_FAULT": place}) as s:
         x = [Sender(s.port, per_second() / 2, f"127.0.0.{i}") for i in (1, 2)]
         for one in x:
