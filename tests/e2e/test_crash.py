@@ -89,8 +89,8 @@ def records_of(s):
 def twice(s, sender):
     """Records that are there more than once; asked for in parts, for memory's sake."""
     rows = []
-    for i in range(0, sender.records, 1 << 22):
-        net = f"src net {socket.inet_ntoa(struct.pack('!I', sender.base + i))}/10"
+    for i in range(0, sender.records, 1 << 24):
+        net = f"src net {socket.inet_ntoa(struct.pack('!I', sender.base + i))}/8"
         rows += json.loads(s.run("query", "-o", "json", "--by", "src ip", "--measure", "flows", "--having", "flows > 1", net).stdout)["rows"]
     return [r for r in rows if r.get("src ip")]
 
@@ -160,7 +160,8 @@ def snapshots(s, done, made, wrong):
 def the_data_process_may_die_at_any_moment(mode="async", kills=KILLS):
     """Also soon after its start, when it reads the journal back. Segments are merged and copied meanwhile."""
     with Server(WEIR, "--shards", "2", "--seal.rows", "70000", "--seal.age", "1s", "--journal.mode", mode,
-                "--journal.size", "2G" if MANY else "256M", "--receive_buffer", "256M" if MANY else "32M", "--ring.size", "128M") as s:
+                "--journal.size", "2G" if MANY else "256M", "--receive_buffer", "256M" if MANY else "32M", "--ring.size", "128M",
+                "--query.memory", "6G" if MANY else "1G") as s:
         x = [Sender(s.port, per_second() / 2, f"127.0.0.{i}") for i in (1, 2)]
         for one in x:
             one.template(256)
