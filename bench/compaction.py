@@ -80,10 +80,10 @@ def once(a, pcap, made, merging):
         time.sleep(FLOOD_S)
         st1, took, cpu = s.get("/api/v1/status"), time.monotonic() - t0, load.cpu_s(pid) - cpu
         x.stop()
-        d, c = calm["datagrams"], calm["compaction"]
+        c, drops = calm["compaction"], [x["datagrams"]["kernel_dropped"] + x["datagrams"]["ring_dropped"] for x in (before, calm)]
         flows = st1["records"]["flows"] - st0["records"]["flows"]
         row = {"merging": merging, "questions_s": {k: load.stats(v) for k, v in times.items()}, "cpu_s_beside_questions": round(cpu_calm, 2),
-               "dropped_at_0.3M": d["kernel_dropped"] + d["ring_dropped"],
+               "dropped_at_0.3M": drops[1] - drops[0],
                "merging_octets_per_s": round((c["octets_read"] + c["octets_written"]) / a.seconds), "merges": c["merges"], "segments": [before["store"]["segments"], calm["store"]["segments"]],
                "merging_at_the_end": c["running"],
                "flood": {"decoded_per_s": round(flows / took), "cpu_s_per_mflow": round(cpu / flows * 1e6, 3), "merging": [st0["compaction"]["running"], st1["compaction"]["running"]]}}

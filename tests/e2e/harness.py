@@ -80,7 +80,7 @@ class Server:
             if self.p.poll() is not None:
                 break
             time.sleep(0.02)
-        raise AssertionError(f"waited for {what}\n{self.text()}")
+        raise AssertionError(f"waited for {what}\n{self.text()[-6000:]}")
 
     def run(self, *words, code=0):
         r = subprocess.run([self.weir, words[0], "--data", self.data, *words[1:]], capture_output=True, text=True,

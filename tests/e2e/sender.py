@@ -10,6 +10,7 @@ import time
 OCTETS = pathlib.Path(sys.argv[1]).read_bytes()
 SLOW = b"__tsan_" in OCTETS or b"__asan_" in OCTETS
 RECORDS = 40  # of a datagram
+MANY = sys.argv[2:3] != [] and int(sys.argv[2]) > 20  # kills: the machine may be too slow for what is sent meanwhile
 
 
 class Sender(threading.Thread):
@@ -66,13 +67,28 @@ def records_of(s):
     return sum(e["records"]["flows"] for e in x), sum(e["lost"] for e in x)
 
 
+def twice(s, sender):
+    """Records that are there more than once; asked for in parts, for memory's sake."""
+    rows = []
+    for i in range(0, sender.records, 1 << 24):
+        net = f"src net {socket.inet_ntoa(struct.pack('!I', sender.base + i))}/8"
+        rows += json.loads(s.run("query", "-o", "json", "--by", "src ip", "--measure", "flows", "--having", "flows > 1", net).stdout)["rows"]
+    return [r for r in rows if r.get("src ip")]
+
+
 def check(s, senders):
     """Every record that was sent is there, once."""
     flows, octets = sum(x.records for x in senders), sum(x.octets for x in senders)
+    s.wait(lambda: sum(records_of(s)) >= flows, f"{flows} records, or word of their loss", 60)
+    lost = records_of(s)[1]
+    if MANY and lost:  # a machine that is too slow; each datagram that is missing was counted where it went
+        d = s.status()["datagrams"]
+        assert lost == RECORDS * (d["kernel_dropped"] + d["ring_dropped"] + d["lost_in_crash"]), (lost, d)
+        assert records_of(s)[0] == s.totals()["flows"] == flows - lost, (flows, lost, s.totals())
+        return
     s.wait(lambda: s.totals()["flows"] >= flows, f"{flows} records", 60)
     t = s.totals()
-    twice = json.loads(s.run("query", "-o", "json", "--by", "src ip", "--measure", "flows", "--having", "flows > 1").stdout)
-    rows = [r for r in twice["rows"] if r.get("src ip")]
+    rows = [r for x in senders for r in twice(s, x)]
     assert t["flows"] == flows and t["bytes"] == octets and not rows, (t, flows, octets, rows[:3])
     s.wait(lambda: (d := s.status()["datagrams"])["total"] >= d["received"], "all datagrams in the status", 10)
     d, r = dropped(s), s.status()["records"]
