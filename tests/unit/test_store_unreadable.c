@@ -350,7 +350,8 @@ static void a_foreign_map_still_kills(void **state)
             _exit(1);
         p = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
         shorten(path, 0);
-        (void)freopen("/dev/null", "w", stderr);
+        if (freopen("/dev/null", "w", stderr) == NULL)
+            _exit(2);
         _exit(p[0] == 0 ? 2 : 3);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
