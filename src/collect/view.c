@@ -211,6 +211,7 @@ static void add_counters(struct decode_counters *to, const struct decode_counter
     to->datagrams += c->datagrams;
     to->octets += c->octets;
     to->datagrams_accepted += c->datagrams_accepted;
+    to->session_ends += c->session_ends;
     to->sets += c->sets;
     to->sets_decoded += c->sets_decoded;
     to->sets_template += c->sets_template;

@@ -66,6 +66,7 @@ void decoder_free(struct decoder *d)
         exporter_free(d, d->list[i]);
     free(d->list);
     free(d->slot);
+    free(d->streamed);
     for (unsigned i = 0; i < FIXED_N; i++)
         decode_plan_free(d->fixed[i]);
     sflow_free(d->sflow);
@@ -101,9 +102,15 @@ int message_begin(struct message *m, const struct exporter_key *k, bool first, b
             datagram_refuse(m->d, m->g, NULL, DECODE_EXPORTER_LIMIT);
         return ERR_OK;
     }
-    rc = exporter_port(x, m->g->peer_port, m->g->received_ms, &m->port);
+    rc = m->g->session != 0 ? session_get(m->d, x, m->g, &m->port)
+                            : exporter_port(x, m->g->peer_port, m->g->received_ms, &m->port);
     if (rc != ERR_OK)
         return rc;
+    if (m->port == NULL) {
+        if (first)
+            datagram_refuse(m->d, m->g, k, DECODE_EXPORTER_LIMIT);
+        return ERR_OK;
+    }
     m->x = x;
     x->serial++;
     x->last_ms = m->g->received_ms;
@@ -164,6 +171,7 @@ void counters_add(struct decode_counters *to, const struct decode_counters *c)
     to->datagrams += c->datagrams;
     to->octets += c->octets;
     to->datagrams_accepted += c->datagrams_accepted;
+    to->session_ends += c->session_ends;
     to->sets += c->sets;
     to->sets_decoded += c->sets_decoded;
     to->sets_template += c->sets_template;

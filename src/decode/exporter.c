@@ -176,6 +176,7 @@ int decoder_move(struct decoder *to, struct decoder *from,
 
     for (uint32_t i = 0; rc == ERR_OK && i < from->n;) {
         struct exporter *x = from->list[i];
+        sessions_free(from, x); /* their numbers mean nothing there */
         if (!want(ctx, &x->key)) {
             i++;
             continue;
@@ -197,14 +198,14 @@ int decoder_move(struct decoder *to, struct decoder *from,
     return rc;
 }
 
-static void port_reset(struct exporter *x, struct port *p)
+void port_reset(struct exporter *x, struct port *p)
 {
     template_expire(x, p, INT64_MAX, UINT64_MAX);
     free(p->t);
     x->lost += p->seq.lost;
     x->reordered += p->seq.reordered;
     x->duplicated += p->seq.duplicated;
-    *p = (struct port){ .number = p->number };
+    *p = (struct port){ .number = p->number, .session = p->session };
 }
 
 void exporter_free(struct decoder *d, struct exporter *x)
@@ -214,6 +215,7 @@ void exporter_free(struct decoder *d, struct exporter *x)
         free(x->ports[i]);
     }
     free(x->ports);
+    sessions_free(d, x);
     while (x->wait_first != NULL) {
         struct waiting *w = x->wait_first;
         x->wait_first = w->next;
@@ -329,10 +331,11 @@ uint64_t exporter_lost(const struct exporter *x, uint64_t *reordered, uint64_t *
 
     *reordered = x->reordered;
     *duplicated = x->duplicated;
-    for (uint32_t i = 0; i < x->n_ports; i++) {
-        lost += x->ports[i]->seq.lost;
-        *reordered += x->ports[i]->seq.reordered;
-        *duplicated += x->ports[i]->seq.duplicated;
+    for (uint32_t i = 0; i < x->n_ports + x->n_sessions; i++) {
+        const struct port *p = i < x->n_ports ? x->ports[i] : x->sessions[i - x->n_ports];
+        lost += p->seq.lost;
+        *reordered += p->seq.reordered;
+        *duplicated += p->seq.duplicated;
     }
     return lost;
 }

@@ -14,6 +14,7 @@
 #define TOTALS_TABLES     64u    /* exporters that may have a table of running totals */
 #define BOOT_MOVED_MS     10000  /* DESIGN section 4: a restart moves the boot time by more */
 #define UNTRUSTED_IDLE_MS 600000
+#define SESSIONS_MAX      16384u /* TCP and TLS sessions of one exporter at one time */
 
 /* The records of fixed layout; softflowd's of v1 is shorter. */
 enum fixed_layout { FIXED_V1, FIXED_V1_SHORT, FIXED_V5, FIXED_V7, FIXED_N };
@@ -28,7 +29,8 @@ struct template
 
 struct port {
     uint16_t number;
-    bool shared; /* stands for all ports beyond MAX_PORTS: no sequence of its own */
+    uint32_t session; /* 0: UDP; else it is that session, and the number says nothing */
+    bool shared;      /* stands for all ports beyond MAX_PORTS: no sequence of its own */
     int64_t last_ms;
     struct template **t; /* sorted by id */
     uint32_t n, cap;
@@ -44,6 +46,7 @@ struct waiting {
     struct export_info h;
     uint64_t serial;
     uint16_t port, id, marks;
+    uint32_t session;
     uint32_t len;
     uint8_t octets[];
 };
@@ -56,6 +59,8 @@ struct exporter {
     uint64_t serial; /* datagrams heard */
     struct port **ports;
     uint32_t n_ports;
+    struct port **sessions; /* nothing is borrowed from them or by them */
+    uint32_t n_sessions;
     uint32_t n_templates;
     struct waiting *wait_first, **wait_last;
     uint64_t waiting_octets;
@@ -79,6 +84,8 @@ struct decoder {
     struct exporter *last; /* the one of the last datagram */
     uint64_t waiting_total, waiting_untrusted;
     uint32_t n_totals;
+    struct exporter **streamed; /* exporters that have sessions */
+    uint32_t n_streamed, cap_streamed;
     int64_t evict_after_ms;           /* no untrusted exporter can be idle long enough before */
     struct decode_counters none;      /* belongs to no exporter, or to forgotten ones */
     struct decoder_left_out left_out; /* at the last load */
@@ -108,12 +115,23 @@ int exporter_get(struct decoder *d, const struct datagram *g, const struct expor
 int exporter_enter(struct decoder *d, struct exporter *x) WARN_UNUSED;
 int exporter_port(struct exporter *x, uint16_t number, int64_t now_ms,
                   struct port **out) WARN_UNUSED;
+void port_reset(struct exporter *x, struct port *p);
 void exporter_free(struct decoder *d, struct exporter *x);
 void exporter_clock(struct exporter *x, const struct export_info *h);
 /* v5 and v9: has the exporter started anew? Forgets the templates of the port told before. */
 void exporter_boot(struct message *m, uint32_t seq, uint32_t window);
 uint64_t exporter_lost(const struct exporter *x, uint64_t *reordered, uint64_t *duplicated);
 void counters_add(struct decode_counters *to, const struct decode_counters *c);
+
+/* transport.c: sessions of TCP and TLS. The one of this message, made if new; NULL = refused. */
+int session_get(struct decoder *d, struct exporter *x, const struct datagram *g,
+                struct port **out) WARN_UNUSED;
+struct port *session_find(const struct exporter *x, uint32_t session);
+/* One more, empty; *out is the exporter's. Errors: ERR_NOMEM. */
+int session_add(struct decoder *d, struct exporter *x, uint32_t session,
+                struct port **out) WARN_UNUSED;
+/* All of this exporter, which goes. */
+void sessions_free(struct decoder *d, struct exporter *x);
 
 /* template.c */
 struct template *template_find(const struct port *p, uint16_t id);
@@ -134,6 +152,8 @@ int waiting_put(struct message *m, uint16_t id, const uint8_t *p, size_t len) WA
 void waiting_append(struct decoder *d, struct exporter *x, struct waiting *w);
 int waiting_retry(struct message *m, uint16_t id) WARN_UNUSED;
 void waiting_expire(struct decoder *d, struct exporter *x, int64_t now_ms, bool all);
+/* Those of a session that has ended. */
+void waiting_end(struct decoder *d, struct exporter *x, uint32_t session);
 
 /* sets.c: a data set of known or unknown template. */
 int set_data(struct message *m, uint16_t id, const uint8_t *p, size_t len) WARN_UNUSED;
