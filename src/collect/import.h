@@ -1,4 +1,5 @@
-/* collect/import.h - a capture of export datagrams into the store, as fast as decoding goes.
+/* collect/import.h - a capture of export datagrams, or an IPFIX file (RFC 5655: messages one behind
+ * the other, as also a TCP session carries them), into the store, as fast as decoding goes.
  * Floor 4. No files of its own: octets in, sealed segments out, all visible at once or not at all.
  * Threads: called from one, which decodes; others seal what it has decoded, up to 1 M rows at a
  * time. What comes out does not depend on how many they are. Memory: one such group for each of
@@ -19,7 +20,8 @@ struct import_source {
     /* hears of octets that will not be read again (os_map_forget where they are a mapped file);
      * any thread; NULL */
     void (*forget)(const void *p, size_t len);
-    int64_t changed_ms; /* stands in for the time of packets that have none */
+    struct addr exporter; /* who made an IPFIX file, which does not say; zeros: not known */
+    int64_t changed_ms;   /* stands in for the time of packets that have none */
 };
 
 struct import_progress {
@@ -46,10 +48,11 @@ struct import_result {
     bool committed;
     bool known;                  /* this content was imported before: nothing was done */
     uint8_t sha256[32];          /* of the file */
+    bool messages;               /* it is an IPFIX file: each message counts as a datagram */
     uint64_t packets, datagrams; /* in the file; given to the decoder */
     uint64_t octets;             /* of those datagrams */
     uint64_t not_wanted;         /* UDP, but of another port or no export */
-    uint64_t netflow_v8; /* among them */
+    uint64_t netflow_v8;         /* among them */
     struct import_port port[IMPORT_PORTS_SHOWN]; /* of those, most first; datagrams 0 = none */
     struct udp_stats udp;
     uint16_t unknown_link; /* link type of packets that could not be read */
@@ -61,7 +64,7 @@ struct import_result {
 /* Decode all of a capture and commit it. Without one export datagram, and of a content that the
  * store has already, nothing is written and `committed` is false. *out is filled in any case. On an
  * error nothing becomes visible.
- * Errors: ERR_FORMAT (not a capture), ERR_IO, ERR_NOMEM, and what the store returns. */
+ * Errors: ERR_FORMAT (neither), ERR_IO, ERR_NOMEM, and what the store returns. */
 int import_capture(struct store *s, const struct import_source *src,
                    const struct import_options *opt, struct import_result *out,
                    struct err *e) WARN_UNUSED;
