@@ -10,6 +10,7 @@
 #define FRAME_ALIGN      8u
 #define FRAME_OCTETS_MAX 65535u     /* of a datagram */
 #define FRAME_DROPS      UINT16_MAX /* listener of a frame that holds struct frame_drops */
+#define FRAME_VERIFIED   (1u << 31) /* in session: the peer's certificate was verified */
 #define FRAME_SKIP       UINT32_MAX /* len, in the ring only: go on at the start of the memory */
 
 struct frame {
@@ -19,7 +20,8 @@ struct frame {
     int64_t received_ms; /* Unix ms */
     uint8_t ip[16];      /* of the sender, network order */
     uint16_t port, listener;
-    uint32_t zero;
+    uint32_t
+        session; /* 0: a datagram; else the TCP or TLS session of this message; len 0: its end */
 };
 _Static_assert(sizeof(struct frame) == 48, "a file format");
 

@@ -99,7 +99,7 @@ static const struct frame *frame_at(const struct journal_walk *w)
     if (p == NULL)
         return NULL;
     memcpy(&f, p, sizeof f);
-    if (f.zero != 0 || f.serial == 0 || f.len > FRAME_OCTETS_MAX ||
+    if (f.serial == 0 || f.len > FRAME_OCTETS_MAX ||
         rd_take(&r, (size_t)frame_room(f.len) - sizeof f) == NULL)
         return NULL;
     return crc32c(0, p + sizeof f.sum, sizeof f - sizeof f.sum + f.len) == f.sum
