@@ -23,7 +23,6 @@
 #define READ_ROOM    (READ_OCTETS + READ_OCTETS / 2) /* what one read makes in the queue, mostly */
 #define LOOK_MS      200
 #define QUIET_MS     1000  /* a NetFlow v9 message behind which nothing comes has ended */
-#define REPLACE_MS   5000  /* a session that told nothing for so long may make room */
 #define STOP_MS      10000 /* for what is under way when the server stops */
 #define STRANGERS    4u    /* those not trusted take one part in so many */
 #define RING_SPARE   8u    /* one part in so many of the ring is for datagrams only */
@@ -453,6 +452,7 @@ static bool older(const struct session *a, const struct session *b)
 
 static struct crowd look_around(const struct streams *t, const uint8_t ip[16])
 {
+    int64_t patience = (int64_t)conf_num(t->conf, OPT_STREAM_PATIENCE);
     struct crowd c = { 0 };
 
     for (uint32_t i = 0; i < t->top; i++) {
@@ -462,7 +462,7 @@ static struct crowd look_around(const struct streams *t, const uint8_t ip[16])
         c.all++;
         c.same_address += memcmp(s->ip, ip, 16) == 0;
         c.strangers += !s->trusted;
-        if (s->state == ENDING || s->messages > 0 || t->now_ms - s->since_ms < REPLACE_MS)
+        if (s->state == ENDING || s->messages > 0 || t->now_ms - s->since_ms < patience)
             continue;
         if (older(s, c.silent))
             c.silent = s;

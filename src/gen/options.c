@@ -59,7 +59,7 @@ const struct opt_info opt_info[OPT_N] = {
     [OPT_STREAM_IDLE] = { "stream.idle", OPT_TYPE_DURATION, "ms", "1h",
         "1s", "52w", "", 1, "a TCP or TLS session that is silent for this long is closed" },
     [OPT_STREAM_PATIENCE] = { "stream.patience", OPT_TYPE_DURATION, "ms", "30s",
-        "100ms", "1h", "", 1, "a TLS handshake, and a message that was begun, must be complete within this time" },
+        "100ms", "1h", "", 1, "a TLS handshake, and a message that was begun, must be complete within this time; a session that has told nothing for longer makes room when there is none" },
     [OPT_TLS_CERTIFICATE] = { "tls.certificate", OPT_TYPE_TEXT, "", "",
         "", "", "", 1, "certificate of tls:// listeners in PEM, the chain behind it; read anew by SIGHUP, like the two below" },
     [OPT_TLS_KEY] = { "tls.key", OPT_TYPE_TEXT, "", "",

@@ -34,7 +34,7 @@ enum opt {
     OPT_STREAM_PER_ADDRESS, /* TCP and TLS sessions at one time from one address */
     OPT_STREAM_MEMORY, /* octets of TCP and TLS sessions that are no whole message yet, kept over all sessions; those not trusted take a quarter at most */
     OPT_STREAM_IDLE, /* a TCP or TLS session that is silent for this long is closed */
-    OPT_STREAM_PATIENCE, /* a TLS handshake, and a message that was begun, must be complete within this time */
+    OPT_STREAM_PATIENCE, /* a TLS handshake, and a message that was begun, must be complete within this time; a session that has told nothing for longer makes room when there is none */
     OPT_TLS_CERTIFICATE, /* certificate of tls:// listeners in PEM, the chain behind it; read anew by SIGHUP, like the two below */
     OPT_TLS_KEY, /* its key in PEM; read before privileges are dropped */
     OPT_TLS_CLIENT_CA, /* certificates in PEM of those who may sign clients' certificates; exporters that show one so signed are trusted */
