@@ -25,7 +25,9 @@
 #define QUIET_MS     1000  /* a NetFlow v9 message behind which nothing comes has ended */
 #define STOP_MS      10000 /* for what is under way when the server stops */
 #define STRANGERS    4u    /* those not trusted take one part in so many */
-#define RING_SPARE   8u    /* one part in so many of the ring is for datagrams only */
+/* One part in so many of the ring is for datagrams, which cannot wait. Below three quarters nothing
+ * is passed over by the journal either: a slow disk is felt by the exporters, too. */
+#define RING_SPARE   2u
 #define TOKEN_WAKE   UINT32_MAX
 #define TOKEN_LISTEN 0x80000000u
 

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -288,6 +289,52 @@ def a_crash_ends_sessions_and_forgets_their_templates():
         check_ledgers(s)
 
 
+def crashes_between_datagrams_and_sessions_count_nothing_twice():
+    over, sent = threading.Event(), [0]
+
+    def session(i):
+        while not over.is_set():
+            try:
+                x = Session(s.tcp, domain=i, address=f"127.0.0.{1 + i}")
+                x.send(template())
+                for _ in range(R.randint(1, 100)):
+                    x.data(20)
+                    if over.wait(0.001):
+                        break
+                x.close()
+            except OSError:
+                over.wait(0.02)
+
+    def datagrams():
+        while not over.wait(0.002):
+            s.send([v5(sent[0] * 5, 5)])
+            sent[0] += 1
+
+    with serve("--shards", "2", "--seal.rows", "3000", "--ring.size", "4M") as s:
+        threads = [threading.Thread(target=session, args=(i,)) for i in range(3)] + [threading.Thread(target=datagrams)]
+        for t in threads:
+            t.start()
+        try:
+            for n in range(3):
+                time.sleep(0.7)
+                os.kill(s.data_pid(), signal.SIGKILL)
+                s.wait(lambda: s.text().count("answers at") == n + 2, "the next data process", 60)
+        finally:
+            over.set()
+            for t in threads:
+                t.join()
+        s.wait(lambda: of(s)["open"] == 0, "the sessions to end", 60)
+
+        def even():
+            d = s.status()["datagrams"]
+            return d["received"] == d["total"] + d["lost_in_crash"] + d["ring_dropped"]
+        s.wait(even, "the rest to be decoded", 60)
+        st = check_ledgers(s)
+        assert sum(x["datagrams"]["accepted"] for x in st["exporters"] if x["version"] == 5) == sent[0], (sent, st["datagrams"])
+        assert all(x["templates"] == 0 for x in st["exporters"]) and st["sets"]["waiting"] == 0, st["exporters"]
+        assert s.stop() == 0, s.text()
+
+
 def an_upgrade_keeps_the_listener():
     with serve() as s:
         x = Session(s.tcp)
@@ -423,6 +470,7 @@ def another_implementation_is_understood():
 CASES = [messages_arrive_in_any_pieces, templates_live_and_die_with_their_session, older_versions_have_ends_too,
          what_is_no_message_ends_the_session, silence_ends_a_session, a_stranger_cannot_hold_places, a_stranger_cannot_hold_memory,
          a_full_ring_makes_the_exporter_wait, a_stop_takes_what_has_arrived, a_crash_ends_sessions_and_forgets_their_templates,
+         crashes_between_datagrams_and_sessions_count_nothing_twice,
          an_upgrade_keeps_the_listener, files_are_imported, a_captured_session_is_received, softflowd_exports_by_tcp,
          another_implementation_is_understood]
 
