@@ -159,6 +159,25 @@ static void withdrawal_and_another_meaning(void **state)
     assert_int_equal(totals().templates_changed, 1);
 }
 
+/* RFC 7011 section 8.4 */
+static void a_datagram_withdraws_nothing(void **state)
+{
+    (void)state;
+    tell(0, 300, 2);
+    tell(0, 300, 0);
+    assert_int_equal(totals().templates_withdrawn, 0);
+    assert_int_equal(totals().sets_template, 2);
+    assert_true(data(0, 300, 2));
+    tell(1, 300, 2);
+    tell(0, 2, 0); /* all of them */
+    assert_true(data(0, 300, 2));
+    assert_true(data(1, 300, 2));
+    tell(1, 2, 0);
+    assert_int_equal(totals().templates_withdrawn, 1);
+    assert_false(data(1, 300, 2));
+    assert_true(data(0, 300, 2));
+}
+
 static void the_end_forgets_everything(void **state)
 {
     struct decode_exporter x;
@@ -323,6 +342,7 @@ int main(void)
         T(templates_are_the_sessions_own),
         T(two_sessions_may_differ),
         T(withdrawal_and_another_meaning),
+        T(a_datagram_withdraws_nothing),
         T(the_end_forgets_everything),
         T(nobody_listens_for_sessions_any_more),
         T(one_session_may_speak_for_many_domains),
