@@ -5,6 +5,7 @@ crash and upgrade; IPFIX files."""
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import Server, v5  # noqa: E402
@@ -62,6 +64,12 @@ def messages_arrive_in_any_pieces():
         assert of(s)["open"] == of(s)["accepted"] == 40, of(s)
         listener = next(x for x in st["listeners"] if x["listen"].startswith("tcp"))
         assert listener["datagrams"] == 40 * 6, listener
+        base = re.search(r"metrics at (http://\S+)/metrics", s.text()).group(1)
+        text = urllib.request.urlopen(base + "/metrics", timeout=10).read()
+        assert f'weir_stream_sessions{{listener="tcp://127.0.0.1:{s.tcp}"}} 40'.encode() in text, text
+        if shutil.which("promtool"):
+            r = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60)
+            assert r.returncode == 0, r.stdout + r.stderr
         for x in sessions:
             x.close()
         s.wait(lambda: of(s)["open"] == 0, "all to have ended")

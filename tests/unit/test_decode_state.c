@@ -671,7 +671,7 @@ static void bad_templates(void **state)
     assert_int_equal(totals().sets_malformed[DECODE_TEMPLATE_LIMIT], 2);
     assert_int_equal(totals().sets_template, 2);
     buf_clear(&out);
-    buf_be(&out, 7, 2);
+    buf_be(&out, 6, 2);
     feed();
     assert_int_equal(totals().datagrams_refused[DECODE_VERSION], 1);
 }
