@@ -192,6 +192,7 @@ static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
         .octets = m->p,
         .len = m->len,
         .forget = os_map_forget,
+        .map = m,
         .exporter = j->exporter,
     };
     struct import_result r;
@@ -277,7 +278,7 @@ int cmd_import(const struct args *a)
     struct os_stat st;
     struct conf *c;
     struct err e = { 0 };
-    int exit_code = EXIT_DONE;
+    int rc, exit_code = EXIT_DONE;
 
     if (a->n_operands == 0)
         return cmd_usage(a, "name the capture files: weir import FILE...");
@@ -286,7 +287,10 @@ int cmd_import(const struct args *a)
     if (cmd_conf(a, &c, &e) != ERR_OK)
         return cmd_fail(a, &e);
     cmd_data_dir(c, dir, sizeof dir);
+    rc = cmd_elements(c, &e);
     conf_unref(c);
+    if (rc != ERR_OK)
+        return cmd_fail(a, &e);
     /* before a data directory is made for a name mistyped */
     for (size_t i = 0; i < a->n_operands; i++)
         if (os_file_stat(a->operand[i], &st, &e) != ERR_OK)

@@ -25,8 +25,10 @@ int collect_new(struct collect **out, struct conf *c, struct err *e) WARN_UNUSED
 /* Read certificates and keys anew, with the rights of who calls: children see them with their next
  * collect_reload(). Errors: ERR_ARG, ERR_IO, ERR_NOMEM; the ones from before stay. */
 int collect_read_keys(struct collect *k, const struct conf *c, struct err *e) WARN_UNUSED;
-/* Keep the sockets open over proc_replace(). */
-void collect_bequeath(struct collect *k);
+/* Name and descriptor of every socket, for whoever keeps them open meanwhile. */
+void collect_each_socket(struct collect *k, void (*each)(const char *name, int fd));
+/* All of them were open before this process: what came meanwhile waits in them. */
+bool collect_kept(const struct collect *k);
 /* Begin: take up what the last run left (collect/recover.c), then receive. `st` is open for writing
  * and stays valid until collect_free(). Errors: ERR_LIMIT, ERR_NOMEM; then collect_free() is the
  * only call left. */
@@ -45,6 +47,10 @@ int collect_seal(struct collect *k, int64_t wait_ms, struct err *e) WARN_UNUSED;
 
 /* Everything that is known now: sealed and open. snapshot_free() it. Any thread. */
 int collect_snapshot(struct collect *k, struct snapshot *out, struct err *e) WARN_UNUSED;
+
+/* What a death left behind is still read back: a snapshot lacks some of what was known before. Ask
+ * before it is taken. Any thread. */
+bool collect_recovering(const struct collect *k);
 
 /* Follow what comes in. A tail belongs to one thread. */
 struct collect_tail;
@@ -133,18 +139,24 @@ struct collect_status {
                       */
     struct collect_journal journal;
     struct decode_counters total;
-    struct decode_exporter *exporter; /* owned; collect_status_free() */
+    struct decode_memory memory;      /* of all decoders */
+    uint64_t memory_max, waiting_max; /* its ceilings */
+    size_t n_known, n_untrusted;      /* exporters */
+    struct decode_exporter *exporter; /* owned; NULL where not wanted */
     size_t n_exporters;
     /* ledger of records: total.flows + total.options = sealed + open + refused */
     uint64_t records_sealed, records_open, records_refused;
-    uint32_t batches_open, batches_max; /* full ones; at max the decoders wait */
+    uint32_t batches_open, batches_max;    /* full ones; at max the decoders wait */
+    uint64_t open_octets, open_octets_max; /* of memory of full ones; the same */
     uint64_t seals, seal_failures;
     bool unsafe; /* the last seal failed; records pile up in memory */
     char unsafe_why[512];
     struct store_stats store;
     struct collect_compaction compaction;
 };
-int collect_status(struct collect *k, struct collect_status *out, struct err *e) WARN_UNUSED;
+/* exporters: with the list of them. Neither the receiver nor a decoder waits for it. */
+int collect_status(struct collect *k, struct collect_status *out, bool exporters,
+                   struct err *e) WARN_UNUSED;
 void collect_status_free(struct collect_status *s);
 
 #endif

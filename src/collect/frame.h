@@ -10,18 +10,22 @@
 #define FRAME_ALIGN      8u
 #define FRAME_OCTETS_MAX 65535u     /* of a datagram */
 #define FRAME_DROPS      UINT16_MAX /* listener of a frame that holds struct frame_drops */
-#define FRAME_VERIFIED   (1u << 31) /* in session: the peer's certificate was verified */
 #define FRAME_SKIP       UINT32_MAX /* len, in the ring only: go on at the start of the memory */
 
+/* In `listener`, beside its number: a message of a TCP or TLS session; the session's peer showed a
+ * good certificate. Then `port` is the session's number, and a frame without octets is its end. */
+#define FRAME_SESSION  0x4000u
+#define FRAME_VERIFIED 0x2000u
+#define FRAME_LISTENER 0x00ffu
+
 struct frame {
-    uint32_t sum;    /* CRC32C of what follows; in the journal only */
+    uint32_t sum;    /* CRC32C of what follows; in the journal only, like `key` */
     uint32_t len;    /* octets of the datagram */
     uint64_t serial; /* of the datagram in its shard: from 1, one more each, over restarts too */
     int64_t received_ms; /* Unix ms */
     uint8_t ip[16];      /* of the sender, network order */
     uint16_t port, listener;
-    uint32_t
-        session; /* 0: a datagram; else the TCP or TLS session of this message; len 0: its end */
+    uint32_t key; /* of the journal: a sender cannot put a frame into its datagrams */
 };
 _Static_assert(sizeof(struct frame) == 48, "a file format");
 
@@ -29,6 +33,12 @@ _Static_assert(sizeof(struct frame) == 48, "a file format");
 struct frame_drops {
     uint64_t kernel, ring, ring_octets, not_journaled;
 };
+
+/* 0: a datagram. */
+static inline uint16_t frame_session(const struct frame *f)
+{
+    return (f->listener & FRAME_SESSION) != 0 ? f->port : 0;
+}
 
 static inline uint64_t frame_room(uint32_t len)
 {

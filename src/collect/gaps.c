@@ -180,6 +180,16 @@ int gap_between(const struct gap_list *l, int64_t from_ms, int64_t to_ms, struct
     return ERR_OK;
 }
 
+void gap_only_of(struct gap_list *copy, const struct addr *exporter)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < copy->n; i++)
+        if (copy->g[i].whose == GAP_OF_EXPORTER && addr_cmp(&copy->g[i].key.addr, exporter) == 0)
+            copy->g[n++] = copy->g[i];
+    copy->n = n;
+}
+
 void gap_list_free(struct gap_list *l)
 {
     free(l->g);

@@ -585,6 +585,10 @@ int import_capture(struct store *store, const struct import_source *src,
         goto done;
     if ((rc = decode_and_seal(&s)) != ERR_OK)
         goto done;
+    if (src->map != NULL && os_map_faulted(src->map)) {
+        rc = err_set(s.e, ERR_IO, "part of the file cannot be read; nothing was imported");
+        goto done;
+    }
     out->known = s.sealer.known;
     if (out->known || out->datagrams == 0)
         goto done; /* nothing to keep, and the file may be tried again with --port */

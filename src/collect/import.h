@@ -9,6 +9,7 @@
 
 #include "collect/udp.h"
 #include "decode/decode.h"
+#include "os/file.h"
 #include "store/store.h"
 
 #define IMPORT_PORTS_SHOWN 5u
@@ -20,6 +21,8 @@ struct import_source {
     /* hears of octets that will not be read again (os_map_forget where they are a mapped file);
      * any thread; NULL */
     void (*forget)(const void *p, size_t len);
+    /* the file that the octets are of, if any: asked whether all of it could be read */
+    const struct os_map *map;
     struct addr exporter; /* who made an IPFIX file, which does not say; zeros: not known */
     int64_t changed_ms;   /* stands in for the time of packets that have none */
 };

@@ -31,7 +31,8 @@ struct allow {
 
 /* What outlives a child that dies: its successor goes on with it. */
 struct shard_shared {
-    bool begun; /* the ring has begun to number datagrams */
+    bool begun;       /* the ring has begun to number datagrams */
+    uint64_t earlier; /* serial: up to here they came before this ring, and are in the journal */
     _Atomic uint64_t datagrams[COLLECT_MAX_LISTENERS], octets[COLLECT_MAX_LISTENERS];
     _Atomic uint64_t kernel_drops[COLLECT_MAX_LISTENERS];
     uint32_t drops_seen[COLLECT_MAX_LISTENERS]; /* what the kernel told last */
@@ -39,7 +40,8 @@ struct shard_shared {
     _Atomic bool inbox_open;
     unsigned inbox_listener;
     uint64_t inbox_seen; /* ring_seen() before the first of them */
-    /* received and dropped before this ring; counted once, by the first child */
+    /* received and dropped before this ring, all that is still to be replayed with it; counted
+     * once, by the first child, which may die before it has replayed it */
     _Atomic uint64_t received_before, ring_drops_before, ring_drop_octets_before;
     _Atomic uint64_t kernel_drops_before, not_journaled_before;
     _Atomic uint64_t not_journaled; /* lost on the way to the disk, beside what the ring passed */
@@ -59,16 +61,25 @@ struct open_batch {
     struct rowset *rs;    /* full ones: made once; NULL while written */
     int64_t since_ms;     /* monotonic: when its first row came; 0 = empty */
     uint64_t index;       /* in order of making, over all shards */
+    uint64_t octets;      /* of memory; full ones */
     unsigned shard, cut;  /* handed off before that shard answered cut number `cut` */
 };
+
+/* Exporters as they were at one moment. Immutable where others see it. */
+struct exporter_list {
+    _Atomic unsigned refs;
+    size_t n, room;
+    struct decode_exporter x[];
+};
+void collect_list_unref(struct exporter_list *l); /* NULL is allowed */
 
 /* What a decoder has to say, copied under shard.status_lock. */
 struct shard_status {
     struct decode_counters total;
-    struct decode_exporter *exporter;
-    size_t n_exporters, room;
-    uint64_t records; /* rows and options appended to batches until then */
-    uint64_t missing; /* datagrams that a crash took: they had no place in the journal */
+    struct decode_memory memory;
+    struct exporter_list *list; /* a reference; NULL: none yet */
+    uint64_t records;           /* rows and options appended to batches until then */
+    uint64_t missing;           /* datagrams that a crash took: they had no place in the journal */
     uint64_t replayed, quarantined;
 };
 
@@ -82,7 +93,6 @@ struct shard {
     struct decoder *decode;
     struct journal *journal;
     bool write_journal; /* journal.mode is not off */
-    bool fresh_ring;    /* no predecessor has used it */
 
     int fd[COLLECT_MAX_LISTENERS]; /* of UDP; -1: none */
     uint64_t buffer_got[COLLECT_MAX_LISTENERS];
@@ -103,8 +113,10 @@ struct shard {
     struct shard_cut at_cut; /* the decoder's; the sealer's after cut_done or decoder_done */
     uint64_t cut_serial;     /* sealer only: of the last cut that is durable */
     uint64_t serial;         /* decoder only: of the last datagram decoded */
-    atomic_bool recovered;   /* the journal is replayed, and the status shows it */
-    uint64_t replay_upto;    /* decoder only: the journal as it was found ends there */
+    /* the journal is replayed, what lay in the ring is decoded too, and the status shows it */
+    atomic_bool recovered;
+    uint64_t replay_upto; /* decoder only: the journal as it was found ends there */
+    uint64_t ring_upto;   /* decoder only: and the ring as it was found there */
     uint64_t missing, replayed, quarantined; /* decoder only */
     uint64_t records_handed; /* decoder only: rows and options of handed-off batches */
     struct conf *conf;       /* decoder only: its reference */
@@ -113,6 +125,7 @@ struct shard {
 
     struct os_mutex status_lock;
     struct shard_status status;
+    struct exporter_list *list_spare; /* decoder only: memory for the next list */
     /* of the journal; under status_lock */
     bool journal_unsafe;
     char journal_why[512];
@@ -125,6 +138,7 @@ struct collect {
     char journal_dir[4096], quarantine_dir[4096];
     int64_t started_ms;
     unsigned n_shards, n_listeners;
+    bool kept; /* all sockets are older than this process */
     struct shard *shard;
     struct net_place listener[COLLECT_MAX_LISTENERS];
     enum transport transport[COLLECT_MAX_LISTENERS];
@@ -134,7 +148,7 @@ struct collect {
     struct tls_files *tls_files;         /* NULL: no TLS listener */
     struct streams *streams;             /* collect/stream.c; NULL: not started */
     struct thread sealer, keeper;
-    atomic_bool retain_soon; /* a segment was sealed */
+    atomic_bool retain_soon; /* a segment was sealed, or the rules changed */
     atomic_uint seal_want;   /* somebody wants a seal now; counts up */
     unsigned seal_done;      /* under open_lock: seal_want before the last cut that is durable */
     struct compactor *compactor; /* collect/compactor.c */
@@ -151,6 +165,7 @@ struct collect {
     struct cond open_change; /* a batch was handed off, sealed, cut; stop */
     struct open_batch *full; /* in order of hand-off; under open_lock, like all below */
     size_t n_full, room_full, max_full;
+    uint64_t full_octets, max_octets; /* of the full ones; seal.memory */
     uint64_t next_index;
     struct open_batch recent[RECENT_MAX]; /* sealed ones, newest last */
     size_t n_recent;

@@ -7,6 +7,7 @@
 #include "collect/journal_file.h"
 #include "os/file.h"
 #include "os/mutex.h"
+#include "os/proc.h"
 
 #define FILE_MAX  (64u << 20)
 #define FILE_MIN  (1u << 18)
@@ -110,6 +111,20 @@ int journal_shards(const char *dir, unsigned *n, struct err *e)
     return rc == ERR_NOTFOUND ? ERR_OK : rc;
 }
 
+int journal_readable(const char *dir, struct err *e)
+{
+    struct slots l = { 0 };
+    unsigned n = 0;
+    int rc = journal_shards(dir, &n, e);
+
+    for (unsigned i = 0; rc == ERR_OK && i < n; i++) {
+        l.n = 0;
+        rc = load(&l, dir, i, e);
+    }
+    free(l.s);
+    return rc;
+}
+
 int journal_remove(const char *dir, unsigned shard, struct err *e)
 {
     struct slots l = { 0 };
@@ -131,10 +146,13 @@ struct journal {
     unsigned shard;
     uint64_t file_octets, max_octets;
     uint32_t max_files;
-    int fd; /* of the file being written; -1 = none */
+    uint32_t key; /* of all frames written; new where no file says one */
+    int fd;       /* of the file being written; -1 = none */
     char path[PATH_MAX_];
     uint64_t at; /* where it goes on */
     bool dirty;
+    uint64_t synced;      /* serial; what is above is not on disk yet */
+    uint64_t given_up;    /* frames that a failed sync took, since journal_given_up() */
     struct os_mutex lock; /* slots, cur, last; held for moments */
     struct slots slots;   /* in no order */
     uint32_t cur;         /* being written; UINT32_MAX = none */
@@ -155,12 +173,19 @@ static int resume(struct journal *j, struct err *e)
         return rc;
     w.p = map.p;
     w.len = map.len;
+    w.key = s->key;
     while ((f = journal_walk_next(&w)) != NULL)
         w.last = f->serial;
-    s->last = j->last = w.last;
+    s->last = j->last = j->synced = w.last;
+    if (s->draft != JOURNAL_DRAFT || s->key == 0) { /* read to its end, and not gone on with */
+        os_unmap(&map);
+        return ERR_OK;
+    }
+    j->key = s->key;
     j->at = w.end;
     rc = os_file_open(&j->fd, j->path, OS_OPEN_CREATE, e);
     j->cur = j->slots.n - 1;
+    j->dirty = true; /* what a killed process wrote last is not on disk for that */
     os_unmap(&map);
     return rc;
 }
@@ -193,6 +218,8 @@ int journal_open(struct journal **out, const char *dir, unsigned shard,
         goto fail;
     if (j->slots.n > 0 && j->slots.s[j->slots.n - 1].used && (rc = resume(j, e)) != ERR_OK)
         goto fail;
+    if (j->key == 0)
+        j->key = proc_random();
     *last = j->last;
     *out = j;
     return ERR_OK;
@@ -212,11 +239,10 @@ void journal_close(struct journal *j)
 }
 
 /* A file that may be written over, or a new number. Under the lock. */
-static int free_slot(struct journal *j, uint32_t *out, bool *is_new, struct err *e)
+static int free_slot(struct journal *j, uint32_t *out, struct err *e)
 {
     uint32_t highest = 0;
 
-    *is_new = false;
     for (uint32_t i = 0; i < j->slots.n; i++) {
         if (!j->slots.s[i].used) {
             *out = i;
@@ -229,45 +255,46 @@ static int free_slot(struct journal *j, uint32_t *out, bool *is_new, struct err 
                        "journal %s: its ceiling of %llu octets is reached (journal.size)", j->dir,
                        (unsigned long long)j->max_octets);
     *out = j->slots.n;
-    *is_new = true;
     return slot_add(&j->slots, (struct journal_slot){ .number = highest }) == ERR_OK
                ? ERR_OK
                : err_set(e, ERR_NOMEM, "journal %s: out of memory", j->dir);
 }
 
-/* The head is on disk before the first frame: an old head would put new frames in a wrong order. */
-static int write_head(struct journal *j, int fd, const char *path, uint64_t first, bool is_new,
-                      struct err *e)
+/* The head is on disk before the first frame: an old head would put new frames in a wrong order.
+ * So is the file's name, also where an earlier try came no further than to make the file. */
+static int write_head(struct journal *j, int fd, const char *path, uint64_t first, struct err *e)
 {
     uint8_t page[JOURNAL_HEAD];
-    int rc = is_new ? os_file_allocate(fd, path, j->file_octets, e) : ERR_OK;
+    struct os_stat st;
+    int rc = os_file_stat(path, &st, e);
 
-    journal_head_put(page, j->shard, first, j->last);
+    if (rc == ERR_OK && st.octets < j->file_octets)
+        rc = os_file_allocate(fd, path, j->file_octets, e);
+    journal_head_put(page, j->shard, j->key, first, j->last);
     if (rc == ERR_OK)
         rc = os_file_write(fd, path, 0, page, sizeof page, e);
     if (rc == ERR_OK)
         rc = os_file_sync(fd, path, e);
-    return rc == ERR_OK && is_new ? os_dir_sync(j->dir, e) : rc;
+    return rc == ERR_OK ? os_dir_sync(j->dir, e) : rc;
 }
 
 static int next_file(struct journal *j, uint64_t first, struct err *e)
 {
     char path[PATH_MAX_];
     uint32_t i = 0;
-    bool is_new;
     int fd, rc;
 
     if ((rc = journal_sync(j, e)) != ERR_OK)
         return rc;
     os_lock(&j->lock);
-    rc = free_slot(j, &i, &is_new, e);
+    rc = free_slot(j, &i, e);
     os_unlock(&j->lock);
     if (rc != ERR_OK)
         return rc;
     slot_path(path, j->dir, j->shard, j->slots.s[i].number);
     if ((rc = os_file_open(&fd, path, OS_OPEN_CREATE, e)) != ERR_OK)
         return rc;
-    if ((rc = write_head(j, fd, path, first, is_new, e)) != ERR_OK) {
+    if ((rc = write_head(j, fd, path, first, e)) != ERR_OK) {
         os_file_close(&fd);
         return rc; /* its slot stays free */
     }
@@ -299,11 +326,22 @@ static size_t fit(const uint8_t *frames, size_t len, uint64_t room, uint64_t *la
     return at;
 }
 
-int journal_write(struct journal *j, const uint8_t *frames, size_t len, uint64_t first,
-                  uint64_t last, struct err *e)
+static void seal_frames(const struct journal *j, uint8_t *frames, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        struct frame *f = (struct frame *)(void *)(frames + at);
+        f->key = j->key;
+        f->sum = frame_sum(f);
+        at += (size_t)frame_room(f->len);
+    }
+}
+
+int journal_write(struct journal *j, uint8_t *frames, size_t len, uint64_t first, uint64_t last,
+                  struct err *e)
 {
     int rc;
 
+    seal_frames(j, frames, len);
     while (len > 0) {
         uint64_t to = last;
         bool none = j->fd < 0 || j->at > j->file_octets;
@@ -335,9 +373,20 @@ int journal_sync(struct journal *j, struct err *e)
 
     if (!j->dirty)
         return ERR_OK;
-    if ((rc = os_file_datasync(j->fd, j->path, e)) == ERR_OK)
-        j->dirty = false;
+    rc = os_file_datasync(j->fd, j->path, e);
+    if (rc != ERR_OK) /* the system may have let go of these octets: a second sync would succeed */
+        j->given_up += j->last - j->synced;
+    j->synced = j->last;
+    j->dirty = false;
     return rc;
+}
+
+uint64_t journal_given_up(struct journal *j)
+{
+    uint64_t n = j->given_up;
+
+    j->given_up = 0;
+    return n;
 }
 
 void journal_release(struct journal *j, uint64_t serial)
@@ -360,6 +409,23 @@ void journal_release(struct journal *j, uint64_t serial)
             j->cur = i;
     }
     os_unlock(&j->lock);
+}
+
+int journal_empty(struct journal *j, struct err *e)
+{
+    char path[PATH_MAX_];
+    int rc = ERR_OK;
+
+    os_file_close(&j->fd);
+    os_lock(&j->lock);
+    j->cur = UINT32_MAX;
+    while (rc == ERR_OK && j->slots.n > 0) {
+        slot_path(path, j->dir, j->shard, j->slots.s[j->slots.n - 1].number);
+        rc = os_unlink(path, e);
+        j->slots.n -= rc == ERR_OK;
+    }
+    os_unlock(&j->lock);
+    return rc;
 }
 
 void journal_get_state(const struct journal *j, struct journal_state *out)
@@ -386,26 +452,100 @@ uint64_t journal_last(const struct journal *j)
     return j->last;
 }
 
+/* Reading the files of a shard, or looking through them. */
+struct tour {
+    struct journal_reading r;
+    void (*report)(void *ctx, const struct journal_damage *d); /* looking through; or NULL */
+    void *ctx;
+    const char *dir;
+    unsigned shard, number; /* of the file at hand */
+    bool quiet;
+};
+
+static int read_one(struct tour *t, const struct journal_slot *s, bool last, struct err *e)
+{
+    struct journal_damage torn = { .kind = JOURNAL_END_TORN, .lost = 1 };
+    char path[PATH_MAX_];
+    struct os_map map;
+    int rc;
+
+    slot_path(path, t->dir, t->shard, t->number);
+    if ((rc = os_map_file(&map, path, e)) != ERR_OK)
+        return rc;
+    rc = journal_read_file(&t->r, s, map.p, map.len);
+    torn.from = t->r.end;
+    if (rc == ERR_OK && last && t->quiet && journal_torn(&t->r, s, map.p, map.len)) {
+        t->r.found.damaged_places++;
+        t->r.found.frames_lost++;
+        t->r.damage(t->r.ctx, &torn);
+    }
+    os_unmap(&map);
+    return rc;
+}
+
+static int read_shard(struct tour *t, struct err *e)
+{
+    struct slots l = { 0 };
+    int rc = load(&l, t->dir, t->shard, e);
+
+    t->r.hold = malloc((size_t)frame_room(FRAME_OCTETS_MAX));
+    if (rc == ERR_OK && t->r.hold == NULL)
+        rc = err_set(e, ERR_NOMEM, "journal %s: out of memory", t->dir);
+    for (uint32_t i = 0; rc == ERR_OK && i < l.n; i++) {
+        t->number = l.s[i].number;
+        if (journal_wants(&t->r, l.s, l.n, i))
+            rc = read_one(t, &l.s[i], i + 1 == l.n, e);
+    }
+    free(t->r.hold);
+    free(l.s);
+    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+}
+
 int journal_read(const char *dir, unsigned shard, uint64_t after, uint64_t upto,
                  int (*fn)(void *ctx, const struct frame *f, const uint8_t *octets), void *ctx,
                  struct journal_found *found, struct err *e)
 {
-    struct journal_reading r = { .after = after, .upto = upto, .fn = fn, .ctx = ctx };
-    struct slots l = { 0 };
-    int rc = load(&l, dir, shard, e);
+    struct tour t = { .r = { .after = after, .upto = upto, .fn = fn, .ctx = ctx },
+                      .dir = dir,
+                      .shard = shard };
+    int rc = read_shard(&t, e);
 
-    for (uint32_t i = 0; rc == ERR_OK && i < l.n; i++) {
-        char path[PATH_MAX_];
-        struct os_map map;
-        if (!journal_wants(&r, l.s, l.n, i))
-            continue;
-        slot_path(path, dir, shard, l.s[i].number);
-        if ((rc = os_map_file(&map, path, e)) != ERR_OK)
-            break;
-        rc = journal_read_file(&r, map.p, map.len);
-        os_unmap(&map);
-    }
-    *found = r.found;
-    free(l.s);
-    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+    *found = t.r.found;
+    return rc;
+}
+
+static int pass_by(void *ctx, const struct frame *f, const uint8_t *octets)
+{
+    (void)ctx;
+    (void)f;
+    (void)octets;
+    return ERR_OK;
+}
+
+static void tell(void *ctx, const struct journal_damage *d)
+{
+    struct tour *t = ctx;
+    struct journal_damage named = *d;
+
+    (void)snprintf(named.file, sizeof named.file, "%02u-%04u.jnl", t->shard % 100,
+                   t->number % 10000);
+    t->report(t->ctx, &named);
+}
+
+int journal_check(const char *dir, unsigned shard, uint64_t after, bool quiet,
+                  void (*report)(void *ctx, const struct journal_damage *d), void *ctx,
+                  struct journal_found *found, struct err *e)
+{
+    struct tour t = { .r = { .after = after, .upto = UINT64_MAX, .fn = pass_by, .damage = tell },
+                      .report = report,
+                      .ctx = ctx,
+                      .dir = dir,
+                      .shard = shard,
+                      .quiet = quiet };
+    int rc;
+
+    t.r.ctx = &t;
+    rc = read_shard(&t, e);
+    *found = t.r.found;
+    return rc;
 }

@@ -4,6 +4,7 @@
 
 #include "collect/internal.h"
 #include "os/clock.h"
+#include "os/fault.h"
 #include "os/log.h"
 
 #define RETAIN_MS 60000
@@ -35,6 +36,7 @@ void *collect_keep_thread(void *arg)
     struct collect *k = arg;
     int64_t due_ms = clock_mono_ms() + RETAIN_MS;
 
+    fault_in("retain");
     while (!atomic_load(&k->stopping)) {
         if (atomic_exchange(&k->retain_soon, false) || clock_mono_ms() >= due_ms) {
             retain(k);

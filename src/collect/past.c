@@ -6,6 +6,8 @@
 #include "decode/checkpoint.h"
 
 #define MAGIC "WEIR-CUT"
+#define HEAD  32u
+#define SHARD 68u
 
 void past_put_head(struct buf *out, uint32_t shards, uint64_t sealed, uint64_t refused)
 {
@@ -55,6 +57,24 @@ static int get_shard(struct past_shard *p, struct rd *r, const struct decoder_li
     if (!rd_ok(r))
         return err_set(e, ERR_CORRUPT, "checkpoint: cut short");
     return decoder_load(&p->decode, lim, decoder.p, decoder.left, e);
+}
+
+uint32_t past_newer(const uint8_t *octets, size_t n)
+{
+    struct rd r = rd_init(octets, n);
+    const uint8_t *magic = rd_take(&r, 8);
+    uint32_t draft = (uint32_t)rd_le(&r, 4);
+
+    if (!rd_ok(&r) || memcmp(magic, MAGIC, 8) != 0)
+        return 0;
+    if (draft > CUT_DRAFT)
+        return draft;
+    /* past the head, and the shard's numbers before its decoder's octets */
+    if (draft < CUT_DRAFT || rd_take(&r, HEAD - 12) == NULL || rd_take(&r, SHARD) == NULL)
+        return 0;
+    magic = rd_take(&r, 8);
+    draft = (uint32_t)rd_le(&r, 4);
+    return rd_ok(&r) && memcmp(magic, DECODER_MAGIC, 8) == 0 && draft > DECODER_DRAFT ? draft : 0;
 }
 
 int past_get(struct past *p, const uint8_t *octets, size_t n, const struct decoder_limits *lim,

@@ -30,6 +30,9 @@ struct past {
     } shard[COLLECT_MAX_SHARDS];
     uint64_t sealed, refused;
 };
+/* The number of a draft that stands in these octets and is newer than ours, the collector's or the
+ * first decoder's; 0: none. */
+uint32_t past_newer(const uint8_t *octets, size_t n);
 /* *p is zeroed or cleared. On an error it holds what was read before; past_clear() it.
  * Errors: ERR_CORRUPT, ERR_VERSION, ERR_NOMEM. */
 int past_get(struct past *p, const uint8_t *octets, size_t n, const struct decoder_limits *lim,

@@ -24,8 +24,9 @@ void collect_checkpoint(const struct collect *k, uint64_t sealed, uint64_t refus
 
 /* ------------------------------------------------------------------ starting */
 
-/* The state of the last cut. Where its checkpoint cannot be read, its positions still count: what
- * they cover is sealed, and only templates and counters are lost. */
+/* The state of the last cut. Where its checkpoint cannot be read (it is damaged, or an older weir
+ * wrote it; a newer one was refused before), its positions still count: what they cover is sealed,
+ * and only templates and counters are lost. */
 static int last_cut(struct collect *k, struct past *p, struct err *e)
 {
     struct buf b = buf_init(CHECKPOINT_MAX);
@@ -36,7 +37,7 @@ static int last_cut(struct collect *k, struct past *p, struct err *e)
     if (rc == ERR_OK && (rc = past_get(p, b.p, b.len, &k->limits, e)) != ERR_OK)
         past_clear(p);
     buf_free(&b);
-    if (rc == ERR_CORRUPT) {
+    if (rc == ERR_CORRUPT || rc == ERR_VERSION) {
         log_line(LOG_LEVEL_ERROR, "%s; templates are learned anew", e->msg);
         p->n = MIN(n, COLLECT_MAX_SHARDS);
         for (unsigned i = 0; i < p->n; i++)
@@ -57,7 +58,7 @@ void collect_take_drops(struct shard *s, const struct frame *f)
     struct shard_shared *h = s->shared;
     struct frame_drops d;
 
-    if (f->len != sizeof d || !s->fresh_ring) /* a ring that was taken over has counted them */
+    if (f->len != sizeof d || f->serial > h->earlier) /* this ring has counted them */
         return;
     memcpy(&d, f + 1, sizeof d);
     at_least(&h->kernel_drops_before, d.kernel);
@@ -85,15 +86,14 @@ static void begin_ring(struct shard *s, uint64_t journal_last, enum journal_mode
     struct shard_shared *h = s->shared;
     struct decode_counters had;
 
-    s->fresh_ring = !h->begun;
     if (h->begun) {
-        (void)ring_take_over(s->ring);
+        s->ring_upto = ring_take_over(s->ring) - 1;
         return;
     }
-    ring_begin(s->ring, MAX(journal_last, s->serial) + 1, mode != JOURNAL_OFF,
-               mode == JOURNAL_SYNC);
+    h->earlier = MAX(journal_last, s->serial);
+    ring_begin(s->ring, h->earlier + 1, mode != JOURNAL_OFF, mode == JOURNAL_SYNC);
     decoder_totals(s->decode, &had);
-    atomic_store(&h->received_before, had.datagrams + s->missing);
+    atomic_store(&h->received_before, had.datagrams + s->missing + h->earlier - s->serial);
     atomic_store(&h->kernel_drops_before, s->at_cut.kernel_drops);
     atomic_store(&h->not_journaled_before, s->at_cut.not_journaled);
     atomic_store(&h->ring_drops_before, s->at_cut.ring_drops);

@@ -15,6 +15,7 @@
 #include "os/tls.h"
 
 #define SESSIONS_MAX 16384u
+#define TURNS        3u /* SESSIONS_MAX of numbers each, below that of all sessions */
 #define QUEUE_OCTETS (1u << 20)
 #define READ_OCTETS  65536u
 #define READS_EACH   4u   /* of one session before the others have their turn */
@@ -58,7 +59,8 @@ struct session {
     struct tls_session *tls; /* NULL: plain TCP */
     unsigned listener;
     struct shard *shard;
-    uint32_t number; /* in the frames of its shard */
+    uint16_t number; /* in its frames */
+    unsigned turn;   /* of its place: part of the number */
     uint8_t ip[16];
     uint16_t port;
     uint64_t messages;
@@ -85,9 +87,8 @@ struct streams {
     bool deaf[COLLECT_MAX_LISTENERS]; /* no descriptor was left */
     int64_t now_ms, look_ms;          /* monotonic */
     int64_t unix_ms;
-    struct session *session; /* SESSIONS_MAX */
-    uint32_t top;            /* none is used from here on */
-    uint32_t last_number[COLLECT_MAX_SHARDS];
+    struct session *session;     /* SESSIONS_MAX */
+    uint32_t top;                /* none is used from here on */
     uint64_t held, held_strange; /* octets */
     atomic_bool done;
     struct os_mutex lock;
@@ -149,8 +150,8 @@ unsigned stream_drain(struct shard *s)
         return 0;
     while (n < DRAINS_EACH && (f = ring_next(s->queue)) != NULL && ring_fits(s->ring, f->len)) {
         if (f->len > 0) {
-            bump(&h->datagrams[f->listener], 1);
-            bump(&h->octets[f->listener], f->len);
+            bump(&h->datagrams[f->listener & FRAME_LISTENER], 1);
+            bump(&h->octets[f->listener & FRAME_LISTENER], f->len);
         }
         (void)ring_put(s->ring, f, (const uint8_t *)(f + 1));
         ring_done(s->queue);
@@ -204,9 +205,9 @@ static struct frame frame_of(const struct streams *t, const struct session *s, s
 {
     struct frame f = { .len = (uint32_t)len,
                        .received_ms = t->unix_ms,
-                       .port = s->port,
-                       .listener = (uint16_t)s->listener,
-                       .session = s->number | (s->verified ? FRAME_VERIFIED : 0) };
+                       .port = s->number,
+                       .listener = (uint16_t)(s->listener | FRAME_SESSION |
+                                              (s->verified ? FRAME_VERIFIED : 0)) };
 
     memcpy(f.ip, s->ip, sizeof f.ip);
     return f;
@@ -500,13 +501,10 @@ static struct session *free_place(struct streams *t)
     return t->top < SESSIONS_MAX ? &t->session[t->top++] : NULL;
 }
 
-/* In the frames of one shard every session has a number of its own. */
-static uint32_t next_number(struct streams *t, const struct shard *s)
+/* Those that live have different numbers, and one is not used again at once. */
+static uint16_t number_of(const struct streams *t, const struct session *s)
 {
-    uint32_t *last = &t->last_number[s->number];
-
-    *last = *last + 1 < DECODE_ALL_SESSIONS ? *last + 1 : 1;
-    return *last;
+    return (uint16_t)(1 + token_of(t, s) + s->turn * SESSIONS_MAX);
 }
 
 static void admit(struct streams *t, unsigned l, int fd, const uint8_t ip[16], uint16_t port)
@@ -532,10 +530,11 @@ static void admit(struct streams *t, unsigned l, int fd, const uint8_t ip[16], u
                            .fd = fd,
                            .listener = l,
                            .port = port,
+                           .turn = (s->turn + 1) % TURNS,
                            .since_ms = t->now_ms };
     memcpy(s->ip, ip, sizeof s->ip);
     s->shard = &t->k->shard[net_steered(ip, t->k->n_shards)];
-    s->number = next_number(t, s->shard);
+    s->number = number_of(t, s);
     if ((tls && tls_session_new(&s->tls, t->tls, fd) != ERR_OK) ||
         poller_add(t->poller, fd, token_of(t, s)) != ERR_OK) {
         tls_session_free(s->tls);
@@ -695,7 +694,9 @@ static void on_ready(struct streams *t, uint32_t token)
 /* The shards hear first that no session of a run before lives. */
 static void end_all_before(struct streams *t)
 {
-    const struct frame f = { .received_ms = clock_now_ms(), .session = DECODE_ALL_SESSIONS };
+    const struct frame f = { .received_ms = clock_now_ms(),
+                             .port = DECODE_ALL_SESSIONS,
+                             .listener = FRAME_SESSION };
 
     for (unsigned i = 0; i < t->k->n_shards; i++)
         (void)queue_put(&t->k->shard[i], &f, (const uint8_t *)""); /* the first: there is room */
@@ -877,30 +878,38 @@ static void stream_name(const struct collect *k, unsigned l, char *out, size_t c
     (void)snprintf(out, cap, "stream:%s", net_place_text(&k->listener[l], text));
 }
 
-int stream_listen(struct collect *k, unsigned l, struct err *e)
+bool stream_take(struct collect *k, unsigned l)
 {
     char name[NET_TEXT_MAX + 32];
 
+    stream_name(k, l, name, sizeof name);
+    k->stream_fd[l] = proc_inherited(name);
+    if (k->stream_fd[l] >= 0)
+        net_tcp_kept(k->stream_fd[l], &k->listener[l]);
+    return k->stream_fd[l] >= 0;
+}
+
+int stream_listen(struct collect *k, unsigned l, struct err *e)
+{
     if (k->stream_shared == NULL)
         k->stream_shared = os_share_new(sizeof *k->stream_shared);
     if (k->stream_shared == NULL)
         return err_set(e, ERR_NOMEM, "listen: out of memory");
     k->has_streams = true;
-    stream_name(k, l, name, sizeof name);
-    k->stream_fd[l] = proc_inherited(name);
-    if (k->stream_fd[l] < 0)
-        return net_tcp_listen(&k->stream_fd[l], &k->listener[l], "listen tcp://", e);
-    net_tcp_kept(k->stream_fd[l], &k->listener[l]);
-    return ERR_OK;
+    if (k->stream_fd[l] >= 0)
+        return ERR_OK;
+    return net_tcp_listen(&k->stream_fd[l], &k->listener[l], "listen tcp://", e);
 }
 
-void stream_bequeath(struct collect *k)
+void stream_each_socket(struct collect *k, void (*each)(const char *name, int fd))
 {
     char name[NET_TEXT_MAX + 32];
 
     for (unsigned l = 0; l < k->n_listeners; l++) {
+        if (k->stream_fd[l] < 0)
+            continue;
         stream_name(k, l, name, sizeof name);
-        proc_bequeath(name, k->stream_fd[l]);
+        each(name, k->stream_fd[l]);
     }
 }
 

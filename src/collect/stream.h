@@ -15,9 +15,12 @@ struct shard;
 struct stream_shared; /* counters that outlive a child */
 struct streams;       /* the thread's */
 
-/* The parent: listener l's socket, kept over an upgrade or new. */
+/* The parent: listener l's socket, if it was kept over an upgrade or a restart; then that or a new
+ * one.
+ */
+bool stream_take(struct collect *k, unsigned l);
 int stream_listen(struct collect *k, unsigned l, struct err *e) WARN_UNUSED;
-void stream_bequeath(struct collect *k);
+void stream_each_socket(struct collect *k, void (*each)(const char *name, int fd));
 /* Certificates and keys of the configuration, where there is a tls:// listener.
  * Errors: as tls_files_read(). */
 int stream_read_keys(struct collect *k, const struct conf *c, struct err *e) WARN_UNUSED;

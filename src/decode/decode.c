@@ -48,6 +48,7 @@ int decoder_new(struct decoder **out, const struct decoder_limits *lim)
     d->lim.template_ttl_s = lim->template_ttl_s;
     d->lim.max_age_s = limit(lim->max_age_s, 86400);
     d->lim.reorder_window = limit(lim->reorder_window, 1024);
+    d->lim.max_octets = lim->max_octets != 0 ? lim->max_octets : 512u << 20;
     for (unsigned i = 0; rc == ERR_OK && i < FIXED_N; i++)
         rc = fixed_plan(&d->fixed[i], (enum fixed_layout)i);
     if (rc != ERR_OK) {
@@ -62,11 +63,13 @@ void decoder_free(struct decoder *d)
 {
     if (d == NULL)
         return;
-    for (uint32_t i = 0; i < d->n; i++)
-        exporter_free(d, d->list[i]);
-    free(d->list);
+    for (uint32_t i = 0; i < exporter_count(d); i++)
+        exporter_free(d, exporter_at(d, i));
+    for (unsigned g = 0; g < GROUP_N; g++)
+        free(d->group[g].x);
     free(d->slot);
     free(d->streamed);
+    plans_free(&d->plans);
     for (unsigned i = 0; i < FIXED_N; i++)
         decode_plan_free(d->fixed[i]);
     sflow_free(d->sflow);
@@ -102,8 +105,9 @@ int message_begin(struct message *m, const struct exporter_key *k, bool first, b
             datagram_refuse(m->d, m->g, NULL, DECODE_EXPORTER_LIMIT);
         return ERR_OK;
     }
+    x->last_ms = m->g->received_ms;
     rc = m->g->session != 0 ? session_get(m->d, x, m->g, &m->port)
-                            : exporter_port(x, m->g->peer_port, m->g->received_ms, &m->port);
+                            : exporter_port(m->d, x, m->g->peer_port, m->g->received_ms, &m->port);
     if (rc != ERR_OK)
         return rc;
     if (m->port == NULL) {
@@ -113,7 +117,8 @@ int message_begin(struct message *m, const struct exporter_key *k, bool first, b
     }
     m->x = x;
     x->serial++;
-    x->last_ms = m->g->received_ms;
+    if (!x->established)
+        exporter_heard(m->d, x);
     if (first) {
         x->c.datagrams++;
         x->c.octets += m->g->len;
@@ -157,16 +162,16 @@ void decoder_tick(struct decoder *d, int64_t now_ms)
 {
     int64_t ttl_ms = (int64_t)d->lim.template_ttl_s * 1000;
 
-    for (uint32_t i = 0; i < d->n; i++) {
-        struct exporter *x = d->list[i];
+    for (uint32_t i = 0; i < exporter_count(d); i++) {
+        struct exporter *x = exporter_at(d, i);
         if (x->wait_first != NULL)
             waiting_expire(d, x, now_ms, false);
         for (uint32_t k = 0; ttl_ms > 0 && k < x->n_ports; k++)
-            template_expire(x, x->ports[k], now_ms - ttl_ms, 0);
+            template_expire(d, x, x->ports[k], now_ms - ttl_ms, 0);
     }
 }
 
-void counters_add(struct decode_counters *to, const struct decode_counters *c)
+void decode_counters_add(struct decode_counters *to, const struct decode_counters *c)
 {
     to->datagrams += c->datagrams;
     to->octets += c->octets;
@@ -183,6 +188,7 @@ void counters_add(struct decode_counters *to, const struct decode_counters *c)
     to->templates_withdrawn += c->templates_withdrawn;
     to->sets_borrowed += c->sets_borrowed;
     to->header_count_wrong += c->header_count_wrong;
+    to->exporters_forgotten += c->exporters_forgotten;
     for (unsigned r = 0; r < DECODE_REASON_N; r++) {
         to->datagrams_refused[r] += c->datagrams_refused[r];
         to->sets_expired[r] += c->sets_expired[r];
@@ -190,20 +196,33 @@ void counters_add(struct decode_counters *to, const struct decode_counters *c)
     }
 }
 
+void decoder_memory(const struct decoder *d, struct decode_memory *out)
+{
+    *out = (struct decode_memory){ .exporters = d->memory.all,
+                                   .waiting = d->waiting.all,
+                                   .plans = d->plans.octets,
+                                   .n_plans = d->plans.n };
+}
+
 void decoder_totals(const struct decoder *d, struct decode_counters *out)
 {
     *out = d->none;
-    for (uint32_t i = 0; i < d->n; i++)
-        counters_add(out, &d->list[i]->c);
+    for (uint32_t i = 0; i < exporter_count(d); i++)
+        decode_counters_add(out, &exporter_at(d, i)->c);
+}
+
+uint32_t decoder_exporters(const struct decoder *d)
+{
+    return exporter_count(d);
 }
 
 bool decoder_exporter(const struct decoder *d, uint32_t i, struct decode_exporter *out)
 {
     const struct exporter *x;
 
-    if (i >= d->n)
+    if (i >= exporter_count(d))
         return false;
-    x = d->list[i];
+    x = exporter_at(d, i);
     *out = (struct decode_exporter){ .key = x->key,
                                      .trusted = x->trusted,
                                      .first_ms = x->first_ms,

@@ -59,8 +59,11 @@ int session_get(struct decoder *d, struct exporter *x, const struct datagram *g,
     int rc = ERR_OK;
 
     *out = session_find(x, g->session);
-    if (*out == NULL && x->n_sessions < SESSIONS_MAX)
+    if (*out == NULL && x->n_sessions < SESSIONS_MAX && exporter_charge(d, x, PORT_OCTETS)) {
         rc = session_add(d, x, g->session, out);
+        if (rc != ERR_OK)
+            exporter_discharge(d, x, PORT_OCTETS);
+    }
     if (rc == ERR_OK && *out != NULL) {
         (*out)->number = g->peer_port;
         (*out)->last_ms = g->received_ms;
@@ -73,7 +76,8 @@ static void end_at(struct decoder *d, struct exporter *x, uint32_t i)
     struct port *p = x->sessions[i];
 
     waiting_end(d, x, p->session);
-    port_reset(x, p);
+    port_reset(d, x, p);
+    exporter_discharge(d, x, PORT_OCTETS);
     free(p);
     x->sessions[i] = x->sessions[--x->n_sessions];
     if (x->n_sessions == 0)

@@ -125,20 +125,31 @@ static int run_follow(struct answer *a, struct present *p, struct err *e)
     return rc;
 }
 
+static void say_incomplete(struct answer *a)
+{
+    if (a->stats.rows_unreadable > 0 || a->stats.segments_unreadable > 0)
+        (void)snprintf(a->incomplete, sizeof a->incomplete, "%llu records could not be read: %s",
+                       (unsigned long long)a->stats.rows_unreadable, a->stats.message);
+    else
+        (void)snprintf(a->incomplete, sizeof a->incomplete, "%s", a->stats.message);
+}
+
 static int run_once(struct answer *a, struct present *p, struct gap_list *gaps, struct err *e)
 {
     struct snapshot snap = { 0 };
     struct gaps_frame f = gaps_frame_of(a->plan);
-    int rc = collect_snapshot(a->at.k, &snap, e);
+    int rc;
 
+    if (collect_recovering(a->at.k))
+        a->ctl.missing = "what was received before a restart is still read back; ask again";
+    rc = collect_snapshot(a->at.k, &snap, e);
     if (rc == ERR_OK)
         rc = history_gaps(a->at.history, f.from_ms, f.to_ms, gaps, e);
     present_gaps(p, gaps);
     if (rc == ERR_OK)
         rc = query_run(a->plan, &snap, present_sink(p), &a->ctl, &a->stats, e);
     if (rc == ERR_OK && a->stats.incomplete)
-        (void)snprintf(a->incomplete, sizeof a->incomplete, "%llu records could not be read: %s",
-                       (unsigned long long)a->stats.rows_unreadable, a->stats.message);
+        say_incomplete(a);
     snapshot_free(&snap);
     return rc;
 }
@@ -181,6 +192,7 @@ int answer_start(struct answer **out, const struct answer_place *at, struct plan
     a->follow = follow;
     a->ctl.memory_max = at->memory_max;
     a->ctl.threads = at->threads;
+    a->ctl.open_max = at->open_max;
     os_mutex_init(&a->lock);
     cond_init(&a->change);
     a->held = malloc(HELD_OCTETS);

@@ -188,6 +188,10 @@ static void put_stats(struct buf *out, const struct query_stats *st)
     if (!st->incomplete)
         return;
     buf_str(out, "INCOMPLETE: ");
+    if (st->rows_unreadable == 0 && st->segments_unreadable == 0) {
+        buf_printf(out, "%s\n", st->message);
+        return;
+    }
     count(out, st->rows_unreadable, "record", "records");
     buf_printf(out, " in %u damaged segments or blocks could not be read. %s\n",
                st->segments_unreadable, st->message);

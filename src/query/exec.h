@@ -58,7 +58,7 @@ struct query_stats {
     uint64_t rows_unreadable;
     uint32_t segments_unreadable;
     bool incomplete;
-    char message[256]; /* of the first damage met; "" = none */
+    char message[256]; /* of the first damage met, or what else is missing; "" = none */
 };
 struct answer_end {
     const struct answer_totals *totals;
@@ -74,14 +74,19 @@ struct answer_sink {
     int (*end)(struct answer_sink *s, const struct answer_end *end);
 };
 
+/* However many segments a question is about, it holds no more of them open at once. */
+#define QUERY_OPEN_MAX 256u
+
 struct query_control {
     _Atomic bool cancel; /* set by anyone: the query ends with ERR_CANCEL within 4096 rows */
     uint64_t memory_max; /* octets for groups and sorted rows; 0 = 1 GiB */
     uint32_t threads;    /* at most; 0 = as many as the process may use */
+    uint32_t open_max;   /* segments open at once; 0 or more than that = QUERY_OPEN_MAX */
     /* Following (weir tail): only rows received in [received_from_ms, received_to_ms). 0, 0 = all.
      * What arrived is visible within one second, so a follower asks up to a second ago and goes on
      * there. */
     int64_t received_from_ms, received_to_ms;
+    const char *missing; /* why the snapshot is known to lack something; NULL: it does not */
 };
 
 /* Run a plan. `ctl` and `stats` may be NULL.

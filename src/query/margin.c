@@ -3,8 +3,8 @@
  * else is read from the rows. */
 #include <string.h>
 
+#include "query/bins.h"
 #include "query/match.h"
-#include "query/pass.h"
 
 #define MINUTE_MS 60000
 
@@ -134,7 +134,7 @@ static int add_row(struct group *g, const struct marginal_row *r)
     for (uint32_t a = 0; a < g->n_acc; a++)
         val[a] = &acc[g->used[a]];
     if (g->binning)
-        key = pass_bin_key(g, r->minute_ms, g->n_keys > 0 ? key : UINT64_MAX);
+        key = bins_key(g, r->minute_ms, g->n_keys > 0 ? key : UINT64_MAX);
     if (x->dense)
         rc = sums_reserve(x, 0, key + 1);
     return rc == ERR_OK ? sums_add(x, 0, 1, &key, val) : rc;

@@ -205,23 +205,21 @@ int scan_walk(struct scan *s, struct walk *w, const struct visitor *v)
 }
 
 int walk_init(struct walk *w, const struct plan *p, const struct query_control *ctl,
-              const struct snapshot *snap, size_t first, size_t end, const bool *done,
-              struct query_stats *stats)
+              const struct snapshot *snap, size_t first, size_t end, const bool *done, bool count)
 {
     size_t max = 0;
 
     memset(w, 0, sizeof *w);
     w->snap = snap;
-    w->count = stats != NULL;
+    w->count = count;
     for (size_t i = first; i < end; i++)
         max += snap->sets[i]->n_blocks / MORSEL_BLOCKS + 1;
     if ((w->m = malloc((max + 1) * sizeof *w->m)) == NULL)
         return ERR_NOMEM;
     for (size_t i = first; i < end; i++) {
         const struct rowset *rs = snap->sets[i];
-        bool out = rs->n_rows == 0 || prune_rowset(p, ctl, rs);
-        for (uint32_t b = 0; b < rs->n_blocks && !out && !(done != NULL && done[i]);
-             b += MORSEL_BLOCKS)
+        bool out = done[i] || rs->n_rows == 0 || prune_rowset(p, ctl, rs);
+        for (uint32_t b = 0; b < rs->n_blocks && !out; b += MORSEL_BLOCKS)
             w->m[w->n++] = (struct morsel){ (uint32_t)i, b, MIN(b + MORSEL_BLOCKS, rs->n_blocks) };
     }
     return ERR_OK;

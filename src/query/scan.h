@@ -82,12 +82,11 @@ struct visitor {
     int (*leave)(struct scan *s, void *ctx);  /* behind the last one this worker sees for now */
 };
 
-/* Morsels of the rowsets first .. end-1 of the snapshot that the plan's time does not rule out;
- * those with done[] are answered already and only counted (done may be NULL).
- * Counts those rowsets in *stats (NULL: a second pass, count nothing). */
+/* Morsels of the rowsets first .. end-1 of the snapshot that the plan's time does not rule out, but
+ * for those with done[]. `count`: into the statistics, in the first pass. */
 int walk_init(struct walk *w, const struct plan *p, const struct query_control *ctl,
               const struct snapshot *snap, size_t first, size_t end, const bool *done,
-              struct query_stats *stats) WARN_UNUSED;
+              bool count) WARN_UNUSED;
 void walk_free(struct walk *w);
 /* Take morsels until none is left. Threads: each worker with a scan of its own. */
 int scan_walk(struct scan *s, struct walk *w, const struct visitor *v) WARN_UNUSED;

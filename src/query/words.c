@@ -228,10 +228,11 @@ bool query_duration(int64_t *out_ms, const char *s, size_t len)
     if (len == 0)
         return false;
     while (i < len) {
-        uint64_t v = 0, places = 1;
+        unsigned __int128 v = 0;
+        uint64_t places = 1;
         size_t start = i, letters = 0;
         int64_t ms = 0;
-        for (; i < len && s[i] >= '0' && s[i] <= '9' && v < (1ull << 50); i++)
+        for (; i < len && s[i] >= '0' && s[i] <= '9' && v < INT64_MAX / 4; i++)
             v = v * 10 + (unsigned)(s[i] - '0');
         if (i == start)
             return false;
@@ -247,11 +248,11 @@ bool query_duration(int64_t *out_ms, const char *s, size_t len)
                 ms = units[k].ms;
         if (ms == 0)
             return false;
-        sum += (unsigned __int128)v * (uint64_t)ms / places;
+        sum += v * (uint64_t)ms / places;
+        if (sum > INT64_MAX / 4)
+            return false;
         i += letters;
     }
-    if (sum > INT64_MAX / 4)
-        return false;
     *out_ms = (int64_t)sum;
     return true;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "os/clock.h"
+#include "os/fault.h"
 #include "store/entry.h"
 #include "store/merge.h"
 
@@ -288,6 +289,7 @@ int store_compact(struct store *s, const struct store_compact_options *o,
     size_t n_list, first, n;
     int rc = ERR_OK;
 
+    fault_in("compact");
     memset(out, 0, sizeof *out);
     if (s->mode != STORE_WRITE)
         return err_set(e, ERR_ARG, "store %s: opened for reading", s->dir);

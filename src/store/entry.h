@@ -57,7 +57,11 @@ struct store {
     struct os_mutex log;   /* manifest, m, next ids */
     struct os_mutex list;  /* what snapshots copy; held for moments */
 
-    struct manifest m;   /* state of the log; under `log` */
+    struct manifest m; /* state of the log; under `log` */
+    /* Left undone where the disk refused, done before the next record: octets of a record that does
+     * not count behind those of m.good; the name of a manifest written anew. Under `log`. */
+    _Atomic bool log_torn; /* looked at without the lock too */
+    bool log_name;
     struct os_stat seen; /* STORE_READ: the manifest as last read */
     struct entry *entry; /* under `list` */
     size_t n_entries, cap_entries;
@@ -134,6 +138,9 @@ int store_publish(struct store *s, struct written *w, const struct publish *p,
  * options do not add up), ERR_IO, ERR_NOMEM. */
 int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
                   struct err *e) WARN_UNUSED;
+
+#define CHECKPOINT_MAGIC "WEIR-CKP"
+#define CHECKPOINT_DRAFT 1u
 
 /* Checkpoint files: content with its cut. */
 void checkpoint_put(struct buf *out, const struct manifest_cut *cut, const struct buf *content);

@@ -28,9 +28,12 @@ static void one(const uint8_t *p, size_t size)
     struct buf out = buf_init(64u << 20);
     struct err e;
 
+    (void)past_newer(p, size);
     if (x == NULL || y == NULL)
         abort();
     if (past_get(x, p, size, &lim, &e) == ERR_OK) {
+        if (past_newer(p, size) != 0)
+            abort();
         past_put_head(&out, x->n, x->sealed, x->refused);
         for (unsigned i = 0; i < x->n; i++) {
             x->shard[i].cut.decoder = buf_init(64u << 20);

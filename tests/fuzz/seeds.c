@@ -293,9 +293,13 @@ static void manifests(void)
 
 /* ------------------------------------------------------------------ journal */
 
+#define KEY 77u
+
 static void frame(struct buf *b, uint64_t serial, uint32_t len, uint16_t listener)
 {
-    struct frame f = { .len = len, .serial = serial, .received_ms = 5, .listener = listener };
+    struct frame f = {
+        .len = len, .serial = serial, .received_ms = 5, .listener = listener, .key = KEY
+    };
     static const uint8_t octets[80] = { 0, 10 };
     size_t room = (size_t)frame_room(len) - sizeof f;
 
@@ -308,7 +312,7 @@ static void journal_file(struct buf *out, unsigned shard, uint64_t first, uint64
 {
     uint8_t head[JOURNAL_HEAD];
 
-    journal_head_put(head, shard, first, before);
+    journal_head_put(head, shard, KEY, first, before);
     buf_put(out, head, 52);
     buf_le(out, frames->len, 2);
     buf_put(out, frames->p, frames->len);
