@@ -360,8 +360,9 @@ int os_mkdir(const char *path, struct err *e)
     int rc;
 
     if (mkdir(path, 0750) != 0)
-        return errno == EEXIST && os_is_dir(path) ? ERR_OK
-                                                  : os_fail(e, path, "the directory cannot be made");
+        return errno == EEXIST && os_is_dir(path)
+                   ? ERR_OK
+                   : os_fail(e, path, "the directory cannot be made");
     rc = os_parent_sync(path, e);
     if (rc != ERR_OK)
         (void)rmdir(path); /* so that the next try makes it durable */

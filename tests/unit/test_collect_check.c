@@ -474,8 +474,7 @@ static void a_newer_draft_is_refused(void **x)
     for (unsigned i = 0; i < 2; i++) { /* the collector's state, a decoder's */
         size_t at = i == 0 ? 8 : 32 + 68 + 8;
         state.p[at]++;
-        assert_int_equal(past_newer(state.p, state.len),
-                         (i == 0 ? CUT_DRAFT : DECODER_DRAFT) + 1);
+        assert_int_equal(past_newer(state.p, state.len), (i == 0 ? CUT_DRAFT : DECODER_DRAFT) + 1);
         assert_int_equal(store_open(&s, dir, STORE_WRITE, "", NULL), ERR_OK);
         assert_int_equal(store_seal_cut(s, NULL, 0, &cut, NULL, NULL, NULL), ERR_OK);
         store_close(s);

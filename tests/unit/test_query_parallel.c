@@ -217,7 +217,7 @@ static struct buf ask(struct query_params *q, const struct snapshot *snap, uint3
     }
     plan_free(p);
     if (rc != ERR_OK)
-        fail_msg("%s %s: %s: %s", q->text[QUERY_BY] != NULL ? q->text[QUERY_BY] : "", err_name(rc),
+        fail_msg("%s: %s: %s", q->text[QUERY_BY] != NULL ? q->text[QUERY_BY] : "", err_name(rc),
                  e.msg);
     return out;
 }
