@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the seeds of the fuzz targets nf5, nf9, ipfix, pcap, config and http, and their dictionaries,
+"""Make the seeds of the fuzz targets nf5, nf9, ipfix, framing, pcap, config and http, and their dictionaries,
 from data/*.csv, the captures of tests/data, and what is written here.
 
 usage: fuzz_corpus.py ROOT
@@ -320,6 +320,32 @@ def pcap(packets, link=1, magic=0xa1b2c3d4, order="<"):
         + (p if isinstance(p, bytes) else p[0]) for i, p in enumerate(packets))
 
 
+def stream(octets, flags=0, size=255, last=0):
+    """A stream as the target framing reads it: flags, octets of the piece, the piece."""
+    parts = [octets[i:i + size] for i in range(0, len(octets), size)] or [b""]
+    return b"".join(bytes([flags | (last if i == len(parts) - 1 else 0), len(p)]) + p for i, p in enumerate(parts))
+
+
+def made_framing():
+    quiet, end, restart, datagram, late, whole = 4, 8, 16, 32, 64, 128
+    ten = [v10(set_of(2, template(256, BASIC10)), set_of(256, basic10() * 2)), v10(set_of(256, basic10()), seq=2), v10()]
+    nine = [v9(set_of(0, template(256, BASIC)), set_of(256, basic() * 2)), v9(set_of(256, basic()), seq=1), v9(seq=2)]
+    withdraw = v10(set_of(2, p16(256, 0)))
+    for size in (1, 3, 16, 255):
+        save("framing", f"made-pieces-{size}", stream(b"".join(ten + nine[:1] + [v5(2)] + nine + ten[1:]), 1, size, quiet))
+    save("framing", "made-two-sessions", stream(ten[0]) + stream(ten[1], 1) + stream(ten[0], 1) + stream(ten[1], 0, last=end)
+         + stream(ten[1]) + stream(ten[1], 1, last=end | whole) + stream(ten[1], 1))
+    save("framing", "made-restart", stream(ten[0], last=restart) + stream(ten[1] + v10(set_of(300, basic10())), last=restart)
+         + stream(v10(set_of(2, template(300, BASIC10))), last=restart | end) + stream(ten[1], last=restart))
+    save("framing", "made-withdraw", stream(ten[0] + withdraw + ten[1] + v10(set_of(2, template(256, BASIC10[::-1]))) + ten[1]))
+    save("framing", "made-beside-datagrams", stream(ten[0], datagram) + stream(ten[1]) + stream(ten[0]) + stream(ten[1], datagram, last=late) + stream(ten[1])
+         + stream(ten[1], datagram))
+    save("framing", "made-domains", b"".join(stream(v10(set_of(2, template(256, BASIC10)), domain=i), i & 1) for i in range(6)) + stream(b"", 0, last=end) + stream(b"", 1, last=end))
+    for i, t in enumerate((p16(10, 15), p16(10, 0), p16(0x1603, 1), b"\x01", p16(5, 31), p16(5, 0), v9() + p16(2, 8), v9() + p16(256, 3), v9(set_of(256, bytes(200))) + p16(256, 65500),
+                           v9() + p16(256, 65500), p16(8, 1), v9() + b"\x01", ten[0][:-1])):
+        save("framing", f"made-broken-{i}", stream(t, 0, 255, quiet) + stream(ten[0], 0, last=end) + stream(ten[0]))
+
+
 def made_captures():
     g = ether(ip4(udp()))
     epb = struct.pack("<IIIII", 0, 0, 0, len(g), len(g)) + g
@@ -412,6 +438,7 @@ made_templates(9)
 made_templates(10)
 made_9()
 made_10()
+made_framing()
 made_captures()
 made_config()
 made_http()

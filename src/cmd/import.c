@@ -15,6 +15,7 @@
 
 const struct cmd_option import_options[] = {
     { "port", 'p', "N", "take only datagrams sent to this UDP port (repeatable)" },
+    { "exporter", 0, "ADDR", "who made an IPFIX file, which does not say it" },
     { "once", 0, NULL, "skip files whose content was imported before, without an error" },
     { "force", 0, NULL, "import again what was imported before: its records then count twice" },
     { 0 },
@@ -23,13 +24,17 @@ const struct cmd_option import_options[] = {
 const char import_help[] =
     "Reads pcap and pcapng captures of NetFlow, IPFIX and sFlow datagrams, as tcpdump or Wireshark "
     "write\n"
-    "them, into the data directory. Receive time is the time of capture. A file's records become\n"
+    "them, into the data directory. Receive time is the time of capture. IPFIX files (RFC 5655), "
+    "and\n"
+    "the octets of a TCP session, are taken too: receive time is the time of export. A file's "
+    "records become\n"
     "visible all at once, when it has been read to its end.\n";
 
 struct job {
     const struct args *a;
     const char *path;
     struct store *store;
+    struct addr exporter;
     struct import_options opt;
     uint16_t ports[MAX_PORTS];
     bool terminal;
@@ -109,11 +114,11 @@ static void show_result(const struct job *j, const struct import_result *r, int6
     uint64_t records = c->flows + c->options;
     uint64_t ms = (uint64_t)MAX(took_ms, 1);
 
-    (void)printf("%s: %" PRIu64 " datagrams, %" PRIu64 " records (%" PRIu64 " flows, %" PRIu64
+    (void)printf("%s: %" PRIu64 " %s, %" PRIu64 " records (%" PRIu64 " flows, %" PRIu64
                  " options), %" PRIu64 " octets in %" PRIu64 ".%03" PRIu64 " s, %" PRIu64
                  " records/s\n",
-                 j->path, r->datagrams, records, c->flows, c->options, r->octets, ms / 1000,
-                 ms % 1000, records * 1000 / ms);
+                 j->path, r->datagrams, r->messages ? "messages" : "datagrams", records, c->flows,
+                 c->options, r->octets, ms / 1000, ms % 1000, records * 1000 / ms);
     show_reasons("refused", "datagrams", c->datagrams_refused);
     show_reasons("malformed", "sets", c->sets_malformed);
     show_reasons("given up", "sets", c->sets_expired);
@@ -183,7 +188,12 @@ static int known_before(const struct job *j, struct err *e)
 static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
 {
     struct import_source src = {
-        .name = j->path, .octets = m->p, .len = m->len, .forget = os_map_forget, .map = m
+        .name = j->path,
+        .octets = m->p,
+        .len = m->len,
+        .forget = os_map_forget,
+        .map = m,
+        .exporter = j->exporter,
     };
     struct import_result r;
     struct os_stat st;
@@ -251,6 +261,16 @@ static bool read_ports(struct job *j)
     return true;
 }
 
+static bool read_exporter(struct job *j)
+{
+    const char *text = args_nth(j->a, "exporter", 0);
+
+    if (text == NULL || addr_parse(&j->exporter, text, strlen(text)))
+        return true;
+    (void)cmd_usage(j->a, "--exporter %s: that is no address", text);
+    return false;
+}
+
 int cmd_import(const struct args *a)
 {
     struct job j = { .a = a, .terminal = proc_on_terminal() };
@@ -262,7 +282,7 @@ int cmd_import(const struct args *a)
 
     if (a->n_operands == 0)
         return cmd_usage(a, "name the capture files: weir import FILE...");
-    if (!read_ports(&j))
+    if (!read_ports(&j) || !read_exporter(&j))
         return EXIT_USAGE;
     if (cmd_conf(a, &c, &e) != ERR_OK)
         return cmd_fail(a, &e);

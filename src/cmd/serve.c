@@ -69,7 +69,7 @@ static int open_http(struct server *s, struct err *e)
     (void)snprintf(s->tcp_name, sizeof s->tcp_name, "tcp:%s", net_place_text(&p, text));
     if ((s->tcp_fd = proc_inherited(s->tcp_name)) >= 0)
         net_tcp_kept(s->tcp_fd, &p);
-    else if ((rc = net_tcp_listen(&s->tcp_fd, &p, e)) != ERR_OK)
+    else if ((rc = net_tcp_listen(&s->tcp_fd, &p, "http.listen ", e)) != ERR_OK)
         return rc;
     log_line(LOG_LEVEL_INFO, "metrics at http://%s/metrics", net_place_text(&p, text));
     return ERR_OK;
@@ -350,12 +350,27 @@ static void upgrade(struct server *s, struct watch *w)
     w->upgrading = false;
 }
 
+/* The child may have no right to: certificates and keys for its sessions to come. It says itself
+ * what is wrong with the configuration. */
+static void read_keys(struct server *s)
+{
+    struct conf *fresh;
+    struct err e = { 0 };
+
+    if (cmd_conf(s->a, &fresh, &e) != ERR_OK)
+        return;
+    if (collect_read_keys(s->collect, fresh, &e) != ERR_OK)
+        log_line(LOG_LEVEL_ERROR, "%s; the certificates from before stay", e.msg);
+    conf_unref(fresh);
+}
+
 /* Start children until one ends well. In a child: returns its exit code too. */
 static int supervise(struct server *s)
 {
     struct watch w = { .watchdog_ms = proc_watchdog_ms() };
     struct err e = { 0 };
     int code = EXIT_FAILED, signal = 0;
+    enum proc_signal sig;
 
     for (;;) {
         if (w.pid == 0 && w.upgrading && !w.stopping)
@@ -372,7 +387,10 @@ static int supervise(struct server *s)
                 return EXIT_FAILED;
             }
         }
-        on_signal(&w, proc_wait_signal(WATCH_MS), &w);
+        sig = proc_wait_signal(WATCH_MS);
+        if (sig == PROC_RELOAD)
+            read_keys(s);
+        on_signal(&w, sig, &w);
         if (w.pid != 0 && proc_reap(w.pid, &code, &signal) && ended(s, &w, signal, &code))
             return signal == 0 ? code : EXIT_FAILED;
         tell_manager(s, &w);

@@ -172,6 +172,37 @@ static void print_journal(const json_t *o, bool colour)
                      colour ? "\033[31m" : "", text(j, "unsafe_reason"), colour ? "\033[0m" : "");
 }
 
+/* "slow 3, idle 1" */
+static void session_reasons(const char *what, const json_t *o)
+{
+    const char *name, *between = "";
+    json_t *v;
+
+    if (json_object_size(o) == 0)
+        return;
+    (void)printf(", %s: ", what);
+    json_object_foreach((json_t *)(uintptr_t)o, name, v)
+    {
+        (void)printf("%s%s %" JSON_INTEGER_FORMAT, between, name, json_integer_value(v));
+        between = ", ";
+    }
+}
+
+static void print_sessions(const json_t *l, bool colour)
+{
+    const json_t *s = json_object_get(l, "sessions");
+    char b[2][24];
+
+    (void)printf("listen     %s  %s messages, %s sessions open", text(l, "listen"),
+                 big(num(l, "datagrams"), b[0]), big(num(s, "open"), b[1]));
+    session_reasons("ended", json_object_get(s, "ended"));
+    session_reasons("refused", json_object_get(s, "refused"));
+    (void)printf("\n");
+    if (json_object_get(s, "refused_reason") != NULL)
+        (void)printf("           %srefused at %s: %s%s\n", colour ? "\033[33m" : "",
+                     text(s, "refused_last"), text(s, "refused_reason"), colour ? "\033[0m" : "");
+}
+
 static void print_listeners(const json_t *o, bool colour)
 {
     const json_t *l;
@@ -181,6 +212,10 @@ static void print_listeners(const json_t *o, bool colour)
     json_array_foreach(json_object_get(o, "listeners"), i, l)
     {
         json_int_t want = num(l, "receive_buffer_wanted"), got = num(l, "receive_buffer");
+        if (json_object_get(l, "sessions") != NULL) {
+            print_sessions(l, colour);
+            continue;
+        }
         (void)printf("listen     %s  %s datagrams, buffer %s octets\n", text(l, "listen"),
                      big(num(l, "datagrams"), b[0]), big(got, b[1]));
         if (got < want)

@@ -42,6 +42,24 @@ void open_batch_drop(struct open_batch *o)
     *o = (struct open_batch){ 0 };
 }
 
+static const char *const scheme[TRANSPORT_N] = {
+    [TRANSPORT_UDP] = "udp://", [TRANSPORT_TCP] = "tcp://", [TRANSPORT_TLS] = "tls://"
+};
+
+/* UDP where it is none of them: its error message shows how to write one. */
+static enum transport transport_of(const char *text)
+{
+    for (unsigned t = 0; t < TRANSPORT_N; t++)
+        if (strncmp(text, scheme[t], strlen(scheme[t])) == 0)
+            return (enum transport)t;
+    return TRANSPORT_UDP;
+}
+
+const char *collect_scheme(const struct collect *k, unsigned l)
+{
+    return scheme[k->transport[l]];
+}
+
 static int parse_listeners(struct collect *k, const struct conf *c, struct err *e)
 {
     static const uint8_t any[16];
@@ -54,7 +72,8 @@ static int parse_listeners(struct collect *k, const struct conf *c, struct err *
                        COLLECT_MAX_LISTENERS);
     for (size_t i = 0; i < v->n_items; i++) {
         struct net_place *p = &k->listener[i];
-        if ((rc = net_place_parse(p, v->item[i], "udp://", "listen", e)) != ERR_OK)
+        k->transport[i] = transport_of(v->item[i]);
+        if ((rc = net_place_parse(p, v->item[i], scheme[k->transport[i]], "listen", e)) != ERR_OK)
             return rc;
         if (p->v6 && !have6 && memcmp(p->ip, any, 16) == 0) {
             p->v6 = false;
@@ -128,20 +147,33 @@ static int open_sockets(struct collect *k, const struct conf *c, struct err *e)
 
     k->kept = true;
     for (unsigned l = 0; l < k->n_listeners; l++)
-        for (unsigned i = 0; i < k->n_shards; i++)
-            k->kept &= take_socket(k, l, i);
+        if (k->transport[l] != TRANSPORT_UDP)
+            k->kept &= stream_take(k, l);
+        else
+            for (unsigned i = 0; i < k->n_shards; i++)
+                k->kept &= take_socket(k, l, i);
     proc_inherited_close("udp:");
+    proc_inherited_close("stream:");
     for (unsigned l = 0; rc == ERR_OK && l < k->n_listeners; l++)
-        for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
-            if (k->shard[i].fd[l] < 0)
-                rc = open_socket(k, l, i, c, e);
+        if (k->transport[l] != TRANSPORT_UDP)
+            rc = stream_listen(k, l, e);
+        else
+            for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
+                if (k->shard[i].fd[l] < 0)
+                    rc = open_socket(k, l, i, c, e);
     return rc;
+}
+
+int collect_read_keys(struct collect *k, const struct conf *c, struct err *e)
+{
+    return stream_read_keys(k, c, e);
 }
 
 void collect_each_socket(struct collect *k, void (*each)(const char *name, int fd))
 {
     char name[NET_TEXT_MAX + 32];
 
+    stream_each_socket(k, each);
     for (unsigned l = 0; l < k->n_listeners; l++)
         for (unsigned i = 0; i < k->n_shards; i++) {
             socket_name(k, l, i, name, sizeof name);
@@ -190,7 +222,7 @@ static struct shard *shards_new(struct collect *k, unsigned n)
     for (unsigned i = 0; all != NULL && i < n; i++) {
         all[i].k = k;
         all[i].number = i;
-        all[i].stop_event = all[i].work_event = all[i].journal_event = -1;
+        all[i].stop_event = all[i].work_event = all[i].journal_event = all[i].queue_event = -1;
         for (size_t l = 0; l < COLLECT_MAX_LISTENERS; l++)
             all[i].fd[l] = -1;
         os_mutex_init(&all[i].status_lock);
@@ -206,6 +238,8 @@ static int make(struct collect **out, struct conf *c, unsigned n_shards, struct 
     *out = k;
     if (k == NULL)
         return err_set(e, ERR_NOMEM, "collect: out of memory");
+    for (size_t l = 0; l < COLLECT_MAX_LISTENERS; l++)
+        k->stream_fd[l] = -1;
     os_mutex_init(&k->conf_lock);
     os_mutex_init(&k->open_lock);
     cond_init(&k->open_change);
@@ -234,6 +268,8 @@ int collect_new(struct collect **out, struct conf *c, struct err *e)
         rc = check_retention(c, e);
     for (unsigned i = 0; rc == ERR_OK && i < n; i++)
         rc = shard_make(k, i, c, conf_num(c, OPT_RING_SIZE), e);
+    if (rc == ERR_OK)
+        rc = stream_read_keys(k, c, e);
     if (rc == ERR_OK)
         rc = open_sockets(k, c, e);
     if (rc != ERR_OK) {
@@ -264,6 +300,7 @@ int collect_new_shards(struct collect **out, struct conf *c, unsigned n, struct 
 static void join_all(struct collect *k)
 {
     atomic_store(&k->stopping, true);
+    stream_join(k);
     for (unsigned i = 0; i < k->n_shards; i++) {
         struct shard *s = &k->shard[i];
         net_event_set(s->stop_event);
@@ -313,7 +350,8 @@ int collect_start(struct collect *k, struct store *st, struct err *e)
     k->st = st;
     (void)snprintf(k->journal_dir, sizeof k->journal_dir, "%s/journal", store_dir(st));
     (void)snprintf(k->quarantine_dir, sizeof k->quarantine_dir, "%s/quarantine", store_dir(st));
-    if ((rc = open_events(k, e)) != ERR_OK || (rc = collect_recover(k, e)) != ERR_OK)
+    if ((rc = open_events(k, e)) != ERR_OK || (rc = collect_recover(k, e)) != ERR_OK ||
+        (rc = stream_prepare(k, e)) != ERR_OK)
         return rc;
     k->started = true;
     for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
@@ -324,6 +362,8 @@ int collect_start(struct collect *k, struct store *st, struct err *e)
         rc = thread_start(&k->keeper, "weir-keep", collect_keep_thread, k, e);
     if (rc == ERR_OK)
         rc = collect_compact_start(k, e);
+    if (rc == ERR_OK)
+        rc = stream_start(k, e);
     if (rc == ERR_OK)
         return ERR_OK;
     atomic_store(&k->abandoned, true);
@@ -364,6 +404,7 @@ void collect_free(struct collect *k)
 {
     if (k == NULL)
         return;
+    stream_free(k);
     for (unsigned i = 0; k->shard != NULL && i < k->n_shards; i++) {
         struct shard *s = &k->shard[i];
         for (size_t l = 0; l < COLLECT_MAX_LISTENERS; l++)
@@ -371,6 +412,8 @@ void collect_free(struct collect *k)
         net_close(s->stop_event);
         net_close(s->work_event);
         net_close(s->journal_event);
+        net_close(s->queue_event);
+        ring_free(s->queue);
         open_batch_drop(&s->cur);
         decoder_free(s->decode);
         journal_close(s->journal);
@@ -379,7 +422,7 @@ void collect_free(struct collect *k)
         os_share_free(s->shared, sizeof *s->shared);
         buf_free(&s->at_cut.decoder);
         conf_unref(s->conf);
-        free(s->allow);
+        free(s->allow.net);
         collect_list_unref(s->status.list);
         collect_list_unref(s->list_spare);
         os_mutex_free(&s->status_lock);

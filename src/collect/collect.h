@@ -22,6 +22,9 @@ struct collect;
  * it what a dead predecessor had received.
  * Errors: ERR_ARG, ERR_BUSY, ERR_IO, ERR_NOMEM. */
 int collect_new(struct collect **out, struct conf *c, struct err *e) WARN_UNUSED;
+/* Read certificates and keys anew, with the rights of who calls: children see them with their next
+ * collect_reload(). Errors: ERR_ARG, ERR_IO, ERR_NOMEM; the ones from before stay. */
+int collect_read_keys(struct collect *k, const struct conf *c, struct err *e) WARN_UNUSED;
 /* Name and descriptor of every socket, for whoever keeps them open meanwhile. */
 void collect_each_socket(struct collect *k, void (*each)(const char *name, int fd));
 /* All of them were open before this process: what came meanwhile waits in them. */
@@ -58,11 +61,47 @@ int collect_tail_next(struct collect_tail *t, struct snapshot *out, uint64_t *mi
                       struct err *e) WARN_UNUSED;
 void collect_tail_close(struct collect_tail *t); /* NULL is allowed */
 
+/* Why a connection was refused, or a session ended. */
+enum stream_reason {
+    STREAM_CEILING,        /* stream.sessions */
+    STREAM_ADDRESS,        /* stream.per_address */
+    STREAM_STRANGERS,      /* the part of those who are not trusted is used up */
+    STREAM_DESCRIPTORS,    /* no memory, or no descriptor */
+    STREAM_NO_CERTIFICATE, /* TLS: the client showed none */
+    STREAM_BAD_CERTIFICATE,
+    STREAM_HANDSHAKE, /* no TLS, or none that we speak */
+    STREAM_CLOSED,    /* by the exporter, between two messages */
+    STREAM_CUT,       /* ... in the midst of one */
+    STREAM_RESET,
+    STREAM_IDLE,
+    STREAM_SLOW,     /* a handshake or a message took longer than stream.patience */
+    STREAM_VERSION,  /* what came is no message */
+    STREAM_LENGTH,   /* a length that cannot be */
+    STREAM_MEMORY,   /* stream.memory */
+    STREAM_REPLACED, /* it had told nothing, and its place was wanted */
+    STREAM_STOPPED,  /* the server stops */
+    STREAM_DIED,     /* the data process died */
+    STREAM_REASON_N
+};
+const char *collect_stream_reason(enum stream_reason r);
+
+#define COLLECT_WHY_MAX 256u
+
+/* TCP and TLS sessions of one listener: accepted = open + ended[]. */
+struct collect_stream {
+    uint64_t open, handshaking, accepted;
+    uint64_t waits; /* times that one was not read because the ring was full */
+    uint64_t refused[STREAM_REASON_N], ended[STREAM_REASON_N];
+    int64_t refused_ms; /* the last one; 0: none */
+    char refused_why[COLLECT_WHY_MAX];
+};
 struct collect_listener {
-    char text[96]; /* "udp://[::]:2055" */
-    uint64_t datagrams, octets;
+    char text[96];              /* "udp://[::]:2055" */
+    bool streams;               /* TCP or TLS */
+    uint64_t datagrams, octets; /* messages, of streams */
     uint64_t kernel_drops;
     uint64_t buffer_wanted, buffer_got; /* of the smallest socket */
+    struct collect_stream stream;
 };
 struct collect_ring {
     uint64_t datagrams, octets, dropped, dropped_octets, used_octets, capacity_octets;

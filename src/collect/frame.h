@@ -12,6 +12,12 @@
 #define FRAME_DROPS      UINT16_MAX /* listener of a frame that holds struct frame_drops */
 #define FRAME_SKIP       UINT32_MAX /* len, in the ring only: go on at the start of the memory */
 
+/* In `listener`, beside its number: a message of a TCP or TLS session; the session's peer showed a
+ * good certificate. Then `port` is the session's number, and a frame without octets is its end. */
+#define FRAME_SESSION  0x4000u
+#define FRAME_VERIFIED 0x2000u
+#define FRAME_LISTENER 0x00ffu
+
 struct frame {
     uint32_t sum;    /* CRC32C of what follows; in the journal only, like `key` */
     uint32_t len;    /* octets of the datagram */
@@ -27,6 +33,12 @@ _Static_assert(sizeof(struct frame) == 48, "a file format");
 struct frame_drops {
     uint64_t kernel, ring, ring_octets, not_journaled;
 };
+
+/* 0: a datagram. */
+static inline uint16_t frame_session(const struct frame *f)
+{
+    return (f->listener & FRAME_SESSION) != 0 ? f->port : 0;
+}
 
 static inline uint64_t frame_room(uint32_t len)
 {

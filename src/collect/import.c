@@ -8,6 +8,7 @@
 
 #include "base/rd.h"
 #include "codec/sha256.h"
+#include "collect/framing.h"
 #include "os/proc.h"
 #include "os/thread.h"
 
@@ -50,8 +51,9 @@ struct session {
     struct decode_sink sink;
     struct decoder *decoder;
     struct udp_reader *udp;
-    struct capture *capture;
-    struct group *group; /* being filled, owned */
+    struct capture *capture; /* NULL: an IPFIX file */
+    size_t at;               /* octets read of such */
+    struct group *group;     /* being filled, owned */
     const struct import_options *opt;
     struct import_result *result;
     uint32_t *seen;  /* datagrams not wanted, per port; 65536 */
@@ -373,9 +375,14 @@ static int one_datagram(struct session *s, const struct udp_datagram *d)
     return decoder_feed(s->decoder, &g, &s->sink);
 }
 
+static size_t position(const struct session *s)
+{
+    return s->capture != NULL ? capture_at(s->capture) : s->at;
+}
+
 static void tell(struct session *s)
 {
-    struct import_progress p = { .at = capture_at(s->capture), .len = s->src->len };
+    struct import_progress p = { .at = position(s), .len = s->src->len };
     struct decode_counters c;
 
     decoder_totals(s->decoder, &c);
@@ -386,7 +393,7 @@ static void tell(struct session *s)
 /* Now and then: tell how far we are. True when there is no need to go on. */
 static bool pass(struct session *s)
 {
-    size_t at = capture_at(s->capture);
+    size_t at = position(s);
 
     if (s->opt->progress != NULL)
         tell(s);
@@ -426,6 +433,61 @@ static int read_all(struct session *s)
     return ERR_OK;
 }
 
+/* Seconds stand at octet 4 of IPFIX's header, at octet 8 of the others' (RFC 7011 section 3.1, RFC
+ * 3954 section 5.1). */
+static int64_t exported_ms(const uint8_t *p, size_t len)
+{
+    size_t at = be16(p) == 10 ? 4 : 8;
+
+    return len >= at + 4 ? (int64_t)be32(p + at) * 1000 : 0;
+}
+
+/* Messages without transport. Nobody wrote down when they were received: that is when they were
+ * sent. */
+static int read_messages(struct session *s)
+{
+    const uint8_t *p = s->src->octets;
+    size_t len;
+    enum framing f;
+
+    while ((f = framing_next(p + s->at, s->src->len - s->at, true, &len)) == FRAMING_MESSAGE) {
+        struct datagram g = { .octets = p + s->at,
+                              .len = len,
+                              .peer = s->src->exporter,
+                              .import = s->number,
+                              .session = 1,
+                              .trusted = true,
+                              .received_ms = exported_ms(p + s->at, len) };
+        int rc = decoder_feed(s->decoder, &g, &s->sink);
+        if (rc != ERR_OK)
+            return s->e->code == rc ? rc : err_set(s->e, rc, "import: %s", err_name(rc));
+        s->result->datagrams++;
+        s->result->octets += len;
+        s->at += len;
+        if (s->result->datagrams % PROGRESS_EVERY == 0 && pass(s))
+            return ERR_OK;
+    }
+    s->result->cut = s->at < s->src->len;
+    if (s->result->cut)
+        (void)err_set(&s->result->cut_why, ERR_FORMAT,
+                      f == FRAMING_MORE ? "the last message, at octet %zu, is cut off"
+                                        : "no message begins at octet %zu",
+                      s->at);
+    return ERR_OK;
+}
+
+/* Is the first of the file a message, and does another begin behind it? */
+static bool holds_messages(const struct import_source *src)
+{
+    size_t len, next;
+    enum framing f = framing_next(src->octets, src->len, true, &len);
+
+    if (f != FRAMING_MESSAGE || !import_plausible(src->octets, len))
+        return false;
+    f = framing_next(src->octets + len, src->len - len, true, &next);
+    return f == FRAMING_MESSAGE || f == FRAMING_MORE;
+}
+
 /* The ports that most of the datagrams not wanted went to. */
 static void rank_ports(const uint32_t *seen, struct import_port *out)
 {
@@ -459,8 +521,10 @@ static int session_open(struct session *s, const struct import_source *src)
     static const struct decoder_limits limits = { 0 }; /* the defaults */
     int rc = capture_open(&s->capture, src->octets, src->len, s->e);
 
-    if (rc != ERR_OK)
+    s->result->messages = rc == ERR_FORMAT && holds_messages(src);
+    if (rc != ERR_OK && !s->result->messages)
         return rc;
+    s->e->code = ERR_OK;
     s->seen = calloc(65536, sizeof *s->seen);
     if (s->seen == NULL || udp_reader_new(&s->udp) != ERR_OK ||
         decoder_new(&s->decoder, &limits) != ERR_OK || flow_batch_new(&s->sink.batch) != ERR_OK)
@@ -496,7 +560,7 @@ static int decode_and_seal(struct session *s)
 
     if (rc != ERR_OK)
         return rc;
-    rc = read_all(s);
+    rc = s->capture != NULL ? read_all(s) : read_messages(s);
     if (rc == ERR_OK)
         rc = close_batch(s);
     if (rc == ERR_OK)

@@ -1,4 +1,5 @@
-/* collect/import.h - a capture of export datagrams into the store, as fast as decoding goes.
+/* collect/import.h - a capture of export datagrams, or an IPFIX file (RFC 5655: messages one behind
+ * the other, as also a TCP session carries them), into the store, as fast as decoding goes.
  * Floor 4. No files of its own: octets in, sealed segments out, all visible at once or not at all.
  * Threads: called from one, which decodes; others seal what it has decoded, up to 1 M rows at a
  * time. What comes out does not depend on how many they are. Memory: one such group for each of
@@ -22,7 +23,8 @@ struct import_source {
     void (*forget)(const void *p, size_t len);
     /* the file that the octets are of, if any: asked whether all of it could be read */
     const struct os_map *map;
-    int64_t changed_ms; /* stands in for the time of packets that have none */
+    struct addr exporter; /* who made an IPFIX file, which does not say; zeros: not known */
+    int64_t changed_ms;   /* stands in for the time of packets that have none */
 };
 
 struct import_progress {
@@ -49,6 +51,7 @@ struct import_result {
     bool committed;
     bool known;                  /* this content was imported before: nothing was done */
     uint8_t sha256[32];          /* of the file */
+    bool messages;               /* it is an IPFIX file: each message counts as a datagram */
     uint64_t packets, datagrams; /* in the file; given to the decoder */
     uint64_t octets;             /* of those datagrams */
     uint64_t not_wanted;         /* UDP, but of another port or no export */
@@ -64,7 +67,7 @@ struct import_result {
 /* Decode all of a capture and commit it. Without one export datagram, and of a content that the
  * store has already, nothing is written and `committed` is false. *out is filled in any case. On an
  * error nothing becomes visible.
- * Errors: ERR_FORMAT (not a capture), ERR_IO, ERR_NOMEM, and what the store returns. */
+ * Errors: ERR_FORMAT (neither), ERR_IO, ERR_NOMEM, and what the store returns. */
 int import_capture(struct store *s, const struct import_source *src,
                    const struct import_options *opt, struct import_result *out,
                    struct err *e) WARN_UNUSED;

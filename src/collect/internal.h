@@ -8,12 +8,24 @@
 #include "collect/journal.h"
 #include "collect/past.h"
 #include "collect/ring.h"
+#include "collect/stream.h"
 #include "os/net.h"
 #include "os/thread.h"
 
 #define RECENT_MAX 32u /* sealed batches kept for tails while there are any */
 
 enum journal_mode { JOURNAL_ASYNC, JOURNAL_SYNC, JOURNAL_OFF }; /* words of journal.mode */
+
+enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_N };
+
+struct tls_files;
+
+/* exporters.allow */
+struct allow {
+    struct net *net; /* owned */
+    size_t n;
+    bool all; /* the list is empty */
+};
 
 #define STAGE_OCTETS (1u << 20) /* frames on their way from the ring to the journal */
 
@@ -82,8 +94,12 @@ struct shard {
     struct journal *journal;
     bool write_journal; /* journal.mode is not off */
 
-    int fd[COLLECT_MAX_LISTENERS]; /* -1: none */
+    int fd[COLLECT_MAX_LISTENERS]; /* of UDP; -1: none */
     uint64_t buffer_got[COLLECT_MAX_LISTENERS];
+
+    struct ring *queue; /* from TCP and TLS sessions to the receiver; NULL: no such listener */
+    int queue_event;    /* wakes the receiver too */
+    atomic_bool receiver_sleeps, queue_full;
 
     int stop_event;    /* wakes the receiver */
     int work_event;    /* wakes the decoder */
@@ -105,8 +121,7 @@ struct shard {
     uint64_t records_handed; /* decoder only: rows and options of handed-off batches */
     struct conf *conf;       /* decoder only: its reference */
     unsigned conf_seen;
-    struct net *allow; /* decoder only: exporters.allow */
-    size_t n_allow;
+    struct allow allow; /* decoder only */
 
     struct os_mutex status_lock;
     struct shard_status status;
@@ -126,6 +141,12 @@ struct collect {
     bool kept; /* all sockets are older than this process */
     struct shard *shard;
     struct net_place listener[COLLECT_MAX_LISTENERS];
+    enum transport transport[COLLECT_MAX_LISTENERS];
+    int stream_fd[COLLECT_MAX_LISTENERS]; /* of TCP and TLS; -1: none */
+    bool has_streams;
+    struct stream_shared *stream_shared; /* NULL: no such listener */
+    struct tls_files *tls_files;         /* NULL: no TLS listener */
+    struct streams *streams;             /* collect/stream.c; NULL: not started */
     struct thread sealer, keeper;
     atomic_bool retain_soon; /* a segment was sealed, or the rules changed */
     atomic_uint seal_want;   /* somebody wants a seal now; counts up */
@@ -159,6 +180,11 @@ static inline uint64_t batch_records(const struct flow_batch *b)
     return (uint64_t)flow_batch_rows(b) + atomic_load_explicit(&b->n_options, memory_order_acquire);
 }
 
+/* allow.c: a.net is freed by the owner */
+void collect_allow_take(struct allow *a, const struct conf *c);
+bool collect_allowed(const struct allow *a, const struct addr *who);
+
+const char *collect_scheme(const struct collect *k, unsigned l); /* "udp://" */
 struct conf *collect_conf(struct collect *k); /* a new reference to the present one */
 void *collect_receive_thread(void *arg);      /* its struct shard */
 void *collect_decode_thread(void *arg);

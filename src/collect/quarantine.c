@@ -58,6 +58,7 @@ static void put_capture(struct buf *b, const struct frame *f, uint16_t port)
 void collect_quarantine(struct shard *s, const struct frame *f)
 {
     const struct collect *k = s->k;
+    unsigned l = f->listener & FRAME_LISTENER;
     struct buf b = buf_init(1u << 18);
     char path[sizeof k->quarantine_dir + 64];
     struct err e = { 0 };
@@ -65,7 +66,7 @@ void collect_quarantine(struct shard *s, const struct frame *f)
 
     (void)snprintf(path, sizeof path, "%s/%02u-%llu.pcap", k->quarantine_dir, s->number,
                    (unsigned long long)f->serial);
-    put_capture(&b, f, f->listener < k->n_listeners ? k->listener[f->listener].port : 0);
+    put_capture(&b, f, l < k->n_listeners ? k->listener[l].port : 0);
     if ((rc = os_mkdir(k->quarantine_dir, &e)) == ERR_OK &&
         (rc = os_file_open(&fd, path, OS_OPEN_TRUNC, &e)) == ERR_OK && buf_ok(&b))
         rc = os_file_write(fd, path, 0, b.p, b.len, &e);

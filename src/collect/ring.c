@@ -108,6 +108,15 @@ static uint64_t oldest(const struct ring *r)
     return r->journaled ? MIN(tail, journal) : tail;
 }
 
+bool ring_fits(const struct ring *r, uint64_t octets)
+{
+    uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+    uint64_t cap = r->mask + 1, need = frame_room((uint32_t)octets);
+    uint64_t left = cap - (head & r->mask), fill = need > left ? left : 0;
+
+    return need + fill <= cap - (head - oldest(r));
+}
+
 bool ring_put(struct ring *r, const struct frame *f, const uint8_t *octets)
 {
     uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);

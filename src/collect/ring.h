@@ -34,6 +34,8 @@ uint64_t ring_take_over(struct ring *r);
 /* Writer: copy one datagram in; of *f its time, sender, listener and len. False: no room, counted.
  */
 bool ring_put(struct ring *r, const struct frame *f, const uint8_t *octets);
+/* Writer: would ring_put() take a datagram of so many octets now? */
+bool ring_fits(const struct ring *r, uint64_t octets);
 /* Writer: datagrams put and refused, ever; tells a successor how far a batch has come. */
 uint64_t ring_seen(const struct ring *r);
 

@@ -80,37 +80,50 @@ static void wake(atomic_bool *sleeps, int event)
         net_event_set(event);
 }
 
+static void sleep_for_more(struct shard *s, const int *fds)
+{
+    uint64_t ready[4];
+
+    atomic_store(&s->receiver_sleeps, true);
+    if (!stream_ready(s))
+        net_wait(fds, s->k->n_listeners + 2, SLEEP_MS, ready);
+    atomic_store(&s->receiver_sleeps, false);
+    if (s->queue_event >= 0)
+        net_event_clear(s->queue_event);
+}
+
 void *collect_receive_thread(void *arg)
 {
     struct shard *s = arg;
     struct collect *k = s->k;
-    int fds[COLLECT_MAX_LISTENERS + 1];
-    uint64_t ready[4];
+    int fds[COLLECT_MAX_LISTENERS + 2];
     unsigned n, got = 0; /* since the last wait */
     bool last = false;
 
     memcpy(fds, s->fd, sizeof s->fd);
     fds[k->n_listeners] = s->stop_event;
+    fds[k->n_listeners + 1] = s->queue_event;
     receive_left(s);
     for (;;) {
         n = 0;
         for (unsigned l = 0; l < k->n_listeners; l++)
-            n += receive(s, l);
+            n += s->fd[l] >= 0 ? receive(s, l) : 0;
         got += n;
+        n += stream_drain(s);
         if (n > 0) {
             wake(&s->decoder_sleeps, s->work_event);
             wake(&s->writer_sleeps, s->journal_event);
             continue;
         }
-        if (last) /* stopping, and every socket was empty since */
-            break;
-        last = atomic_load(&k->stopping);
-        if (last)
+        if (last && (stream_idle(s) || atomic_load(&k->abandoned)))
+            break; /* stopping, and everything was empty since */
+        last = atomic_load(&k->stopping) && stream_done(k);
+        if (last && stream_idle(s))
             continue;
         if (got > 0 && got < GATHER_FULL)
             clock_sleep_us(GATHER_US);
         got = 0;
-        net_wait(fds, k->n_listeners + 1, SLEEP_MS, ready);
+        sleep_for_more(s, fds);
     }
     atomic_store(&s->receiver_done, true);
     net_event_set(s->work_event);
@@ -122,30 +135,13 @@ void *collect_receive_thread(void *arg)
 static void take_conf(struct shard *s)
 {
     unsigned version = atomic_load(&s->k->conf_version);
-    const struct conf_value *v;
 
     if (s->conf != NULL && version == s->conf_seen)
         return;
     conf_unref(s->conf);
     s->conf = collect_conf(s->k);
     s->conf_seen = version;
-    free(s->allow);
-    v = &s->conf->v[OPT_EXPORTERS_ALLOW];
-    s->n_allow = 0;
-    s->allow = calloc(v->n_items + 1, sizeof *s->allow);
-    for (size_t i = 0; s->allow != NULL && i < v->n_items; i++)
-        if (net_parse(&s->allow[s->n_allow], v->item[i], strlen(v->item[i]), NULL))
-            s->n_allow++;
-}
-
-static bool is_trusted(const struct shard *s, const struct addr *a)
-{
-    if (s->conf->v[OPT_EXPORTERS_ALLOW].n_items == 0)
-        return true;
-    for (size_t i = 0; i < s->n_allow; i++)
-        if (net_has(&s->allow[i], a))
-            return true;
-    return false;
+    collect_allow_take(&s->allow, s->conf);
 }
 
 /* Put the written batch behind the full ones. Called with open_lock held. */
@@ -322,10 +318,16 @@ static void feed(struct shard *s, const struct frame *f, struct decode_sink *sin
     struct datagram g = { .octets = (const uint8_t *)(f + 1),
                           .len = f->len,
                           .peer_port = f->port,
+                          .session = frame_session(f),
                           .received_ms = f->received_ms };
 
+    if (g.session != 0 && f->len == 0) {
+        decoder_session_end(s->decode, g.session);
+        return;
+    }
     memcpy(g.peer.b, f->ip, sizeof g.peer.b);
-    g.trusted = is_trusted(s, &g.peer);
+    g.trusted = (g.session != 0 && (f->listener & FRAME_VERIFIED) != 0) ||
+                collect_allowed(&s->allow, &g.peer);
     if (h->deaths >= 2 && h->suspect == f->serial) {
         decoder_refuse(s->decode, &g, DECODE_QUARANTINED);
         s->quarantined++;
@@ -543,6 +545,8 @@ void *collect_decode_thread(void *arg)
 
     take_conf(s);
     replay(s, &r);
+    if (!s->k->has_streams)
+        decoder_no_sessions(s->decode);
     publish(s);
     while (!atomic_load(&s->k->finished)) {
         bool last = atomic_load(&s->receiver_done); /* before looking into the ring */

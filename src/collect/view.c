@@ -218,9 +218,13 @@ static void listener_status(struct collect *k, unsigned l, struct collect_listen
 {
     char text[NET_TEXT_MAX];
 
-    (void)snprintf(out->text, sizeof out->text, "udp://%s", net_place_text(&k->listener[l], text));
-    out->buffer_wanted = conf_num(k->conf, OPT_RECEIVE_BUFFER);
-    out->buffer_got = UINT64_MAX;
+    (void)snprintf(out->text, sizeof out->text, "%s%s", collect_scheme(k, l),
+                   net_place_text(&k->listener[l], text));
+    out->streams = k->transport[l] != TRANSPORT_UDP;
+    if (out->streams)
+        stream_status(k, l, &out->stream);
+    out->buffer_wanted = out->streams ? 0 : conf_num(k->conf, OPT_RECEIVE_BUFFER);
+    out->buffer_got = out->streams ? 0 : UINT64_MAX;
     for (unsigned i = 0; i < k->n_shards; i++) {
         const struct shard *s = &k->shard[i];
         const struct shard_shared *h = s->shared;

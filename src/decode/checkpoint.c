@@ -85,6 +85,13 @@ static void shapes_add(struct shapes *s, const struct shape *shape)
     s->no[s->n_no++] = s->slot[at] - 1;
 }
 
+/* In the order in which put_port() asks for them. */
+static void shapes_of(struct shapes *s, const struct port *p)
+{
+    for (uint32_t t = 0; t < p->n; t++)
+        shapes_add(s, p->t[t].plan->shape);
+}
+
 static int shapes_find(struct shapes *s, const struct decoder *d)
 {
     size_t n = 0;
@@ -96,8 +103,9 @@ static int shapes_find(struct shapes *s, const struct decoder *d)
     for (uint32_t i = 0; i < exporter_count(d); i++) {
         const struct exporter *x = exporter_at(d, i);
         for (uint32_t k = 0; k < x->n_ports; k++)
-            for (uint32_t t = 0; t < x->ports[k]->n; t++)
-                shapes_add(s, x->ports[k]->t[t].plan->shape);
+            shapes_of(s, x->ports[k]);
+        for (uint32_t k = 0; k < x->n_sessions; k++)
+            shapes_of(s, x->sessions[k]);
     }
     s->n_no = 0;
     return ERR_OK;
@@ -190,6 +198,7 @@ static void put_waiting(struct buf *out, const struct exporter *x)
         buf_var(out, x->serial - w->serial);
         buf_le(out, w->port, 2);
         buf_le(out, w->id, 2);
+        buf_var(out, w->session);
         buf_var(out, w->len);
         buf_put(out, w->octets, w->len);
     }
@@ -219,6 +228,11 @@ static void put_exporter(struct buf *out, const struct exporter *x, struct shape
     buf_var(out, x->n_ports);
     for (uint32_t i = 0; i < x->n_ports; i++)
         put_port(out, x, x->ports[i], shapes);
+    buf_var(out, x->n_sessions);
+    for (uint32_t i = 0; i < x->n_sessions; i++) {
+        buf_var(out, x->sessions[i]->session);
+        put_port(out, x, x->sessions[i], shapes);
+    }
     put_waiting(out, x);
     if (x->totals != NULL)
         totals_save(x->totals, out);
@@ -345,7 +359,8 @@ static int get_shapes(struct loader *l)
 
 static bool counters_hold(const struct decode_counters *c)
 {
-    uint64_t refused = 0, ended = c->sets_decoded + c->sets_template + c->sets_waiting;
+    uint64_t refused = c->session_ends,
+             ended = c->sets_decoded + c->sets_template + c->sets_waiting;
 
     for (unsigned i = 0; i < DECODE_REASON_N; i++) {
         refused += c->datagrams_refused[i];
@@ -508,6 +523,27 @@ static int get_ports(struct loader *l, struct exporter *x, bool keep)
     return rc == ERR_OK && !rd_ok(&l->r) ? damaged(l, "the ports of an exporter") : rc;
 }
 
+static int get_sessions(struct loader *l, struct exporter *x, bool keep)
+{
+    uint64_t n = rd_var(&l->r, MIN(SESSIONS_MAX, l->r.left / 2));
+    int rc = ERR_OK;
+
+    for (uint64_t i = 0; i < n && rc == ERR_OK; i++) {
+        uint32_t session = (uint32_t)rd_var(&l->r, DECODE_ALL_SESSIONS - 1);
+        struct port *p;
+        if (session == 0 || session_find(x, session) != NULL)
+            return damaged(l, "the number of a session");
+        if (session_add(l->d, x, session, &p) != ERR_OK)
+            return no_memory(l);
+        if (keep)
+            loader_add(l, x, PORT_OCTETS);
+        rc = get_port(l, x, p, keep);
+        if (rc == ERR_OK && p->shared)
+            return damaged(l, "a session of an exporter");
+    }
+    return rc == ERR_OK && !rd_ok(&l->r) ? damaged(l, "the sessions of an exporter") : rc;
+}
+
 /* ---------------------------------------------------------------------------------------- waiting
  */
 
@@ -533,9 +569,10 @@ static int get_set(struct loader *l, struct exporter *x, bool keep)
     head.serial = get_serial(r, x->serial);
     head.port = (uint16_t)rd_le(r, 2);
     head.id = (uint16_t)rd_le(r, 2);
+    head.session = (uint32_t)rd_var(r, DECODE_ALL_SESSIONS - 1);
     head.len = (uint32_t)rd_var(r, UINT16_MAX);
     p = rd_take(r, head.len);
-    if (p == NULL || head.id < 256)
+    if (p == NULL || head.id < 256 || (head.session != 0 && session_find(x, head.session) == NULL))
         return damaged(l, "a set that waits for its template");
     if (!keep || !waiting_fits(l, x, sizeof *w + head.len)) {
         x->c.sets_expired[DECODE_WAITING_LIMIT]++;
@@ -553,7 +590,7 @@ static int get_set(struct loader *l, struct exporter *x, bool keep)
 
 static int get_waiting(struct loader *l, struct exporter *x, bool keep)
 {
-    uint64_t n = rd_var(&l->r, l->r.left / 13);
+    uint64_t n = rd_var(&l->r, l->r.left / 14);
     int rc = ERR_OK;
 
     for (uint64_t i = 0; i < n && rc == ERR_OK; i++)
@@ -612,6 +649,8 @@ static int get_rest(struct loader *l, struct exporter *x, bool totals, bool keep
 {
     int rc = get_ports(l, x, keep);
 
+    if (rc == ERR_OK)
+        rc = get_sessions(l, x, keep);
     if (rc == ERR_OK)
         rc = get_waiting(l, x, keep);
     if (rc == ERR_OK && totals)

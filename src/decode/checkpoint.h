@@ -10,7 +10,7 @@
 #include "decode/decode.h"
 
 #define DECODER_MAGIC "WEIR-DEC"
-#define DECODER_DRAFT 2u
+#define DECODER_DRAFT 3u
 
 /* Append the state to *out. Errors: ERR_NOMEM (out->max included); *out is then `bad`. */
 int decoder_save(const struct decoder *d, struct buf *out) WARN_UNUSED;

@@ -68,6 +68,7 @@ void decoder_free(struct decoder *d)
     for (unsigned g = 0; g < GROUP_N; g++)
         free(d->group[g].x);
     free(d->slot);
+    free(d->streamed);
     plans_free(&d->plans);
     for (unsigned i = 0; i < FIXED_N; i++)
         decode_plan_free(d->fixed[i]);
@@ -105,7 +106,8 @@ int message_begin(struct message *m, const struct exporter_key *k, bool first, b
         return ERR_OK;
     }
     x->last_ms = m->g->received_ms;
-    rc = exporter_port(m->d, x, m->g->peer_port, m->g->received_ms, &m->port);
+    rc = m->g->session != 0 ? session_get(m->d, x, m->g, &m->port)
+                            : exporter_port(m->d, x, m->g->peer_port, m->g->received_ms, &m->port);
     if (rc != ERR_OK)
         return rc;
     if (m->port == NULL) {
@@ -174,6 +176,7 @@ void decode_counters_add(struct decode_counters *to, const struct decode_counter
     to->datagrams += c->datagrams;
     to->octets += c->octets;
     to->datagrams_accepted += c->datagrams_accepted;
+    to->session_ends += c->session_ends;
     to->sets += c->sets;
     to->sets_decoded += c->sets_decoded;
     to->sets_template += c->sets_template;

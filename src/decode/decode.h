@@ -34,6 +34,9 @@ struct datagram {
     struct addr peer;
     uint16_t peer_port;
     uint16_t import;     /* 0 = live; number of the import session, see exporter_key */
+    uint32_t session;    /* 0 = UDP; else the number of the TCP or TLS session that brought this
+                            message: its templates are the session's own, may be withdrawn, never
+                            expire, and end with it (RFC 7011 section 8) */
     bool trusted;        /* exporters.allow lets it in (or no list is set) */
     int64_t received_ms; /* Unix ms */
 };
@@ -65,12 +68,13 @@ enum decode_reason {
 };
 const char *decode_reason_name(enum decode_reason r);
 
-/* Three ledgers (DESIGN section 7):
- *   datagrams = accepted + refused[]; sets = decoded + template + waiting + expired[] +
- * malformed[]; records = flows + options. */
+/* Three ledgers (DESIGN section 7), where a datagram is also a message or the end of a session:
+ *   datagrams = accepted + refused[] + session_ends; sets = decoded + template + waiting +
+ * expired[] + malformed[]; records = flows + options. */
 struct decode_counters {
     uint64_t datagrams, octets;
     uint64_t datagrams_accepted;
+    uint64_t session_ends;
     uint64_t sets, sets_decoded, sets_template, sets_waiting; /* waiting: now */
     uint64_t flows, options;
     uint64_t datagrams_refused[DECODE_REASON_N];
@@ -111,6 +115,13 @@ int decoder_feed(struct decoder *d, const struct datagram *g, struct decode_sink
  * DECODE_AHEAD; of each only octets, len, peer and import are looked at. */
 #define DECODE_AHEAD 8u
 void decoder_expect(const struct decoder *d, const struct datagram *g, unsigned n);
+
+/* A TCP or TLS session has ended: forget what it had told. DECODE_ALL_SESSIONS: all of them have.
+ */
+#define DECODE_ALL_SESSIONS 0xffffu
+void decoder_session_end(struct decoder *d, uint32_t session);
+/* There will be none any more: the same, and nothing is counted. */
+void decoder_no_sessions(struct decoder *d);
 
 /* Count a datagram that the caller does not let in. */
 void decoder_refuse(struct decoder *d, const struct datagram *g, enum decode_reason r);

@@ -221,6 +221,9 @@ static void plans_of(struct decoder *d, const struct exporter *x)
     for (uint32_t i = 0; i < x->n_ports; i++)
         for (uint32_t k = 0; k < x->ports[i]->n; k++)
             plans_pay(d, x->ports[i]->t[k].plan, x);
+    for (uint32_t i = 0; i < x->n_sessions; i++)
+        for (uint32_t k = 0; k < x->sessions[i]->n; k++)
+            plans_pay(d, x->sessions[i]->t[k].plan, x);
 }
 
 void exporter_heard(struct decoder *d, struct exporter *x)
@@ -413,6 +416,7 @@ int decoder_move(struct decoder *to, struct decoder *from,
     for (unsigned g = 0; g < GROUP_N; g++)
         for (uint32_t i = 0; rc == ERR_OK && i < from->group[g].n;) {
             struct exporter *x = from->group[g].x[i];
+            sessions_free(from, x); /* their numbers mean nothing there */
             if (want(ctx, &x->key))
                 rc = move_one(to, from, x);
             else
@@ -426,7 +430,7 @@ int decoder_move(struct decoder *to, struct decoder *from,
 /* ----------------------------------------------------------------------------------------- ports
  */
 
-static void port_reset(struct decoder *d, struct exporter *x, struct port *p)
+void port_reset(struct decoder *d, struct exporter *x, struct port *p)
 {
     template_expire(d, x, p, INT64_MAX, UINT64_MAX);
     free(p->t);
@@ -434,7 +438,7 @@ static void port_reset(struct decoder *d, struct exporter *x, struct port *p)
     x->lost += p->seq.lost;
     x->reordered += p->seq.reordered;
     x->duplicated += p->seq.duplicated;
-    *p = (struct port){ .number = p->number };
+    *p = (struct port){ .number = p->number, .session = p->session };
 }
 
 /* It has left the tables; what it holds is not in the sums any more. */
@@ -445,6 +449,7 @@ void exporter_free(struct decoder *d, struct exporter *x)
         port_reset(d, x, x->ports[i]);
         free(x->ports[i]);
     }
+    sessions_free(d, x);
     account_for(d, x, false);
     free(x->ports);
     while (x->wait_first != NULL) {
@@ -579,10 +584,11 @@ uint64_t exporter_lost(const struct exporter *x, uint64_t *reordered, uint64_t *
 
     *reordered = x->reordered;
     *duplicated = x->duplicated;
-    for (uint32_t i = 0; i < x->n_ports; i++) {
-        lost += x->ports[i]->seq.lost;
-        *reordered += x->ports[i]->seq.reordered;
-        *duplicated += x->ports[i]->seq.duplicated;
+    for (uint32_t i = 0; i < x->n_ports + x->n_sessions; i++) {
+        const struct port *p = i < x->n_ports ? x->ports[i] : x->sessions[i - x->n_ports];
+        lost += p->seq.lost;
+        *reordered += p->seq.reordered;
+        *duplicated += p->seq.duplicated;
     }
     return lost;
 }

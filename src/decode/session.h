@@ -12,6 +12,7 @@
 #define MAX_PORTS     64u    /* source ports of one exporter that have state of their own */
 #define PORT_IDLE_MS  600000 /* a port may be forgotten after this much silence */
 #define TOTALS_TABLES 64u    /* exporters that may have a table of running totals */
+#define SESSIONS_MAX  16384u /* TCP and TLS sessions of one exporter at one time */
 #define BOOT_MOVED_MS 10000  /* DESIGN section 4: a restart moves the boot time by more */
 /* When the place of an exporter may be given to a new one, by how it was heard so far: one datagram
  * only; several; over a longer time. A flood of forged addresses takes places of its own kind. */
@@ -43,7 +44,8 @@ struct template
 
 struct port {
     uint16_t number;
-    bool shared; /* stands for all ports beyond MAX_PORTS: no sequence of its own */
+    uint32_t session; /* 0: UDP; else it is that session, and the number says nothing */
+    bool shared;      /* stands for all ports beyond MAX_PORTS: no sequence of its own */
     bool boot_known, boot_moved;
     uint32_t boot_ms, boot_new_ms; /* modulo 2^32 */
     uint32_t uptime_ms;            /* of the last datagram */
@@ -59,6 +61,7 @@ struct waiting {
     struct export_info h;
     uint64_t serial;
     uint16_t port, id, marks;
+    uint32_t session;
     uint32_t len;
     uint8_t octets[];
 };
@@ -74,6 +77,8 @@ struct exporter {
     struct port *port; /* of the last datagram */
     struct port **ports;
     uint32_t n_ports;
+    struct port **sessions; /* nothing is borrowed from them or by them */
+    uint32_t n_sessions;
     uint32_t n_templates;
     uint64_t octets; /* memory it is charged with, waiting sets aside */
     struct waiting *wait_first, **wait_last;
@@ -123,6 +128,8 @@ struct decoder {
     struct budget memory, waiting;
     uint32_t n_totals;
     struct plans plans;
+    struct exporter **streamed; /* exporters that have sessions */
+    uint32_t n_streamed, cap_streamed;
     struct decode_counters none;      /* belongs to no exporter, or to forgotten ones */
     struct decoder_left_out left_out; /* at the last load */
     struct plan *fixed[FIXED_N];
@@ -152,6 +159,7 @@ int exporter_enter(struct decoder *d, struct exporter *x) WARN_UNUSED;
 /* Its port of that number, made if new; NULL = refused (ceiling of memory). */
 int exporter_port(struct decoder *d, struct exporter *x, uint16_t number, int64_t now_ms,
                   struct port **out) WARN_UNUSED;
+void port_reset(struct decoder *d, struct exporter *x, struct port *p);
 /* Exporter i of all, trusted ones first. */
 static inline uint32_t exporter_count(const struct decoder *d)
 {
@@ -189,6 +197,16 @@ void plans_pay(struct decoder *d, struct plan *p, const struct exporter *x);
 void plans_put(struct decoder *d, struct plan *p); /* NULL is allowed */
 void plans_free(struct plans *c);                  /* when no plan is left */
 
+/* transport.c: sessions of TCP and TLS. The one of this message, made if new; NULL = refused. */
+int session_get(struct decoder *d, struct exporter *x, const struct datagram *g,
+                struct port **out) WARN_UNUSED;
+struct port *session_find(const struct exporter *x, uint32_t session);
+/* One more, empty; *out is the exporter's. Errors: ERR_NOMEM. */
+int session_add(struct decoder *d, struct exporter *x, uint32_t session,
+                struct port **out) WARN_UNUSED;
+/* All of this exporter, which goes. */
+void sessions_free(struct decoder *d, struct exporter *x);
+
 /* template.c */
 struct template *template_find(const struct port *p, uint16_t id);
 /* The template of this port, or one that all other ports of the exporter agree on. */
@@ -209,6 +227,8 @@ int waiting_put(struct message *m, uint16_t id, const uint8_t *p, size_t len) WA
 void waiting_append(struct decoder *d, struct exporter *x, struct waiting *w);
 int waiting_retry(struct message *m, uint16_t id) WARN_UNUSED;
 void waiting_expire(struct decoder *d, struct exporter *x, int64_t now_ms, bool all);
+/* Those of a session that has ended. */
+void waiting_end(struct decoder *d, struct exporter *x, uint32_t session);
 
 /* sets.c: a data set of known or unknown template. */
 int set_data(struct message *m, uint16_t id, const uint8_t *p, size_t len) WARN_UNUSED;

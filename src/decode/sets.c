@@ -127,12 +127,14 @@ static int one_template(struct message *m, struct rd *r, bool v9, enum shape_kin
     if (!template_head(r, v9, kind, &h))
         return ERR_OK;
     if (h.withdrawal) {
-        if (h.id == (kind == SHAPE_OPTION ? 3 : 2))
-            template_withdraw_all(m, kind);
-        else if (h.id >= 256)
-            template_withdraw(m, h.id);
-        else
+        bool all = h.id == (kind == SHAPE_OPTION ? 3 : 2);
+        if (!all && h.id < 256)
             return ERR_OK;
+        /* of UDP it is not heard: anybody could have sent it (section 8.4) */
+        if (all && m->g->session != 0)
+            template_withdraw_all(m, kind);
+        else if (m->g->session != 0)
+            template_withdraw(m, h.id);
         m->templates++;
         *bad = DECODE_REASON_N;
         return ERR_OK;

@@ -30,7 +30,7 @@ struct template *template_lookup(const struct exporter *x, const struct port *p,
     struct template *t = template_find(p, id);
 
     *borrowed = false;
-    if (t != NULL)
+    if (t != NULL || p->session != 0)
         return t;
     for (uint32_t i = 0; i < x->n_ports; i++) {
         struct template *o = template_find(x->ports[i], id);

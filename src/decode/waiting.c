@@ -42,9 +42,12 @@ int waiting_put(struct message *m, uint16_t id, const uint8_t *p, size_t len)
     w = malloc(sizeof *w + len);
     if (w == NULL)
         return ERR_NOMEM;
-    *w = (struct waiting){
-        .h = m->h, .serial = m->x->serial, .port = m->port->number, .id = id, .len = (uint32_t)len
-    };
+    *w = (struct waiting){ .h = m->h,
+                           .serial = m->x->serial,
+                           .port = m->port->number,
+                           .id = id,
+                           .session = m->port->session,
+                           .len = (uint32_t)len };
     memcpy(w->octets, p, len);
     waiting_append(m->d, m->x, w);
     return ERR_OK;
@@ -64,9 +67,11 @@ static struct waiting *unlink_waiting(struct decoder *d, struct exporter *x, str
 static struct template *template_for(const struct exporter *x, const struct waiting *w,
                                      bool *borrowed)
 {
-    const struct port none = { .number = w->port }, *p = &none;
+    const struct port none = { .number = w->port, .session = w->session }, *p = &none;
 
-    for (uint32_t i = 0; i < x->n_ports; i++)
+    if (w->session != 0 && (p = session_find(x, w->session)) == NULL)
+        p = &none;
+    for (uint32_t i = 0; w->session == 0 && i < x->n_ports; i++)
         if (x->ports[i]->number == w->port)
             p = x->ports[i];
     return template_lookup(x, p, w->id, borrowed);
@@ -103,6 +108,20 @@ void waiting_expire(struct decoder *d, struct exporter *x, int64_t now_ms, bool 
 
     while (*at != NULL) {
         if (!all && now_ms - (*at)->h.received_ms <= (int64_t)d->lim.waiting_ttl_s * 1000) {
+            at = &(*at)->next;
+            continue;
+        }
+        free(unlink_waiting(d, x, at));
+        x->c.sets_expired[DECODE_NO_TEMPLATE]++;
+    }
+}
+
+void waiting_end(struct decoder *d, struct exporter *x, uint32_t session)
+{
+    struct waiting **at = &x->wait_first;
+
+    while (*at != NULL) {
+        if ((*at)->session != session) {
             at = &(*at)->next;
             continue;
         }

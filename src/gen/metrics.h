@@ -21,6 +21,11 @@ enum metric {
     METRIC_KERNEL_DROPS_TOTAL, /* datagrams that the kernel dropped because the receive buffer was full */
     METRIC_RECEIVE_BUFFER_WANTED_BYTES, /* receive buffer asked for, per socket */
     METRIC_RECEIVE_BUFFER_BYTES, /* receive buffer that the kernel gave, per socket */
+    METRIC_STREAM_SESSIONS, /* TCP or TLS sessions open now */
+    METRIC_STREAM_SESSIONS_TOTAL, /* TCP or TLS sessions that were begun */
+    METRIC_STREAM_WAITS_TOTAL, /* times that a session was not read because the ring was full */
+    METRIC_STREAM_REFUSED_TOTAL, /* TCP or TLS connections that were not taken */
+    METRIC_STREAM_ENDED_TOTAL, /* TCP or TLS sessions that ended */
     METRIC_RING_DROPS_TOTAL, /* datagrams dropped because the ring was full */
     METRIC_RING_USED_BYTES, /* memory of the ring in use */
     METRIC_RING_SIZE_BYTES, /* memory of the ring */

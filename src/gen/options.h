@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum opt {
-    OPT_LISTEN, /* where export datagrams are received: udp://ADDRESS:PORT, any number of them; [::] takes IPv4 too, and becomes 0.0.0.0 on a machine without IPv6 */
+    OPT_LISTEN, /* where exports are received: udp://ADDRESS:PORT, tcp://ADDRESS:PORT or tls://ADDRESS:PORT (IPFIX by TCP and TLS), any number of them; [::] takes IPv4 too, and becomes 0.0.0.0 on a machine without IPv6 */
     OPT_DATA, /* data directory; empty: /var/lib/weir for root, else $XDG_STATE_HOME/weir, else ./weir-data */
     OPT_ELEMENTS, /* file with your own rows of the element dictionary: CSV of pen,id,name,type,semantics,units; they stand before the built-in rows of the same number */
     OPT_SOCKET, /* Unix socket of the HTTP API, mode 0660; empty: weir.sock in the data directory */
@@ -32,6 +32,15 @@ enum opt {
     OPT_COMPACT_ENABLED, /* merge small segments into larger ones while the server runs */
     OPT_COMPACT_RATE, /* octets a second that merging reads and writes together; 0: as fast as it goes */
     OPT_COMPACT_MEMORY, /* memory for the dictionaries of a merge; what would need more stays in several segments */
+    OPT_STREAM_SESSIONS, /* TCP and TLS sessions at one time, over all listeners; those not trusted (yet) take a quarter at most */
+    OPT_STREAM_PER_ADDRESS, /* TCP and TLS sessions at one time from one address */
+    OPT_STREAM_MEMORY, /* octets of TCP and TLS sessions that are no whole message yet, kept over all sessions; those not trusted take a quarter at most */
+    OPT_STREAM_IDLE, /* a TCP or TLS session that is silent for this long is closed */
+    OPT_STREAM_PATIENCE, /* a TLS handshake, and a message that was begun, must be complete within this time; a session that has told nothing for longer makes room when there is none */
+    OPT_TLS_CERTIFICATE, /* certificate of tls:// listeners in PEM, the chain behind it; read anew by SIGHUP, like the two below */
+    OPT_TLS_KEY, /* its key in PEM; read before privileges are dropped */
+    OPT_TLS_CLIENT_CA, /* certificates in PEM of those who may sign clients' certificates; exporters that show one so signed are trusted */
+    OPT_TLS_CLIENT_CERTIFICATE, /* a client of a tls:// listener must show a certificate; no: it may */
     OPT_EXPORTERS_ALLOW, /* networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted */
     OPT_DECODER_MEMORY, /* memory for exporters, their ports and templates, per shard; those not heard for ten minutes yet may take half of it together, untrusted ones a quarter */
     OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard; a new one takes the place of one that is silent */

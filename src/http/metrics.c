@@ -52,6 +52,38 @@ static void listeners(struct buf *b, const struct collect_status *s)
               s->listener[i].buffer_got);
 }
 
+static void stream_reasons(struct buf *b, const struct collect_status *s, enum metric m)
+{
+    uint64_t v[STREAM_REASON_N] = { 0 };
+
+    for (uint32_t i = 0; i < s->n_listeners; i++)
+        for (unsigned r = 0; r < STREAM_REASON_N; r++)
+            v[r] += m == METRIC_STREAM_REFUSED_TOTAL ? s->listener[i].stream.refused[r]
+                                                     : s->listener[i].stream.ended[r];
+    head(b, m);
+    for (unsigned r = 0; r < STREAM_REASON_N; r++)
+        if (v[r] > 0)
+            value(b, m, "reason", collect_stream_reason((enum stream_reason)r), v[r]);
+}
+
+static void streams(struct buf *b, const struct collect_status *s)
+{
+    static const enum metric m[] = { METRIC_STREAM_SESSIONS, METRIC_STREAM_SESSIONS_TOTAL,
+                                     METRIC_STREAM_WAITS_TOTAL };
+
+    for (size_t k = 0; k < ARRAY_LEN(m); k++) {
+        head(b, m[k]);
+        for (uint32_t i = 0; i < s->n_listeners; i++) {
+            const struct collect_listener *l = &s->listener[i];
+            const uint64_t v[] = { l->stream.open, l->stream.accepted, l->stream.waits };
+            if (l->streams)
+                value(b, m[k], "listener", l->text, v[k]);
+        }
+    }
+    stream_reasons(b, s, METRIC_STREAM_REFUSED_TOTAL);
+    stream_reasons(b, s, METRIC_STREAM_ENDED_TOTAL);
+}
+
 static void rings(struct buf *b, const struct collect_status *s)
 {
     static const enum metric m[] = { METRIC_RING_DROPS_TOTAL, METRIC_RING_USED_BYTES,
@@ -148,6 +180,7 @@ void http_metrics_text(struct buf *b, const struct collect_status *s)
     one(b, METRIC_JOURNAL_USED_BYTES, s->journal.octets);
     one(b, METRIC_JOURNAL_SIZE_BYTES, s->journal.max_octets);
     listeners(b, s);
+    streams(b, s);
     rings(b, s);
     one(b, METRIC_SETS_TOTAL, t->sets);
     one(b, METRIC_SETS_DECODED_TOTAL, t->sets_decoded);

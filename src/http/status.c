@@ -48,6 +48,8 @@ static void counters(json_t *o, const struct decode_counters *c)
     num(x, "octets", c->octets);
     num(x, "accepted", c->datagrams_accepted);
     reasons(x, "refused", c->datagrams_refused);
+    if (c->session_ends > 0)
+        num(x, "session_ends", c->session_ends);
     x = sub(o, "sets");
     num(x, "total", c->sets);
     num(x, "decoded", c->sets_decoded);
@@ -61,6 +63,31 @@ static void counters(json_t *o, const struct decode_counters *c)
     num(x, "options", c->options);
 }
 
+static void stream_reasons(json_t *o, const char *name, const uint64_t *v)
+{
+    json_t *x = sub(o, name);
+
+    for (size_t i = 0; i < STREAM_REASON_N; i++)
+        if (v[i] > 0)
+            num(x, collect_stream_reason((enum stream_reason)i), v[i]);
+}
+
+static void sessions(json_t *listener, const struct collect_stream *t)
+{
+    json_t *o = sub(listener, "sessions");
+
+    num(o, "open", t->open);
+    num(o, "handshaking", t->handshaking);
+    num(o, "accepted", t->accepted);
+    num(o, "waits", t->waits);
+    stream_reasons(o, "refused", t->refused);
+    stream_reasons(o, "ended", t->ended);
+    if (t->refused_ms != 0) {
+        when(o, "refused_last", t->refused_ms);
+        (void)json_object_set_new(o, "refused_reason", json_string(t->refused_why));
+    }
+}
+
 static json_t *listeners(const struct collect_status *s)
 {
     json_t *a = json_array();
@@ -71,6 +98,8 @@ static json_t *listeners(const struct collect_status *s)
         (void)json_object_set_new(o, "listen", json_string(l->text));
         num(o, "datagrams", l->datagrams);
         num(o, "octets", l->octets);
+        if (l->streams)
+            sessions(o, &l->stream);
         num(o, "kernel_dropped", l->kernel_drops);
         num(o, "receive_buffer_wanted", l->buffer_wanted);
         num(o, "receive_buffer", l->buffer_got);

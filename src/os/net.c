@@ -363,17 +363,19 @@ void net_unlink(const char *path)
         (void)unlink(path);
 }
 
-int net_tcp_listen(int *out, struct net_place *p, struct err *e)
+int net_tcp_listen(int *out, struct net_place *p, const char *what, struct err *e)
 {
-    int on = 1, rc;
+    int on = 1, off = 0, rc;
     union any_addr a;
     socklen_t len = to_sockaddr(p, &a);
     int fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     *out = -1;
+    if (p->v6 && fd >= 0)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         bind(fd, &a.any, len) != 0 || listen(fd, 128) != 0) {
-        rc = bind_error(p, "http.listen ", e);
+        rc = bind_error(p, what, e);
         net_close(fd);
         return rc;
     }

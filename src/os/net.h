@@ -64,7 +64,8 @@ struct net_datagram net_inbox_get(const struct net_inbox *in, unsigned i);
 /* Listening stream sockets. The Unix one replaces a dead socket file at path and refuses a living
  * one. Errors: ERR_ARG (path too long), ERR_BUSY, ERR_IO. */
 int net_unix_listen(int *out, const char *path, unsigned mode, struct err *e) WARN_UNUSED;
-int net_tcp_listen(int *out, struct net_place *p, struct err *e) WARN_UNUSED;
+/* `what` begins the error message: "http.listen " */
+int net_tcp_listen(int *out, struct net_place *p, const char *what, struct err *e) WARN_UNUSED;
 void net_tcp_kept(int fd, struct net_place *p); /* kept over an upgrade: its port */
 void net_unlink(const char *path);              /* a socket file, when done */
 

@@ -139,7 +139,7 @@ def wrong_words_are_answered_with_the_right_ones():
         (["sevre"], 2, "did you mean weir serve?"),
         (["serve", "--sards", "2"], 2, "did you mean --shards?"),
         (["serve", "--shards", "65"], 2, "allowed is 1 to 64"),
-        (["serve", "--listen", "tcp://127.0.0.1:1"], 2, "does not begin with udp://"),
+        (["serve", "--listen", "sctp://127.0.0.1:1"], 2, "does not begin with udp://"),
         (["serve", "--exporters.allow", "300/8", "--listen", "udp://127.0.0.1:0"], 2, "is no network"),
         (["status", "--data", "/nonexistent/weir"], 1, "/nonexistent/weir"),
         (["config", "check", "--config", "/nonexistent.yaml"], 1, "/nonexistent.yaml"),

@@ -1,7 +1,6 @@
 /* Write the inputs that a random walk from nothing does not find, as files DIR/<target>/seed-*:
- * segments in all their forms, manifests, journals, what a cut keeps. To be run again, and its
- * output kept in corpus/, when a draft of these formats changes.
- * usage: seeds DIR */
+ * segments in all their forms, manifests, journals, what a cut keeps, decoders' states. To be run
+ * again, and its output kept in corpus/, when a draft of these formats changes. usage: seeds DIR */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -380,6 +379,119 @@ static void pasts(void)
     buf_free(&c.decoder);
 }
 
+/* ------------------------------------------------------------------ decoders' states */
+
+static int next_batch(struct decode_sink *s)
+{
+    flow_batch_unref(s->batch);
+    return flow_batch_new(&s->batch);
+}
+
+/* Who sends a message, how, and as what. */
+struct sender {
+    uint16_t version, port;
+    uint32_t domain, session, seq;
+    bool stranger;
+};
+
+static void message(struct decoder *d, const struct sender *x, const struct buf *sets)
+{
+    static struct decode_sink sink = { .next = next_batch };
+    static int64_t now_ms = 1700000000000;
+    struct buf b = buf_init(1u << 16);
+    struct datagram g = { .peer = addr_from_v4(0xc0000200 + x->domain % 4),
+                          .peer_port = x->port,
+                          .session = x->session,
+                          .trusted = !x->stranger,
+                          .received_ms = now_ms };
+
+    must(sink.batch != NULL || flow_batch_new(&sink.batch) == ERR_OK, "batch");
+    buf_be(&b, x->version, 2);
+    buf_be(&b, x->version == 10 ? 16 + sets->len : 1, 2);
+    if (x->version == 9)
+        buf_be(&b, 100000 + (uint64_t)now_ms % 100000, 4);
+    buf_be(&b, (uint64_t)now_ms / 1000, 4);
+    buf_be(&b, x->seq, 4);
+    buf_be(&b, x->domain, 4);
+    buf_put(&b, sets->p, sets->len);
+    g.octets = b.p;
+    g.len = b.len;
+    must(decoder_feed(d, &g, &sink) == ERR_OK, "feed");
+    now_ms += 7;
+    buf_free(&b);
+}
+
+/* Template `id` of four fields from `first` on, and a record; `waits`: the record only. */
+static void told(struct decoder *d, const struct sender *x, uint16_t id, uint16_t first, bool waits)
+{
+    struct buf b = buf_init(1u << 12);
+
+    if (!waits) {
+        buf_be(&b, x->version == 10 ? 2 : 0, 2);
+        buf_be(&b, 24, 2);
+        buf_be(&b, id, 2);
+        buf_be(&b, 4, 2);
+        for (unsigned i = 0; i < 4; i++) {
+            buf_be(&b, first + i, 2);
+            buf_be(&b, 4, 2);
+        }
+    }
+    buf_be(&b, id, 2);
+    buf_be(&b, 20, 2);
+    for (unsigned i = 0; i < 4; i++)
+        buf_be(&b, 1000 + i, 4);
+    message(d, x, &b);
+    buf_free(&b);
+}
+
+static void keep_state(struct decoder *d, const char *name)
+{
+    struct buf b = buf_init(1u << 20);
+
+    must(decoder_save(d, &b) == ERR_OK, name);
+    keep("checkpoint", name, &b);
+    buf_free(&b);
+}
+
+static void states(void)
+{
+    const struct decoder_limits lim = { .max_exporters = 6, .max_untrusted = 3 };
+    struct decoder *d;
+
+    must(decoder_new(&d, &lim) == ERR_OK, "decoder");
+    keep_state(d, "empty");
+    for (unsigned version = 9; version <= 10; version++)
+        for (uint16_t port = 1; port <= 3; port++) {
+            struct sender x = { .version = (uint16_t)version, .port = port, .domain = version };
+            told(d, &x, 300, 1, false);
+            x.seq = 9; /* some are lost */
+            told(d, &x, (uint16_t)(300 + port), 8, false);
+            told(d, &x, 400, 8, true);
+        }
+    keep_state(d, "ports");
+    for (uint32_t session = 1; session <= 3; session++) {
+        struct sender x = { .version = 10, .port = 5, .domain = 10, .session = session };
+        told(d, &x, 300, (uint16_t)session, false);
+        told(d, &x, 500, 1, true);
+        x.domain = 20;
+        told(d, &x, 301, 1, false);
+    }
+    keep_state(d, "sessions");
+    decoder_session_end(d, 2);
+    told(d, &(struct sender){ .version = 10, .port = 7, .domain = 3, .stranger = true }, 300, 1,
+         false);
+    told(d, &(struct sender){ .version = 9, .port = 7, .domain = 2, .stranger = true }, 300, 1,
+         true);
+    keep_state(d, "strangers");
+    told(d, &(struct sender){ .version = 10, .port = 1, .domain = 10 }, 310, 85,
+         false);                                /* totals */
+    for (uint16_t port = 10; port < 80; port++) /* more than have a place */
+        told(d, &(struct sender){ .version = 10, .port = port, .domain = 10 }, 300, 1,
+             port % 9 == 0);
+    keep_state(d, "many-ports");
+    decoder_free(d);
+}
+
 int main(int argc, char **argv)
 {
     must(argc == 2, "usage: seeds DIR");
@@ -389,5 +501,6 @@ int main(int argc, char **argv)
     manifests();
     journals();
     pasts();
+    states();
     return 0;
 }

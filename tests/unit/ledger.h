@@ -17,7 +17,8 @@ static inline uint64_t ledger_sum(const uint64_t v[DECODE_REASON_N])
 
 static inline bool ledger_holds(const struct decode_counters *c)
 {
-    return c->datagrams == c->datagrams_accepted + ledger_sum(c->datagrams_refused) &&
+    return c->datagrams ==
+               c->datagrams_accepted + ledger_sum(c->datagrams_refused) + c->session_ends &&
            c->sets == c->sets_decoded + c->sets_template + c->sets_waiting +
                           ledger_sum(c->sets_expired) + ledger_sum(c->sets_malformed);
 }

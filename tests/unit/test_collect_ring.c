@@ -31,7 +31,9 @@ static void what_goes_in_comes_out_in_order_over_many_wraps(void **s)
             uint32_t len = in * 7 % 1400;
             struct frame x = item(len);
             memset(octets, (int)(in & 0xff), sizeof octets);
-            if (!ring_put(r, &x, octets))
+            bool fits = ring_fits(r, len);
+            assert_int_equal(ring_put(r, &x, octets), fits);
+            if (!fits)
                 break;
             in++;
         }

@@ -12,6 +12,7 @@ static struct decode_sink sink;
 static struct buf out; /* the datagram being made */
 static uint32_t seq;
 static uint16_t port;
+static uint32_t session;
 static uint32_t peer;
 static bool trusted;
 static int64_t now_ms;
@@ -31,6 +32,7 @@ static int setup_with(const struct decoder_limits *lim)
     out = buf_init(70000);
     seq = 0;
     port = 1000;
+    session = 0;
     peer = 0xc0000201;
     trusted = true;
     now_ms = NOW;
@@ -75,6 +77,7 @@ static void feed(void)
                           .len = out.len,
                           .peer = addr_from_v4(peer),
                           .peer_port = port,
+                          .session = session,
                           .trusted = trusted,
                           .received_ms = now_ms };
 
@@ -234,6 +237,7 @@ static void withdrawal_and_redefinition(void **state)
     size_t at;
 
     (void)state;
+    session = 1;
     plain_template(10);
     feed();
     plain_template(10);
