@@ -288,6 +288,8 @@ void manifest_put_all(const struct manifest *m, struct buf *out)
     manifest_put_head(out);
     manifest_put_ids(out, MAX(m->reserved, m->next_id));
     out->bad |= list == NULL;
+    if (m->n_gone > 0) /* before what is listed, which it must not remove */
+        manifest_put_remove(out, m->gone, MIN(m->n_gone, MANIFEST_GONE));
     for (uint32_t k = 0; list != NULL && k <= m->n_import; k++)
         for (unsigned t = 0; t < TIER_N; t++)
             put_group(m, out, list, k, t);
@@ -296,8 +298,6 @@ void manifest_put_all(const struct manifest *m, struct buf *out)
             manifest_put_within(out, &m->import[k]);
     if (m->cut.id != 0)
         manifest_put_cut(out, &m->cut, NULL, 0);
-    if (m->n_gone > 0)
-        manifest_put_remove(out, m->gone, MIN(m->n_gone, MANIFEST_GONE));
     free(list);
 }
 
