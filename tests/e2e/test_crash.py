@@ -327,7 +327,7 @@ def die(s, place, senders, seconds=40):
 
 def in_the_work(place):
     """Die between writes that belong together: of a seal, a merge, the journal."""
-    rows = "20000" if place.startswith("compact/") else "65536"
+    rows = ("2000" if SLOW else "20000") if place.startswith("compact/") else "65536"
     with Server(WEIR, "--seal.rows", rows, "--seal.age", "1s", "--journal.size", "256M", env={"WEIR_FAULT": place}) as s:
         x = Sender(s.port, per_second())
         x.template(256)
@@ -340,7 +340,7 @@ def in_the_work(place):
 
 def in_retention(place):
     """What is left is the newest of each exporter, whole and once; what is gone was counted."""
-    with Server(WEIR, "--seal.rows", "20000", "--seal.age", "1s", "--journal.size", "256M", "--retention.size", "1M" if SLOW else "5M",
+    with Server(WEIR, "--seal.rows", "20000", "--seal.age", "1s", "--journal.size", "256M", "--retention.size", "100K" if SLOW else "2M",
                 env={"WEIR_FAULT": place}) as s:
         x = [Sender(s.port, per_second() / 2, f"127.0.0.{i}") for i in (1, 2)]
         for one in x:
