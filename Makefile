@@ -5,7 +5,7 @@ DATA ?= weir-data
 # make soak MINUTES=60 RATE=300000 SIZE=12G DATA=a folder with room for SIZE twice
 SOAK = $(if $(filter file,$(origin DATA)),,--data $(DATA)) $(if $(RATE),--rate $(RATE)) $(if $(SIZE),--size $(SIZE)) $(if $(KILLS),--kills $(KILLS))
 
-.PHONY: run test bench soak fuzz format lint deps build gen clean
+.PHONY: run test bench soak fuzz format lint deps build deb deb-test gen clean
 
 # make run SAMPLE=1 sends generated traffic; ARGS='--listen udp://[::]:9995' and the like go to weir serve
 run:
@@ -20,6 +20,16 @@ test:
 build:
 	@tools/deps.sh build
 	@tools/build.sh $(BUILD)
+
+# a package for the Debian that runs this: BUILD/weir_VERSION_ARCH.deb
+deb:
+	@tools/deps.sh build deb
+	@tools/deb.sh $(BUILD)
+
+# installs, upgrades under load, removes and purges it in a fresh Debian of its own (root, network, some minutes)
+deb-test:
+	@tools/deps.sh build deb
+	@tests/deb/run.sh $(BUILD)
 
 bench: build
 	@tools/deps.sh build bench

@@ -97,6 +97,8 @@ int main(int argc, char **argv)
             return 1;
         t0 = now_s();
         for (size_t i = 0; i < all.n; i++) {
+            if (i % DECODE_AHEAD == 0)
+                decoder_expect(d, &all.g[i], (unsigned)MIN(DECODE_AHEAD, all.n - i));
             if (i + 1 < all.n)
                 be_prefetch(all.g[i + 1].octets, all.g[i + 1].len);
             if (decoder_feed(d, &all.g[i], &sink) != ERR_OK)

@@ -10,6 +10,7 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1])
 NOTE = "GENERATED from data/%s by tools/gen.py. Do not edit."
+IANA_TOP = 4095  # higher numbers without an enterprise are vendors' in NetFlow v9, not IANA's
 
 
 def rows(name):
@@ -87,17 +88,37 @@ def fieldmap():
 
 def elements():
     es = rows("elements.csv")
+    vendors = {r["pen"]: r for r in rows("enterprises.csv")}
     types = ["octetArray", "unsigned8", "unsigned16", "unsigned32", "unsigned64", "signed8", "signed16",
              "signed32", "signed64", "float32", "float64", "boolean", "macAddress", "string",
              "dateTimeSeconds", "dateTimeMilliseconds", "dateTimeMicroseconds", "dateTimeNanoseconds",
              "ipv4Address", "ipv6Address", "basicList", "subTemplateList", "subTemplateMultiList"]
-    # RFC 5103: each IANA element has a reverse twin under its own enterprise number
+    written = list(es)
     known = {(int(r["pen"]), int(r["id"])) for r in es}
-    for r in list(es):
-        if r["pen"] == "0" and int(r["id"]) < 32768 and (29305, int(r["id"])) not in known:
-            es.append(dict(r, pen="29305", name="reverse" + r["name"][0].upper() + r["name"][1:]))
+    for r in written:
+        number = int(r["id"])
+        if r["pen"] == "0":
+            # RFC 5103: each IANA element has a reverse twin under its own enterprise number
+            twin = (29305, number, "reverse" + r["name"][0].upper() + r["name"][1:])
+            if number > IANA_TOP:
+                continue
+        elif vendors[r["pen"]]["v9_offset"]:
+            # NetFlow v9 has no enterprise numbers: the vendor's elements stand behind IANA's there
+            twin = (0, number + int(vendors[r["pen"]]["v9_offset"]), r["name"])
+        else:
+            continue
+        if twin[:2] not in known and twin[1] < 65536:
+            es.append(dict(r, pen=str(twin[0]), id=str(twin[1]), name=twin[2]))
     es.sort(key=lambda r: (int(r["pen"]), int(r["id"])))
-    top = max(int(r["id"]) for r in es if r["pen"] == "0" and int(r["id"]) < 32768)
+    top = max(int(r["id"]) for r in es if r["pen"] == "0" and int(r["id"]) <= IANA_TOP)
+    taken, inside = set(), set()
+    for r in es:
+        low = r["name"].lower()
+        if (r["pen"], low) in inside:
+            sys.exit(f"data/elements.csv: {r['pen']}/{r['name']} stands twice")
+        inside.add((r["pen"], low))
+        r["shared"] = int(low in taken)
+        taken.add(low)
 
     def cname(t):
         out = "".join("_" + ch if ch.isupper() else ch.upper() for ch in t)
@@ -105,26 +126,43 @@ def elements():
     body = ("#include <stddef.h>\n#include <stdint.h>\n\n"
             "/* RFC 7011 section 6.1 and RFC 6313: abstract data types of elements. */\nenum elem_type {\n"
             + "".join(f"    {cname(t)}, /* {t} */\n" for t in types) + "    ELEM_TYPE_N\n};\n\n"
+            "extern const char *const elem_type_word[ELEM_TYPE_N];\n\n"
             "struct elem {\n    uint32_t pen;  /* 0 = IANA */\n    uint16_t id;\n    uint8_t type; /* enum elem_type */\n"
+            "    uint8_t shared; /* 1: an element before it has that name too, so it is printed as PEN/NAME */\n"
             "    const char *name;\n    const char *semantics; /* IANA word, or \"\" */\n    const char *units; /* IANA word, or \"\" */\n};\n\n"
             "extern const struct elem elem_table[];\nextern const size_t elem_count;\n\n"
             "/* Place in elem_table of the IANA element with this number; ELEM_NO_PLACE where there is none. */\n"
             f"#define ELEM_PLACES {top + 1}\n#define ELEM_NO_PLACE 65535u\nextern const uint16_t elem_place[ELEM_PLACES];\n")
     h = header("WEIR_GEN_ELEMENTS_H", "elements.csv", "Floor 1. Information elements by enterprise and number.", body)
-    c = f"/* {NOTE % 'elements.csv'} */\n#include \"gen/elements.h\"\n\n/* sorted by (pen, id) */\nconst struct elem elem_table[] = {{\n"
+    c = f"/* {NOTE % 'elements.csv'} */\n#include \"gen/elements.h\"\n\nconst char *const elem_type_word[ELEM_TYPE_N] = {{\n"
+    c += "".join(f"    [{cname(t)}] = {c_str(t)},\n" for t in types) + "};\n\n"
+    c += "/* sorted by (pen, id) */\nconst struct elem elem_table[] = {\n"
     for r in es:
-        c += f"    {{ {r['pen']}, {r['id']}, {cname(r['type'])}, {c_str(r['name'])}, {c_str(r['semantics'])}, {c_str(r['units'])} }},\n"
+        c += (f"    {{ {r['pen']}, {r['id']}, {cname(r['type'])}, {r['shared']}, {c_str(r['name'])},"
+              f" {c_str(r['semantics'])}, {c_str(r['units'])} }},\n")
     c += "};\nconst size_t elem_count = sizeof elem_table / sizeof elem_table[0];\n"
     place = {int(r["id"]): i for i, r in enumerate(es) if r["pen"] == "0"}
     cells = [str(place.get(i, 65535)) for i in range(top + 1)]
     c += "\nconst uint16_t elem_place[ELEM_PLACES] = {\n"
     c += "".join("    " + ", ".join(cells[i:i + 16]) + ",\n" for i in range(0, len(cells), 16)) + "};\n"
-    doc = page("Information elements", "elements.csv",
-               "The elements that Weir knows by name. Each IANA element has a reverse twin (RFC 5103, enterprise 29305): "
-               "`reverseOctetDeltaCount` and so on. Any other element is kept too and is asked for as `ie(PEN/ID)`.",
-               ["enterprise", "id", "name", "type", "semantics", "units"],
-               [(r["pen"], r["id"], r["name"], r["type"], r["semantics"], r["units"]) for r in es if r["pen"] != "29305"])
-    return {"src/gen/elements.h": h, "src/gen/elements.c": c, "docs/reference/elements.md": doc}
+
+    out = ["# Information elements", "", f"<!-- {NOTE % 'elements.csv'} -->", "",
+           "The elements that Weir knows by name, by enterprise. Each IANA element has a reverse twin (RFC 5103, enterprise "
+           "29305): `reverseOctetDeltaCount` and so on. Any other element is kept too and is asked for as `ie(PEN/ID)`; "
+           "your own names come from a file (option `elements`). A name that two enterprises use is asked for with its "
+           "enterprise, as in `ie(9/clientPackets)`.", ""]
+    for pen in sorted({int(r["pen"]) for r in written}):
+        v = vendors[str(pen)]
+        out += [f"## {v['name']}" + (f" ({pen})" if pen else ""), ""]
+        if v["v9_offset"]:
+            out += [f"In NetFlow v9, which has no enterprise numbers, these are the elements {v['v9_offset']} + id.", ""]
+        if v["source"]:
+            out += [f"Source: {v['source']}.", ""]
+        out += ["| id | name | type | semantics | units |", "|" + "---|" * 5]
+        out += [f"| {r['id']} | {r['name']} | {r['type']} | {r['semantics']} | {r['units']} |"
+                for r in written if int(r["pen"]) == pen]
+        out.append("")
+    return {"src/gen/elements.h": h, "src/gen/elements.c": c, "docs/reference/elements.md": "\n".join(out[:-1]) + "\n"}
 
 
 def options():

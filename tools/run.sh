@@ -7,7 +7,12 @@ shift 2
 here=$(dirname "$0")
 mkdir -p "$data"
 echo
-echo "Weir keeps its data in $data. Point an exporter at UDP port 2055 (NetFlow) or 4739 (IPFIX) of this machine."
+port=$(echo " $*" | sed -n 's/.* --listen[ =]udp:[^ ]*:\([0-9][0-9]*\).*/\1/p') # the last one
+if [ -z "$port" ]; then
+    echo "Weir keeps its data in $data. Point an exporter at UDP port 2055 (NetFlow), 4739 (IPFIX) or 6343 (sFlow) of this machine."
+else
+    echo "Weir keeps its data in $data. Point an exporter at UDP port $port of this machine."
+fi
 echo "Ask in another terminal, in this folder:"
 echo "    $build/weir query --data $data --by host --last 15m"
 echo "    $build/weir status --data $data"
@@ -16,8 +21,8 @@ if [ -z "$sample" ]; then
     echo
     exec "$build/weir" serve --data "$data" "$@"
 fi
-echo "Sample traffic: four generated exporters (127.0.0.11 to .14) send NetFlow v9 to 127.0.0.1:2055. Ctrl-C stops all."
+echo "Sample traffic: four generated exporters (127.0.0.11 to .14) send NetFlow v9 to 127.0.0.1:${port:-2055}. Ctrl-C stops all."
 echo
-python3 "$here/sample.py" "$build/tools/flowgen" "$build/sample.pcap" &
+python3 "$here/sample.py" "$build/tools/flowgen" "$build/sample.pcap" ${port:+"$port"} &
 trap 'kill $! 2>/dev/null || true' EXIT INT TERM
 "$build/weir" serve --data "$data" "$@"

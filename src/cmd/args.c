@@ -27,10 +27,11 @@ int cmd_fail(const struct args *a, const struct err *e)
     return EXIT_FAILED;
 }
 
-static bool takes(const struct command *c, enum opt o)
+bool command_takes(const struct command *c, enum opt o)
 {
-    return c->conf == CMD_CONF_ALL ||
-           (c->conf == CMD_CONF_PLACE && (o == OPT_DATA || o == OPT_SOCKET));
+    if (o == OPT_DATA || o == OPT_SOCKET)
+        return c->conf != CMD_CONF_NONE;
+    return c->conf == CMD_CONF_ALL || (c->conf == CMD_CONF_NAMES && o == OPT_ELEMENTS);
 }
 
 /* Fill *out with the option called name; false when there is none. */
@@ -43,7 +44,7 @@ static bool find_long(const struct command *c, const char *name, size_t len, str
             *out = (struct arg){ .o = p, .opt = OPT_N };
             return true;
         }
-    if (o != OPT_N && takes(c, o)) {
+    if (o != OPT_N && command_takes(c, o)) {
         *out = (struct arg){ .opt = o };
         return true;
     }
@@ -81,7 +82,7 @@ static const char *nearest_option(const struct command *c, const char *name, siz
          p++)
         all[n++] = p->name;
     for (size_t o = 0; o < OPT_N; o++)
-        if (takes(c, (enum opt)o))
+        if (command_takes(c, (enum opt)o))
             all[n++] = opt_info[o].name;
     if (c->conf != CMD_CONF_NONE)
         all[n++] = opt_config.name;

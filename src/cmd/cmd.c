@@ -4,33 +4,44 @@
 #include <string.h>
 
 #include "base/near.h"
+#include "cmd/describe.h"
 
 static const struct command commands[] = {
     { "serve", "", "receive, store and answer until told to stop", .options = serve_options,
-      .conf = CMD_CONF_ALL, .run = cmd_serve,
-      .help = "SIGTERM stops it with everything sealed, SIGHUP reloads the configuration.\n" },
+      .conf = CMD_CONF_ALL, .run = cmd_serve, .help = serve_help },
     { "query", "[FILTER]", "ask about flows: totals, or with --by, --series, --list",
-      .more = query_options, .conf = CMD_CONF_PLACE, .run = cmd_query, .foreign = query_foreign },
+      .more = query_options, .conf = CMD_CONF_NAMES, .run = cmd_query, .foreign = query_foreign,
+      .help = query_help },
     { "tail", "[FILTER]", "follow the records as they come", .more = query_options,
-      .conf = CMD_CONF_PLACE, .run = cmd_tail, .foreign = query_foreign },
+      .conf = CMD_CONF_NAMES, .run = cmd_tail, .foreign = query_foreign },
     { "status", "", "exporters, ledgers, drops and the store", .options = status_options,
       .conf = CMD_CONF_PLACE, .run = cmd_status },
     { "config", "check|show",
       "check the configuration, or show every option and where it comes from",
       .options = config_options, .conf = CMD_CONF_ALL, .run = cmd_config },
     { "import", "FILE...", "read captures of export datagrams into the data directory",
-      .options = import_options, .conf = CMD_CONF_PLACE, .run = cmd_import, .help = import_help },
+      .options = import_options, .conf = CMD_CONF_NAMES, .run = cmd_import, .help = import_help },
     { "fsck", "", "look through the data directory for damage, and repair it",
       .options = fsck_options, .conf = CMD_CONF_PLACE, .run = cmd_fsck, .help = fsck_help },
-    { "snapshot", "DIR", "a copy of the data directory as it is now, by hard links where possible",
-      .options = snapshot_options, .conf = CMD_CONF_PLACE, .run = cmd_snapshot,
-      .help = snapshot_help },
+    { "snapshot", "DIR", "a copy of the data directory as it is now", .options = snapshot_options,
+      .conf = CMD_CONF_PLACE, .run = cmd_snapshot, .help = snapshot_help },
     { "restore", "SNAPSHOT DIR", "a data directory out of a snapshot, verified",
       .options = restore_options, .conf = CMD_CONF_NONE, .run = cmd_restore, .help = restore_help },
     { "compact", "", "merge small segments into larger ones, where no server runs",
       .options = compact_options, .conf = CMD_CONF_PLACE, .run = cmd_compact,
       .help = compact_help },
+    { "doctor", "", "look through machine and directory, and say what to change",
+      .options = doctor_options, .conf = CMD_CONF_ALL, .run = cmd_doctor, .help = doctor_help },
+    { "completion", "bash|zsh|fish", "what a shell needs to complete commands and options",
+      .conf = CMD_CONF_NONE, .run = cmd_completion, .help = completion_help },
+    { "manual", "PAGE", "a manual page: weir, weir-COMMAND or weir.yaml", .conf = CMD_CONF_NONE,
+      .run = cmd_manual, .hidden = true },
 };
+
+const struct command *command_at(size_t i)
+{
+    return i < ARRAY_LEN(commands) ? &commands[i] : NULL;
+}
 
 const struct cmd_option *command_options(const struct command *c)
 {
@@ -43,51 +54,9 @@ static void overview(FILE *f)
                      " - records every network flow and answers questions about it\n\n"
                      "usage: weir COMMAND [OPTION...] [OPERAND...]\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        (void)fprintf(f, "  %-8s %s\n", commands[i].name, commands[i].summary);
+        if (!commands[i].hidden)
+            (void)fprintf(f, "  %-11s %s\n", commands[i].name, commands[i].summary);
     (void)fprintf(f, "\n  weir help COMMAND    its options\n  weir --version\n");
-}
-
-static void print_option(const char *name, char letter, const char *arg, const char *doc)
-{
-    char left[80];
-
-    (void)snprintf(left, sizeof left, "%s%c%s--%s%s%s", letter != 0 ? "-" : "   ",
-                   letter != 0 ? letter : ' ', letter != 0 ? ", " : "", name,
-                   arg != NULL ? " " : "", arg != NULL ? arg : "");
-    (void)printf("  %-32s %s\n", left, doc);
-}
-
-static void print_conf_option(enum opt o)
-{
-    static const char *const arg[] = {
-        [OPT_TYPE_BOOL] = "yes|no",   [OPT_TYPE_UINT] = "N",    [OPT_TYPE_SIZE] = "SIZE",
-        [OPT_TYPE_DURATION] = "TIME", [OPT_TYPE_TEXT] = "TEXT", [OPT_TYPE_ENUM] = "WORD",
-        [OPT_TYPE_LIST] = "ITEM",
-    };
-    const struct opt_info *p = &opt_info[o];
-
-    print_option(p->name, 0, arg[p->type], p->doc);
-    if (p->words[0] != '\0')
-        (void)printf("  %-32s one of: %s\n", "", p->words);
-    if (p->def[0] != '\0')
-        (void)printf("  %-32s default %s\n", "", p->def);
-}
-
-static void help(const struct command *c)
-{
-    (void)printf("usage: weir %s [OPTION...] %s\n\n%s\n", c->name, c->operands, c->summary);
-    if (c->help != NULL)
-        (void)printf("\n%s", c->help);
-    (void)printf("\noptions:\n");
-    for (const struct cmd_option *o = command_options(c); o != NULL && o->name != NULL; o++)
-        print_option(o->name, o->letter, o->arg, o->doc);
-    if (c->conf != CMD_CONF_NONE)
-        print_option("config", 0, "FILE",
-                     "configuration; without it /etc/weir/weir.yaml if it exists");
-    for (size_t o = 0; o < OPT_N; o++)
-        if (c->conf == CMD_CONF_ALL ||
-            (c->conf == CMD_CONF_PLACE && (o == OPT_DATA || o == OPT_SOCKET)))
-            print_conf_option((enum opt)o);
 }
 
 static const struct command *find(const char *name)
@@ -101,6 +70,11 @@ static const struct command *find(const char *name)
         names[i] = commands[i].name;
     }
     names[ARRAY_LEN(commands)] = "help";
+    if (name[0] == '-') {
+        (void)fprintf(stderr, "weir: %s: the command comes first, as in: weir query --last 1h\n",
+                      name);
+        return NULL;
+    }
     near = near_word(name, strlen(name), names, ARRAY_LEN(names));
     if (near != NULL)
         (void)fprintf(stderr, "weir: unknown command %s; did you mean weir %s?\n", name, near);
@@ -116,7 +90,8 @@ int cmd_main(int argc, char **argv)
     struct args a;
     int rc;
 
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "version") == 0) {
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0 || strcmp(word, "-v") == 0 ||
+        strcmp(word, "version") == 0) {
         (void)printf("weir " WEIR_VERSION "\n");
         return EXIT_DONE;
     }
@@ -127,18 +102,18 @@ int cmd_main(int argc, char **argv)
         }
         if ((c = find(argv[2])) == NULL)
             return EXIT_USAGE;
-        help(c);
+        describe_help(c);
         return EXIT_DONE;
     }
     if ((c = find(word)) == NULL)
         return EXIT_USAGE;
     if (argc == 3 && strcmp(argv[2], "help") == 0) {
-        help(c);
+        describe_help(c);
         return EXIT_DONE;
     }
     rc = args_parse(&a, c, argc - 2, argv + 2);
     if (rc == EXIT_DONE && args_has(&a, "help"))
-        help(c);
+        describe_help(c);
     else if (rc == EXIT_DONE)
         rc = c->run(&a);
     args_free(&a);

@@ -14,7 +14,8 @@ enum exit_code { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 struct cmd_option {
     const char *name; /* without the dashes */
     char letter;      /* short form, or 0 */
-    const char *arg;  /* name of its value in the help; NULL = takes none */
+    const char *arg;  /* its value: the words it may be ("a|b"), else what it is called in the
+                         help ("N"; FILE and DIR are completed as such); NULL = takes none */
     const char *doc;
 };
 
@@ -22,12 +23,14 @@ struct cmd_option {
 enum cmd_conf {
     CMD_CONF_NONE,
     CMD_CONF_PLACE, /* --config, --data, --socket: enough to find a data directory and its server */
+    CMD_CONF_NAMES, /* those, and --elements: what a question may name */
     CMD_CONF_ALL,   /* --config and every option of gen/options.h */
 };
 
 struct args;
 struct command {
-    const char *name, *operands, *summary;
+    const char *name, *operands,
+        *summary;                     /* operands: as in `arg` above, in the order they stand */
     const struct cmd_option *options; /* ends with a NULL name; NULL = none */
     const struct cmd_option *(*more)(
         void);                        /* instead of `options`, where they are made at run time */
@@ -36,10 +39,15 @@ struct command {
     /* Called with the command's arguments when an option is unknown: true if it explained what to
      * type instead. May be NULL. */
     bool (*foreign)(int argc, char **argv);
-    const char *help; /* more text for `weir help NAME`, or NULL */
+    const char *help; /* more text for `weir help NAME`, or NULL. Lines that begin with a blank
+                         stay as they are in the manual page */
+    bool hidden;      /* works, and is not shown */
 };
 
 const struct cmd_option *command_options(const struct command *c);
+/* The i-th command of the table; NULL behind the last one. */
+const struct command *command_at(size_t i);
+bool command_takes(const struct command *c, enum opt o);
 
 /* A parsed command line. Texts point into argv. */
 struct arg {
@@ -69,11 +77,15 @@ void args_free(struct args *a);
 /* The configuration: --config FILE, else /etc/weir/weir.yaml where it exists, then the command
  * line. The caller owns one reference. */
 int cmd_conf(const struct args *a, struct conf **out, struct err *e) WARN_UNUSED;
+/* The user's rows of the element dictionary (option `elements`), for the rest of the process:
+ * before threads start, and not again. */
+int cmd_elements(const struct conf *c, struct err *e) WARN_UNUSED;
 /* The data directory and the socket of its server as configured, with the documented defaults. */
 void cmd_data_dir(const struct conf *c, char *out, size_t cap);
 void cmd_socket(const struct conf *c, char *out, size_t cap);
 
-/* A data directory could not be read: cmd_fail(), and where nothing is stored yet, what to type. */
+/* A data directory could not be read: cmd_fail(), and where nothing is stored yet or it belongs to
+ * somebody else, what to type. */
 int cmd_fail_dir(const struct args *a, const char *dir, const struct err *e);
 /* Print "weir NAME: message" and return EXIT_FAILED. */
 int cmd_fail(const struct args *a, const struct err *e);
@@ -105,12 +117,21 @@ int cmd_compact(const struct args *a);
 extern const struct cmd_option compact_options[];
 extern const char compact_help[];
 
+int cmd_doctor(const struct args *a);
+extern const struct cmd_option doctor_options[];
+extern const char doctor_help[];
+
+int cmd_completion(const struct args *a);
+int cmd_manual(const struct args *a);
+extern const char completion_help[];
+
 int cmd_config(const struct args *a);
 int cmd_query(const struct args *a);
 int cmd_serve(const struct args *a);
 int cmd_status(const struct args *a);
 int cmd_tail(const struct args *a);
 extern const struct cmd_option config_options[], serve_options[], status_options[];
+extern const char serve_help[], query_help[];
 const struct cmd_option *query_options(void); /* made from the query's table of parameters */
 bool query_foreign(int argc, char **argv);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "flow/elem.h"
 #include "os/file.h"
 #include "os/proc.h"
 
@@ -46,6 +47,26 @@ int cmd_conf(const struct args *a, struct conf **out, struct err *e)
     return rc;
 }
 
+int cmd_elements(const struct conf *c, struct err *e)
+{
+    const char *path = conf_text(c, OPT_ELEMENTS);
+    struct buf text = buf_init(ELEM_OWN_OCTETS);
+    struct elem_own *own;
+    struct err why;
+    int rc;
+
+    if (path[0] == '\0')
+        return ERR_OK;
+    rc = os_file_slurp(path, &text, &why);
+    if (rc == ERR_OK)
+        rc = elem_own_parse(&own, path, buf_cstr(&text), text.len, &why);
+    buf_free(&text);
+    if (rc != ERR_OK)
+        return err_set(e, rc, "elements: %.480s", why.msg);
+    elem_own_use(own);
+    return ERR_OK;
+}
+
 void cmd_data_dir(const struct conf *c, char *out, size_t cap)
 {
     const char *state = getenv("XDG_STATE_HOME");
@@ -60,10 +81,28 @@ void cmd_data_dir(const struct conf *c, char *out, size_t cap)
         (void)snprintf(out, cap, LOCAL_DIR);
 }
 
+/* The directory is somebody else's: who may use it, and how to become one of them. */
+static void explain_rights(const char *dir)
+{
+    struct os_owner o;
+
+    if (os_owner(dir, &o, NULL) != ERR_OK)
+        return;
+    (void)fprintf(stderr, "%s belongs to %s; type the same with sudo in front", dir, o.user);
+    if ((o.mode & 050) == 050 && strcmp(o.group, "root") != 0)
+        (void)fprintf(
+            stderr,
+            ", or join the group that may read it, and log in again: sudo usermod -aG %s $USER",
+            o.group);
+    (void)fprintf(stderr, "\n");
+}
+
 int cmd_fail_dir(const struct args *a, const char *dir, const struct err *e)
 {
     (void)cmd_fail(a, e);
-    if (e->code != ERR_NOTFOUND)
+    if (os_is_dir(dir) && !os_may_use(dir, false))
+        explain_rights(dir);
+    if (e->code != ERR_NOTFOUND || os_is_dir(dir))
         return EXIT_FAILED;
     if (args_has(a, "data"))
         (void)fprintf(stderr, "weir serve --data %s and weir import --data %s FILE begin it\n", dir,

@@ -36,10 +36,17 @@ int cmd_config(const struct args *a)
         near = near_word(verb, strlen(verb), verbs, ARRAY_LEN(verbs));
         if (near != NULL && verb[0] != '\0')
             return cmd_usage(a, "unknown: %s; did you mean weir config %s?", verb, near);
+        if (a->n_operands == 2)
+            return cmd_usage(a, "%s: a file is named by --config: weir config %s --config %s",
+                             a->operand[1], a->operand[0], a->operand[1]);
         return cmd_usage(a, "say what to do: weir config check, or weir config show");
     }
     if (cmd_conf(a, &c, &e) != ERR_OK)
         return cmd_fail(a, &e);
+    if (strcmp(verb, "check") == 0 && cmd_elements(c, &e) != ERR_OK) {
+        conf_unref(c);
+        return cmd_fail(a, &e);
+    }
     if (strcmp(verb, "show") == 0)
         show(c);
     else if (c->path[0] != '\0')

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "collect/check.h"
 #include "os/clock.h"
 #include "os/proc.h"
 #include "store/store.h"
@@ -12,8 +13,8 @@
 
 const struct cmd_option fsck_options[] = {
     { "repair", 0, NULL,
-      "make a damaged manifest again, write damaged segments anew from what is good of them, and "
-      "keep the rest in quarantine/; no server may run" },
+      "make a damaged manifest again, write damaged segments, journals and days of history anew "
+      "from what is good of them, and keep the rest in quarantine/; no server may run" },
     { 0 },
 };
 const char fsck_help[] =
@@ -61,6 +62,9 @@ static void found(void *ctx, const struct store_finding *f)
         (void)printf("; %" PRIu64 " records cannot be read in full", f->rows);
     if (f->options > 0)
         (void)printf("; %" PRIu64 " option records lost", f->options);
+    if (f->datagrams > 0)
+        (void)printf("; at least %" PRIu64 " datagram%s lost", f->datagrams,
+                     f->datagrams == 1 ? "" : "s");
     if (f->derived && f->rows == 0)
         (void)printf("; nothing is lost, --repair makes it again");
     (void)printf("\n");
@@ -72,16 +76,22 @@ static void summary(const struct store_check *c, int64_t took_ms)
 
     cmd_octets(c->octets, size, sizeof size);
     cmd_octets(c->octets * 1000 / (uint64_t)MAX(took_ms, 1), rate, sizeof rate);
-    (void)printf("%" PRIu64 " files, %s, %" PRIu64 " records and %" PRIu64
-                 " option records looked at in %.1f s (%s/s): ",
-                 c->files, size, c->rows, c->options, (double)took_ms / 1000, rate);
+    (void)printf("%" PRIu64 " files, %s, %" PRIu64 " records, %" PRIu64
+                 " option records and %" PRIu64 " datagrams looked at in %.1f s (%s/s): ",
+                 c->files, size, c->rows, c->options, c->datagrams, (double)took_ms / 1000, rate);
     if (c->findings == 0) {
         (void)printf("no damage\n");
         return;
     }
     (void)printf("%" PRIu64 " damaged part%s, %" PRIu64 " records and %" PRIu64
-                 " option records lost\n",
+                 " option records lost",
                  c->findings, c->findings == 1 ? "" : "s", c->rows_lost, c->options_lost);
+    if (c->datagrams_lost > 0)
+        (void)printf(", at least %" PRIu64 " datagrams of the journal", c->datagrams_lost);
+    if (c->history_lost > 0)
+        (void)printf(", %" PRIu64 " place%s of the history", c->history_lost,
+                     c->history_lost == 1 ? "" : "s");
+    (void)printf("\n");
     if (c->repair)
         (void)printf("repaired: %" PRIu64 " segments written anew, %" PRIu64
                      " files kept in quarantine/\n",
@@ -106,9 +116,11 @@ int cmd_fsck(const struct args *a)
     cmd_data_dir(conf, dir, sizeof dir);
     conf_unref(conf);
     rc = store_check(dir, &c, &e);
+    if (rc == ERR_OK)
+        rc = collect_check(dir, &c, &e);
     clear(&l);
     if (rc != ERR_OK)
-        return cmd_fail(a, &e);
+        return cmd_fail_dir(a, dir, &e);
     summary(&c, clock_mono_ms() - l.begin_ms);
     return c.findings == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -21,7 +21,7 @@ const struct cmd_option import_options[] = {
 };
 
 const char import_help[] =
-    "Reads pcap and pcapng captures of NetFlow v5, v9 and IPFIX datagrams, as tcpdump or Wireshark "
+    "Reads pcap and pcapng captures of NetFlow, IPFIX and sFlow datagrams, as tcpdump or Wireshark "
     "write\n"
     "them, into the data directory. Receive time is the time of capture. A file's records become\n"
     "visible all at once, when it has been read to its end.\n";
@@ -94,17 +94,11 @@ static void show_packets(FILE *f, const struct import_result *r)
     if (r->udp.expired > 0)
         (void)fprintf(f, "  not taken: %" PRIu64 " datagrams with missing fragments\n",
                       r->udp.expired);
-    if (r->sflow > 0)
+    if (r->netflow_v8 > 0)
         (void)fprintf(f,
                       "  not taken: %" PRIu64
-                      " sFlow datagrams; this version reads NetFlow v5, v9 and "
-                      "IPFIX\n",
-                      r->sflow);
-    if (r->old_netflow > 0)
-        (void)fprintf(f,
-                      "  not taken: %" PRIu64
-                      " NetFlow v1, v7 or v8 datagrams; this version reads v5, v9 and IPFIX\n",
-                      r->old_netflow);
+                      " NetFlow v8 datagrams: they hold sums over flows; let the router send v9\n",
+                      r->netflow_v8);
     if (r->cut)
         (void)fprintf(f, "  incomplete: %s; everything before was imported\n", r->cut_why.msg);
 }
@@ -139,7 +133,7 @@ static void show_nothing_inside(const struct job *j, const struct import_result 
                   " of them UDP datagrams)\n",
                   j->path, r->packets, n[UDP_OK]);
     show_packets(stderr, r);
-    if (r->sflow + r->old_netflow > 0 || n[UDP_CUT] == r->packets)
+    if (r->netflow_v8 > 0 || n[UDP_CUT] == r->packets)
         return; /* that was the reason */
     if (r->port[0].datagrams > 0) {
         (void)fprintf(stderr, "  UDP ports seen:");
@@ -189,7 +183,7 @@ static int known_before(const struct job *j, struct err *e)
 static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
 {
     struct import_source src = {
-        .name = j->path, .octets = m->p, .len = m->len, .forget = os_map_forget
+        .name = j->path, .octets = m->p, .len = m->len, .forget = os_map_forget, .map = m
     };
     struct import_result r;
     struct os_stat st;
@@ -264,7 +258,7 @@ int cmd_import(const struct args *a)
     struct os_stat st;
     struct conf *c;
     struct err e = { 0 };
-    int exit_code = EXIT_DONE;
+    int rc, exit_code = EXIT_DONE;
 
     if (a->n_operands == 0)
         return cmd_usage(a, "name the capture files: weir import FILE...");
@@ -273,7 +267,10 @@ int cmd_import(const struct args *a)
     if (cmd_conf(a, &c, &e) != ERR_OK)
         return cmd_fail(a, &e);
     cmd_data_dir(c, dir, sizeof dir);
+    rc = cmd_elements(c, &e);
     conf_unref(c);
+    if (rc != ERR_OK)
+        return cmd_fail(a, &e);
     /* before a data directory is made for a name mistyped */
     for (size_t i = 0; i < a->n_operands; i++)
         if (os_file_stat(a->operand[i], &st, &e) != ERR_OK)

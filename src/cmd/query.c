@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "cmd/client.h"
-#include "collect/history.h"
+#include "collect/history_ask.h"
 #include "http/request.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/proc.h"
 #include "present/gaps.h"
 #include "store/store.h"
@@ -33,11 +34,21 @@ const struct cmd_option *query_options(void)
                                                                : "TEXT",
                                             p->doc };
     }
-    options[n++] = (struct cmd_option){ "output", 'o', "FORMAT", "table, csv, json or ndjson" };
+    options[n++] =
+        (struct cmd_option){ "output", 'o', "table|csv|json|ndjson", "form of the answer" };
     options[n++] =
         (struct cmd_option){ "check", 0, NULL, "print the question as understood, ask nothing" };
     return options;
 }
+
+const char query_help[] = "The filter is nfdump's language, and tcpdump's words are understood. "
+                          "Without a view the answer\n"
+                          "is totals; without a time, everything that is stored counts.\n\n"
+                          "  weir query 'src net 10.20.0.0/16 and dst port 443' --last 1h\n"
+                          "  weir query 'proto tcp' --by 'dst port' --measure flows,bytes --top 5\n"
+                          "  weir query --series 5m --by proto --last 1d -o csv\n"
+                          "  weir query 'host 198.51.100.77' --list --limit 20\n"
+                          "  weir query --check 'port 22 or port 23 and not src net 10/8'\n";
 
 bool query_foreign(int argc, char **argv)
 {
@@ -152,7 +163,8 @@ static int to_stdout(void *ctx, const void *data, size_t len)
 static int ask_directory(struct question *q, const struct plan *p, struct err *e)
 {
     struct query_control ctl = { .memory_max = conf_num(q->conf, OPT_QUERY_MEMORY),
-                                 .threads = (uint32_t)conf_num(q->conf, OPT_QUERY_THREADS) };
+                                 .threads = (uint32_t)conf_num(q->conf, OPT_QUERY_THREADS),
+                                 .open_max = (uint32_t)conf_num(q->conf, OPT_STORE_OPEN_SEGMENTS) };
     struct query_stats stats = { 0 };
     struct snapshot snap = { 0 };
     struct present *out = NULL;
@@ -160,8 +172,10 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
     struct store *st;
     int rc = store_open(&st, q->dir, STORE_READ, "", e);
 
-    if (rc == ERR_OK)
+    if (rc == ERR_OK) {
+        store_set_open(st, (size_t)conf_num(q->conf, OPT_STORE_OPEN_SEGMENTS));
         rc = store_snapshot(st, &snap, e);
+    }
     if (rc == ERR_OK)
         rc = present_new(&out, q->format, p->tz, to_stdout, NULL, e);
     if (rc == ERR_OK)
@@ -198,7 +212,7 @@ static int prepare(struct question *q, struct err *e)
 {
     int rc = cmd_conf(q->a, &q->conf, e);
 
-    if (rc != ERR_OK)
+    if (rc != ERR_OK || (rc = cmd_elements(q->conf, e)) != ERR_OK)
         return rc;
     cmd_data_dir(q->conf, q->dir, sizeof q->dir);
     return take_words(q, e);
@@ -257,8 +271,11 @@ int cmd_tail(const struct args *a)
         code = ask_server(&q, "/api/v1/tail");
     else {
         (void)err_set(&e, ERR_NOTFOUND,
-                      "no server runs on %s, so nothing new comes; start weir serve", q.dir);
-        code = cmd_fail(a, &e);
+                      os_may_use(q.dir, false) || !os_is_dir(q.dir)
+                          ? "no server runs on %s, so nothing new comes; start weir serve"
+                          : "%s: Permission denied",
+                      q.dir);
+        code = cmd_fail_dir(a, q.dir, &e);
     }
     finish(&q);
     return code;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "collect/check.h"
 #include "collect/history.h"
 #include "http/server.h"
 #include "os/clock.h"
@@ -41,11 +42,16 @@ struct server {
     struct serve_shared *shared;
     long parent;
     bool again; /* not the first child */
-    bool kept;  /* the sockets were open before this parent */
+    bool kept;  /* the sockets were open before this process, as over an upgrade or a restart */
     char dir[PATH_OCTETS], sock[PATH_OCTETS];
 };
 
 const struct cmd_option serve_options[] = { { 0 } };
+const char serve_help[] =
+    "Signals of its parent process: SIGTERM stops it with everything sealed, SIGHUP reads the\n"
+    "configuration again and opens the log file anew, SIGUSR2 goes on with the program as it is "
+    "now\n"
+    "installed, without losing a datagram.\n";
 
 static int open_http(struct server *s, struct err *e)
 {
@@ -54,9 +60,7 @@ static int open_http(struct server *s, struct err *e)
     char text[NET_TEXT_MAX];
     int rc = ERR_OK;
 
-    s->unix_fd = proc_inherited("unix");
-    s->kept = s->unix_fd >= 0;
-    if (!s->kept)
+    if ((s->unix_fd = proc_inherited("unix")) < 0)
         rc = net_unix_listen(&s->unix_fd, s->sock, 0660, e);
     if (rc != ERR_OK || tcp[0] == '\0' || strcmp(tcp, "off") == 0)
         return rc;
@@ -74,9 +78,18 @@ static int open_http(struct server *s, struct err *e)
 static int make_dir(const char *dir, struct err *e)
 {
     struct err why;
+    struct os_owner o = { .user = "somebody else" };
     int rc = os_mkdir(dir, &why);
 
-    return rc == ERR_OK ? rc : err_set(e, rc, "%.400s; --data DIR names another place", why.msg);
+    if (rc != ERR_OK)
+        return err_set(e, rc, "%.400s; --data DIR names another place", why.msg);
+    if (os_may_use(dir, true))
+        return ERR_OK;
+    (void)!os_owner(dir, &o, NULL);
+    return err_set(e, ERR_IO,
+                   "%.300s belongs to %s; start the service that records there (systemctl start "
+                   "weir), or name another place: --data DIR",
+                   dir, o.user);
 }
 
 /* The parent's part, with all rights: sockets, buffers, ownership of the directory. */
@@ -94,13 +107,17 @@ static int prepare(struct server *s, struct err *e)
                        "%s: weir runs there already, process %ld, and answers at %s; "
                        "a second one needs --data OTHER and --listen",
                        s->dir, pid, other);
-    if ((rc = make_dir(s->dir, e)) != ERR_OK ||
+    if ((rc = log_open(conf_text(s->conf, OPT_LOG_TO), e)) != ERR_OK ||
+        (rc = make_dir(s->dir, e)) != ERR_OK ||
         (rc = collect_new(&s->collect, s->conf, e)) != ERR_OK || (rc = open_http(s, e)) != ERR_OK)
         return rc;
-    proc_inherited_close();
+    proc_inherited_close("");
+    s->kept = collect_kept(s->collect);
+    collect_each_socket(s->collect, proc_keep);
     if (user[0] == '\0' || !proc_is_root())
         return ERR_OK;
-    rc = proc_give(s->dir, user, e);
+    if ((rc = proc_give(s->dir, user, e)) == ERR_OK && conf_text(s->conf, OPT_LOG_TO)[0] == '/')
+        rc = proc_give(conf_text(s->conf, OPT_LOG_TO), user, e);
     return rc == ERR_OK ? proc_give(s->sock, user, e) : rc;
 }
 
@@ -115,7 +132,8 @@ static int build(struct server *s, struct err *e)
     if (!proc_confine())
         log_line(LOG_LEVEL_WARN, "this kernel has no seccomp: system calls are not confined");
     fault_in("recover");
-    if ((rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK)
+    if ((rc = collect_check_drafts(s->dir, e)) != ERR_OK ||
+        (rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK)
         return rc;
     store_set_open(s->store, (size_t)conf_num(s->conf, OPT_STORE_OPEN_SEGMENTS));
     if ((rc = store_set_slow(s->store, conf_text(s->conf, OPT_STORAGE_SLOW), e)) != ERR_OK ||
@@ -135,7 +153,7 @@ static void say_hello(struct server *s)
     struct collect_status st;
     struct err e;
 
-    if (collect_status(s->collect, &st, &e) != ERR_OK)
+    if (collect_status(s->collect, &st, false, &e) != ERR_OK)
         return;
     for (uint32_t i = 0; i < st.n_listeners; i++) {
         const struct collect_listener *l = &st.listener[i];
@@ -170,11 +188,21 @@ static void reload(struct server *s)
             log_line(LOG_LEVEL_WARN, "%s: %s needs a restart; %s stays", opt_info[o].name, is, was);
     }
     log_set_level((enum log_level)conf_num(fresh, OPT_LOG_LEVEL));
+    log_set_burst((unsigned)conf_num(fresh, OPT_LOG_BURST), LOG_WINDOW_MS);
     collect_reload(s->collect, fresh);
     http_server_reload(s->http, fresh);
     conf_unref(s->conf);
     s->conf = fresh;
     log_line(LOG_LEVEL_INFO, "configuration reloaded");
+}
+
+/* The log file may have been renamed. */
+static void reopen_log(void)
+{
+    struct err e;
+
+    if (log_reopen(&e) != ERR_OK)
+        log_line(LOG_LEVEL_ERROR, "%s; the old file stays", e.msg);
 }
 
 static void wait_for_the_end(struct server *s)
@@ -183,8 +211,11 @@ static void wait_for_the_end(struct server *s)
         enum proc_signal sig = proc_wait_signal(LOOK_MS);
         if (sig == PROC_STOP)
             return;
-        if (sig == PROC_RELOAD)
+        if (sig == PROC_RELOAD) {
+            reopen_log();
             reload(s);
+        }
+        log_flush();
         (void)atomic_fetch_add(&s->shared->beats, 1);
     }
 }
@@ -299,6 +330,8 @@ static void on_signal(const struct watch *w, enum proc_signal sig, struct watch 
     out->upgrading |= sig == PROC_UPGRADE;
     if (w->pid != 0 && (sig == PROC_STOP || sig == PROC_UPGRADE))
         proc_send(w->pid, PROC_STOP);
+    if (sig == PROC_RELOAD)
+        reopen_log();
     if (w->pid != 0 && sig == PROC_RELOAD)
         proc_send(w->pid, PROC_RELOAD);
 }
@@ -309,7 +342,7 @@ static void upgrade(struct server *s, struct watch *w)
     struct err e = { 0 };
 
     log_line(LOG_LEVEL_INFO, "upgrading; the sockets stay open");
-    collect_bequeath(s->collect);
+    collect_each_socket(s->collect, proc_bequeath);
     proc_bequeath("unix", s->unix_fd);
     proc_bequeath(s->tcp_name, s->tcp_fd);
     proc_replace(&e);
@@ -352,16 +385,22 @@ int cmd_serve(const struct args *a)
     struct err e = { 0 };
     int rc, code;
 
+    if (a->n_operands > 0 && strspn(a->operand[0], "0123456789") == strlen(a->operand[0]))
+        return cmd_usage(a, "%s: to listen on that port: weir serve --listen 'udp://[::]:%s'",
+                         a->operand[0], a->operand[0]);
     if (a->n_operands > 0)
         return cmd_usage(a, "%s: serve takes options only", a->operand[0]);
-    if (cmd_conf(a, &s.conf, &e) != ERR_OK) {
+    if (cmd_conf(a, &s.conf, &e) != ERR_OK || cmd_elements(s.conf, &e) != ERR_OK) {
         (void)cmd_fail(a, &e);
+        conf_unref(s.conf);
         return e.code == ERR_ARG || e.code == ERR_SYNTAX ? EXIT_USAGE : EXIT_FAILED;
     }
     log_set_level((enum log_level)conf_num(s.conf, OPT_LOG_LEVEL));
+    log_set_burst((unsigned)conf_num(s.conf, OPT_LOG_BURST), LOG_WINDOW_MS);
     proc_ignore_pipe();
     proc_hold_signals();
     proc_raise_file_limit();
+    proc_inherit_kept();
     s.shared = os_share_new(sizeof *s.shared);
     rc = s.shared != NULL ? prepare(&s, &e) : err_set(&e, ERR_NOMEM, "serve: out of memory");
     if (rc != ERR_OK) {

@@ -130,7 +130,7 @@ int cmd_snapshot(const struct args *a)
     if ((code = seal_first(a, dir)) != EXIT_DONE)
         return code;
     if (copy(&m, a, dir, a->operand[0], &e) != ERR_OK)
-        return cmd_fail(a, &e);
+        return cmd_fail_dir(a, dir, &e);
     say(&m, a->operand[0], "");
     return EXIT_DONE;
 }

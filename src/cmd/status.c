@@ -6,22 +6,31 @@
 #include <string.h>
 
 #include "cmd/client.h"
-#include "collect/history.h"
+#include "cmd/past.h"
 #include "http/request.h"
-#include "http/server.h"
 #include "os/clock.h"
 #include "os/proc.h"
-#include "present/gaps.h"
+#include "present/text.h"
 #include "store/store.h"
 
 #define PATH_OCTETS 4096u
-#define STATUS_MAX  (256u << 20)
+#define STATUS_MAX  (512u << 20)
 
 const struct cmd_option status_options[] = {
-    { "output", 'o', "FORMAT", "table or json" },
+    { "output", 'o', "table|json|csv", "form of the answer; csv with --history only" },
+    { "exporters", 0, "N",
+      "list so many exporters, the busiest first, trusted before others (100)" },
+    { "all", 0, NULL, "list all exporters" },
     { "gaps", 0, NULL,
       "list what was missing and when: lost, silent, dropped, expired, not running" },
-    { "last", 0, "TIME", "with --gaps: of the last TIME only (1h, 7d)" },
+    { "history", 0, NULL,
+      "what was received, stored, lost and dropped, minute by minute, over restarts" },
+    { "exporter", 0, "ADDR", "with --gaps, --history: of this exporter only" },
+    { "last", 0, "TIME", "with --gaps, --history: of the last TIME only (1h, 7d)" },
+    { "from", 0, "TIME", "with --gaps, --history: from that time on" },
+    { "to", 0, "TIME", "with --gaps, --history: up to that time" },
+    { "series", 0, "STEP", "with --history: summed up by STEP (10m, 1h), not by the time shown" },
+    { "tz", 0, "ZONE", "with --gaps, --history: times of that zone" },
     { 0 }
 };
 
@@ -43,19 +52,14 @@ static const char *text(const json_t *o, const char *name)
     return s != NULL ? s : "-";
 }
 
-/* 1.2 G: three digits at least, decimal units. */
+/* As in answers: "4.29 G". */
 static const char *big(json_int_t v, char out[24])
 {
-    static const char unit[] = " kMGTPE";
-    double d = (double)v;
-    size_t u = 0;
+    struct buf b = buf_init(24);
 
-    for (; d >= 10000 && u + 1 < sizeof unit - 1; u++)
-        d /= 1000;
-    if (u == 0)
-        (void)snprintf(out, 24, "%" JSON_INTEGER_FORMAT, v);
-    else
-        (void)snprintf(out, 24, "%.1f %c", d, unit[u]);
+    text_human(&b, v > 0 ? (uint64_t)v : 0);
+    (void)snprintf(out, 24, "%s", buf_cstr(&b));
+    buf_free(&b);
     return out;
 }
 
@@ -114,6 +118,11 @@ static void print_store(const json_t *o)
     const json_t *s = json_object_get(o, "store"), *v;
     char b[4][24];
 
+    if (num(s, "segments") == 0 && num(s, "segments_damaged") == 0 &&
+        !json_is_true(json_object_get(s, "manifest_rebuilt"))) {
+        (void)printf("store      nothing is sealed yet\n");
+        return;
+    }
     (void)printf("store      %s records in %s segments, %s octets", big(num(s, "records"), b[0]),
                  big(num(s, "segments"), b[1]), big(num(s, "octets"), b[2]));
     v = json_object_get(s, "octets_per_record");
@@ -190,19 +199,20 @@ static void print_exporter(const json_t *x)
     const json_t *offset = json_object_get(x, "clock_offset_ms");
     char b[4][24];
 
-    (void)printf("  %-24s %6" JSON_INTEGER_FORMAT " %4" JSON_INTEGER_FORMAT
-                 " %-7s %9s %9s %9s %7s %5" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT "  %s",
-                 text(x, "address"), num(x, "domain"), num(x, "version"),
-                 json_is_true(json_object_get(x, "trusted")) ? "yes" : "NO",
-                 big(num(d, "total"), b[0]), big(num(s, "total"), b[1]),
-                 big(num(json_object_get(x, "records"), "flows"), b[2]), big(num(x, "lost"), b[3]),
-                 num(x, "templates"), num(s, "waiting"), text(x, "last_heard"));
+    (void)printf(
+        "  %-24s %6" JSON_INTEGER_FORMAT " %4" JSON_INTEGER_FORMAT
+        " %-7s %9s %9s %9s %7s %5" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT "  %-24s  %s",
+        text(x, "address"), num(x, "domain"), num(x, "version"),
+        json_is_true(json_object_get(x, "trusted")) ? "yes" : "NO", big(num(d, "total"), b[0]),
+        big(num(s, "total"), b[1]), big(num(json_object_get(x, "records"), "flows"), b[2]),
+        big(num(x, "lost"), b[3]), num(x, "templates"), num(s, "waiting"), text(x, "last_heard"),
+        text(x, "first_heard"));
     if (json_is_integer(offset) && llabs(json_integer_value(offset)) >= 1000)
         (void)printf("  clock %+.1f s", (double)json_integer_value(offset) / 1000);
     print_reasons(d, "refused");
     print_reasons(s, "malformed");
     print_reasons(s, "expired");
-    (void)printf("\n    first heard %s\n", text(x, "first_heard"));
+    (void)printf("\n");
 }
 
 static void print_exporters(const json_t *o)
@@ -210,14 +220,36 @@ static void print_exporters(const json_t *o)
     const json_t *a = json_object_get(o, "exporters"), *x;
     size_t i;
 
-    if (json_array_size(a) == 0) {
+    if (num(o, "exporters_known") == 0) {
         (void)printf("exporters  none heard yet\n");
         return;
     }
-    (void)printf("exporters\n  %-24s %6s %4s %-7s %9s %9s %9s %7s %5s %7s  %s\n", "address",
+    (void)printf("exporters\n  %-24s %6s %4s %-7s %9s %9s %9s %7s %5s %7s  %-24s  %s\n", "address",
                  "domain", "ver", "trusted", "datagrams", "sets", "records", "lost", "templ",
-                 "waiting", "last heard");
+                 "waiting", "last heard", "first heard");
     json_array_foreach(a, i, x) print_exporter(x);
+    if (num(o, "exporters_known") > (json_int_t)json_array_size(a))
+        (void)printf("  and %" JSON_INTEGER_FORMAT " more, with fewer records or not trusted; weir "
+                     "status --all lists them\n",
+                     num(o, "exporters_known") - (json_int_t)json_array_size(a));
+}
+
+/* Only where something is half full, or was full: it is nobody's daily reading. */
+static void print_memory(const json_t *o)
+{
+    const json_t *m = json_object_get(o, "memory");
+    char b[6][24];
+
+    if (num(m, "exporters") * 2 < num(m, "exporters_max") &&
+        num(m, "waiting") * 2 < num(m, "waiting_max") && num(m, "open") * 2 < num(m, "open_max") &&
+        num(m, "exporters_forgotten") == 0)
+        return;
+    (void)printf("memory     exporters and templates %s of %s octets, waiting sets %s of %s, open "
+                 "records %s of %s; %" JSON_INTEGER_FORMAT " exporters forgotten\n",
+                 big(num(m, "exporters"), b[0]), big(num(m, "exporters_max"), b[1]),
+                 big(num(m, "waiting"), b[2]), big(num(m, "waiting_max"), b[3]),
+                 big(num(m, "open"), b[4]), big(num(m, "open_max"), b[5]),
+                 num(m, "exporters_forgotten"));
 }
 
 static void print_all(const json_t *o, bool colour)
@@ -231,18 +263,22 @@ static void print_all(const json_t *o, bool colour)
     print_store(o);
     print_journal(o, colour);
     print_listeners(o, colour);
+    print_memory(o);
     print_exporters(o);
 }
 
 static int ask(const struct args *a, const char *sock, bool json)
 {
-    struct buf body = buf_init(STATUS_MAX);
+    struct buf body = buf_init(STATUS_MAX), target = buf_init(1u << 12);
     struct client_answer r;
     struct err e;
     json_t *o;
     int code = EXIT_DONE;
 
-    if (client_get(sock, "/api/v1/status", keep, &body, &r, &e) != ERR_OK)
+    buf_str(&target, "/api/v1/status");
+    if (args_has(a, "all") || args_get(a, "exporters") != NULL)
+        http_add_param(&target, "exporters", args_has(a, "all") ? "all" : args_get(a, "exporters"));
+    if (client_get(sock, buf_cstr(&target), keep, &body, &r, &e) != ERR_OK)
         code = cmd_fail(a, &e);
     else if (r.status != 200)
         code = client_problem(a, &r);
@@ -254,6 +290,7 @@ static int ask(const struct args *a, const char *sock, bool json)
         json_decref(o);
     }
     buf_free(&r.problem);
+    buf_free(&target);
     buf_free(&body);
     return code;
 }
@@ -286,96 +323,46 @@ static int look(const struct args *a, const char *dir, bool json)
     if (json)
         (void)json_dumpf(o, stdout, JSON_INDENT(1));
     else {
-        (void)printf("no server runs on %s\n", dir);
+        (void)printf("no server runs on %s; weir serve --data %s starts one\n", dir, dir);
         print_store(o);
     }
     json_decref(o);
     return EXIT_DONE;
 }
 
-static bool gaps_frame(const struct args *a, struct query_params *params, struct plan **p,
-                       struct err *e)
+/* What only makes sense with --gaps or --history. */
+static const char *stray(const struct args *a)
 {
-    params->where = QUERY_PARAM_N;
-    return (args_get(a, "last") == NULL ||
-            query_params_set(params, "last", args_get(a, "last"), e) == ERR_OK) &&
-           query_plan(p, params, clock_now_ms(), e) == ERR_OK;
-}
+    static const char *const past[] = { "exporter", "last", "from", "to", "tz" };
 
-static int ask_gaps(const struct args *a, const char *sock, bool json)
-{
-    struct buf target = buf_init(1u << 12);
-    struct client_answer r;
-    struct err e;
-    int code = EXIT_DONE;
-
-    buf_str(&target, "/api/v1/gaps");
-    http_add_param(&target, "format", json ? "json" : "table");
-    if (args_get(a, "last") != NULL)
-        http_add_param(&target, "last", args_get(a, "last"));
-    if (client_get(sock, buf_cstr(&target), client_to_stdout, NULL, &r, &e) != ERR_OK)
-        code = cmd_fail(a, &e);
-    else if (!r.sink_failed && r.status != 200)
-        code = client_problem(a, &r);
-    buf_free(&r.problem);
-    buf_free(&target);
-    return code;
-}
-
-static int look_at_gaps(const struct args *a, const char *dir, const struct plan *p, bool json)
-{
-    struct buf text = buf_init(STATUS_MAX);
-    struct gap_list l;
-    struct store *st;
-    struct err e;
-
-    if (store_open(&st, dir, STORE_READ, "", &e) != ERR_OK) /* is it a data directory at all? */
-        return cmd_fail(a, &e);
-    store_close(st);
-    if (history_gaps_of(dir, gaps_frame_of(p).from_ms, gaps_frame_of(p).to_ms, &l, &e) != ERR_OK)
-        return cmd_fail(a, &e);
-    if (json)
-        gaps_all_json(&text, &l, NULL);
-    else
-        gaps_table(&text, &l, NULL);
-    (void)fputs(buf_cstr(&text), stdout);
-    gap_list_free(&l);
-    buf_free(&text);
-    return EXIT_DONE;
-}
-
-/* weir status --gaps */
-static int gaps(const struct args *a, const char *dir, const char *sock, bool json)
-{
-    struct query_params params = { 0 };
-    struct plan *p = NULL;
-    struct err e;
-    int code;
-
-    if (!gaps_frame(a, &params, &p, &e))
-        code = cmd_usage(a, "--last: %s", e.msg);
-    else
-        code = sock != NULL ? ask_gaps(a, sock, json) : look_at_gaps(a, dir, p, json);
-    plan_free(p);
-    query_params_free(&params);
-    return code;
+    for (size_t i = 0; i < ARRAY_LEN(past); i++)
+        if (args_has(a, past[i]) && !args_has(a, "gaps") && !args_has(a, "history"))
+            return past[i];
+    return args_has(a, "series") && !args_has(a, "history") ? "series" : NULL;
 }
 
 int cmd_status(const struct args *a)
 {
-    const char *format = args_get(a, "output");
-    bool json = format != NULL && strcmp(format, "json") == 0;
+    bool gaps = args_has(a, "gaps"), history = args_has(a, "history");
+    enum present_format format = PRESENT_TABLE;
     char dir[PATH_OCTETS], sock[PATH_OCTETS];
     struct conf *c;
     struct err e;
     bool serves;
     long pid;
 
-    if (args_get(a, "last") != NULL && !args_has(a, "gaps"))
-        return cmd_usage(a, "--last: only with --gaps; counters of now have no time");
-    if (a->n_operands > 0 || (format != NULL && !json && strcmp(format, "table") != 0))
-        return cmd_usage(a, "%s: expected -o table or -o json",
-                         a->n_operands > 0 ? a->operand[0] : format);
+    if (stray(a) != NULL)
+        return cmd_usage(a, "--%s: only with %s; counters of now have no time", stray(a),
+                         args_has(a, "series") ? "--history" : "--gaps or --history");
+    if (gaps && history)
+        return cmd_usage(a, "--gaps or --history, not both");
+    if (a->n_operands > 0)
+        return cmd_usage(a, "%s: takes no words", a->operand[0]);
+    if (args_get(a, "output") != NULL &&
+        (!present_format_parse(args_get(a, "output"), &format) || format == PRESENT_NDJSON ||
+         (format == PRESENT_CSV && !history)))
+        return cmd_usage(a, "%s: expected -o table%s or -o json", args_get(a, "output"),
+                         history ? ", -o csv" : "");
     proc_ignore_pipe();
     if (cmd_conf(a, &c, &e) != ERR_OK) {
         (void)cmd_fail(a, &e);
@@ -384,7 +371,7 @@ int cmd_status(const struct args *a)
     cmd_data_dir(c, dir, sizeof dir);
     conf_unref(c);
     serves = store_writer(dir, &pid, sock, sizeof sock, NULL) == ERR_OK && sock[0] != '\0';
-    if (args_has(a, "gaps"))
-        return gaps(a, dir, serves ? sock : NULL, json);
-    return serves ? ask(a, sock, json) : look(a, dir, json);
+    if (gaps || history)
+        return past_show(a, dir, serves ? sock : NULL, format);
+    return serves ? ask(a, sock, format == PRESENT_JSON) : look(a, dir, format == PRESENT_JSON);
 }

@@ -31,6 +31,7 @@ void collect_reload(struct collect *k, struct conf *c)
     k->conf = conf_ref(c);
     os_unlock(&k->conf_lock);
     (void)atomic_fetch_add(&k->conf_version, 1);
+    atomic_store(&k->retain_soon, true); /* its rules may be new, and the disk full */
     conf_unref(old);
 }
 
@@ -95,46 +96,62 @@ static void socket_name(const struct collect *k, unsigned listener, unsigned sha
                    k->n_shards);
 }
 
-/* One that was kept over an upgrade, or a new one. */
+/* One that was kept over an upgrade or a restart; false: there is none. */
+static bool take_socket(struct collect *k, unsigned l, unsigned i)
+{
+    struct shard *s = &k->shard[i];
+    char name[NET_TEXT_MAX + 32];
+
+    socket_name(k, l, i, name, sizeof name);
+    s->fd[l] = proc_inherited(name);
+    if (s->fd[l] < 0)
+        return false;
+    net_udp_kept(s->fd[l], &k->listener[l], &s->buffer_got[l], &s->shared->drops_seen[l]);
+    return true;
+}
+
 static int open_socket(struct collect *k, unsigned l, unsigned i, const struct conf *c,
                        struct err *e)
 {
     struct shard *s = &k->shard[i];
-    char name[NET_TEXT_MAX + 32];
-    int rc;
+    int rc = net_udp_open(&s->fd[l], &k->listener[l], k->n_shards > 1,
+                          conf_num(c, OPT_RECEIVE_BUFFER), &s->buffer_got[l], e);
 
-    socket_name(k, l, i, name, sizeof name);
-    s->fd[l] = proc_inherited(name);
-    if (s->fd[l] >= 0) {
-        net_udp_kept(s->fd[l], &k->listener[l], &s->buffer_got[l], &s->shared->drops_seen[l]);
-        return ERR_OK;
-    }
-    rc = net_udp_open(&s->fd[l], &k->listener[l], k->n_shards > 1, conf_num(c, OPT_RECEIVE_BUFFER),
-                      &s->buffer_got[l], e);
     return rc == ERR_OK && i == 0 && k->n_shards > 1 ? net_steer(s->fd[l], k->n_shards, e) : rc;
 }
 
 /* All sockets of a listener in the order of the shards: the kernel numbers them as they are bound.
- */
+ * Kept ones that are not wanted any more hold ports that new ones may need. */
 static int open_sockets(struct collect *k, const struct conf *c, struct err *e)
 {
     int rc = ERR_OK;
 
+    k->kept = true;
+    for (unsigned l = 0; l < k->n_listeners; l++)
+        for (unsigned i = 0; i < k->n_shards; i++)
+            k->kept &= take_socket(k, l, i);
+    proc_inherited_close("udp:");
     for (unsigned l = 0; rc == ERR_OK && l < k->n_listeners; l++)
         for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
-            rc = open_socket(k, l, i, c, e);
+            if (k->shard[i].fd[l] < 0)
+                rc = open_socket(k, l, i, c, e);
     return rc;
 }
 
-void collect_bequeath(struct collect *k)
+void collect_each_socket(struct collect *k, void (*each)(const char *name, int fd))
 {
     char name[NET_TEXT_MAX + 32];
 
     for (unsigned l = 0; l < k->n_listeners; l++)
         for (unsigned i = 0; i < k->n_shards; i++) {
             socket_name(k, l, i, name, sizeof name);
-            proc_bequeath(name, k->shard[i].fd[l]);
+            each(name, k->shard[i].fd[l]);
         }
+}
+
+bool collect_kept(const struct collect *k)
+{
+    return k->kept;
 }
 
 static int shard_make(struct collect *k, unsigned i, const struct conf *c, uint64_t ring_octets,
@@ -143,6 +160,7 @@ static int shard_make(struct collect *k, unsigned i, const struct conf *c, uint6
     struct shard *s = &k->shard[i];
 
     k->limits = (struct decoder_limits){
+        .max_octets = conf_num(c, OPT_DECODER_MEMORY),
         .max_exporters = (uint32_t)conf_num(c, OPT_DECODER_MAX_EXPORTERS),
         .max_untrusted = (uint32_t)conf_num(c, OPT_DECODER_MAX_UNTRUSTED),
         .max_templates = (uint32_t)conf_num(c, OPT_DECODER_MAX_TEMPLATES),
@@ -197,6 +215,7 @@ static int make(struct collect **out, struct conf *c, unsigned n_shards, struct 
     k->max_full = 2 * (size_t)((conf_num(c, OPT_SEAL_ROWS) + BATCH_ROWS - 1) / BATCH_ROWS) +
                   2 * k->n_shards + SPARE_BATCHES;
     k->room_full = k->max_full + k->n_shards + 1;
+    k->max_octets = conf_num(c, OPT_SEAL_MEMORY);
     k->full = calloc(k->room_full, sizeof *k->full);
     k->shard = shards_new(k, k->n_shards);
     return k->full != NULL && k->shard != NULL ? ERR_OK
@@ -313,11 +332,28 @@ int collect_start(struct collect *k, struct store *st, struct err *e)
     return rc;
 }
 
+/* After the last cut: a journal of which everything is sealed goes, so that a weir of another draft
+ * finds nothing there that it cannot read. */
+static void remove_sealed(struct collect *k)
+{
+    for (unsigned i = 0; i < k->n_shards; i++) {
+        struct shard *s = &k->shard[i];
+        struct err e = { 0 };
+        if (s->journal == NULL || s->cut_serial < journal_last(s->journal) ||
+            atomic_load(&s->shared->stage_len) > 0)
+            continue;
+        if (journal_empty(s->journal, &e) != ERR_OK)
+            log_line(LOG_LEVEL_WARN, "%s", e.msg);
+    }
+}
+
 int collect_stop(struct collect *k, struct err *e)
 {
     uint64_t refused = k->records_refused;
 
     join_all(k);
+    if (k->started && !k->abandoned)
+        remove_sealed(k);
     if (k->records_refused > refused)
         return err_set(e, ERR_IO, "%llu records are lost: %s",
                        (unsigned long long)(k->records_refused - refused), k->unsafe_why);
@@ -344,7 +380,8 @@ void collect_free(struct collect *k)
         buf_free(&s->at_cut.decoder);
         conf_unref(s->conf);
         free(s->allow);
-        free(s->status.exporter);
+        collect_list_unref(s->status.list);
+        collect_list_unref(s->list_spare);
         os_mutex_free(&s->status_lock);
     }
     collect_compact_free(k);

@@ -22,8 +22,10 @@ struct collect;
  * it what a dead predecessor had received.
  * Errors: ERR_ARG, ERR_BUSY, ERR_IO, ERR_NOMEM. */
 int collect_new(struct collect **out, struct conf *c, struct err *e) WARN_UNUSED;
-/* Keep the sockets open over proc_replace(). */
-void collect_bequeath(struct collect *k);
+/* Name and descriptor of every socket, for whoever keeps them open meanwhile. */
+void collect_each_socket(struct collect *k, void (*each)(const char *name, int fd));
+/* All of them were open before this process: what came meanwhile waits in them. */
+bool collect_kept(const struct collect *k);
 /* Begin: take up what the last run left (collect/recover.c), then receive. `st` is open for writing
  * and stays valid until collect_free(). Errors: ERR_LIMIT, ERR_NOMEM; then collect_free() is the
  * only call left. */
@@ -98,18 +100,24 @@ struct collect_status {
                       */
     struct collect_journal journal;
     struct decode_counters total;
-    struct decode_exporter *exporter; /* owned; collect_status_free() */
+    struct decode_memory memory;      /* of all decoders */
+    uint64_t memory_max, waiting_max; /* its ceilings */
+    size_t n_known, n_untrusted;      /* exporters */
+    struct decode_exporter *exporter; /* owned; NULL where not wanted */
     size_t n_exporters;
     /* ledger of records: total.flows + total.options = sealed + open + refused */
     uint64_t records_sealed, records_open, records_refused;
-    uint32_t batches_open, batches_max; /* full ones; at max the decoders wait */
+    uint32_t batches_open, batches_max;    /* full ones; at max the decoders wait */
+    uint64_t open_octets, open_octets_max; /* of memory of full ones; the same */
     uint64_t seals, seal_failures;
     bool unsafe; /* the last seal failed; records pile up in memory */
     char unsafe_why[512];
     struct store_stats store;
     struct collect_compaction compaction;
 };
-int collect_status(struct collect *k, struct collect_status *out, struct err *e) WARN_UNUSED;
+/* exporters: with the list of them. Neither the receiver nor a decoder waits for it. */
+int collect_status(struct collect *k, struct collect_status *out, bool exporters,
+                   struct err *e) WARN_UNUSED;
 void collect_status_free(struct collect_status *s);
 
 #endif

@@ -13,13 +13,13 @@
 #define FRAME_SKIP       UINT32_MAX /* len, in the ring only: go on at the start of the memory */
 
 struct frame {
-    uint32_t sum;    /* CRC32C of what follows; in the journal only */
+    uint32_t sum;    /* CRC32C of what follows; in the journal only, like `key` */
     uint32_t len;    /* octets of the datagram */
     uint64_t serial; /* of the datagram in its shard: from 1, one more each, over restarts too */
     int64_t received_ms; /* Unix ms */
     uint8_t ip[16];      /* of the sender, network order */
     uint16_t port, listener;
-    uint32_t zero;
+    uint32_t key; /* of the journal: a sender cannot put a frame into its datagrams */
 };
 _Static_assert(sizeof(struct frame) == 48, "a file format");
 

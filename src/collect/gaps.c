@@ -40,8 +40,8 @@ const char *gap_unit(const struct gap *g)
 
     if (g->reason == GAP_LOST && g->whose == GAP_OF_OTHERS)
         return "items"; /* of different versions */
-    if (g->reason == GAP_LOST && g->key.version == 9)
-        return "datagrams"; /* RFC 3954 numbers these */
+    if (g->reason == GAP_LOST && (g->key.version == 9 || g->key.version == EXPORT_SFLOW5))
+        return "datagrams"; /* these are numbered */
     return g->reason < GAP_REASON_N ? unit[g->reason] : "";
 }
 
@@ -178,6 +178,16 @@ int gap_between(const struct gap_list *l, int64_t from_ms, int64_t to_ms, struct
         out->left_out_till_ms = l->left_out_till_ms;
     }
     return ERR_OK;
+}
+
+void gap_only_of(struct gap_list *copy, const struct addr *exporter)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < copy->n; i++)
+        if (copy->g[i].whose == GAP_OF_EXPORTER && addr_cmp(&copy->g[i].key.addr, exporter) == 0)
+            copy->g[n++] = copy->g[i];
+    copy->n = n;
 }
 
 void gap_list_free(struct gap_list *l)

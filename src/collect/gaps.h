@@ -52,6 +52,9 @@ void gap_take_back(struct gap_list *l, const struct gap *kind, uint64_t n);
 /* Those that overlap [from, to), into `out` (zeroed before). Errors: ERR_NOMEM. */
 int gap_between(const struct gap_list *l, int64_t from_ms, int64_t to_ms,
                 struct gap_list *out) WARN_UNUSED;
+/* Only those of one exporter stay, of all its domains and versions. The list is a copy that
+ * gap_between() made: nothing is entered any more. */
+void gap_only_of(struct gap_list *copy, const struct addr *exporter);
 void gap_list_free(struct gap_list *l);
 
 const char *gap_reason_name(unsigned reason); /* "kernel_dropped"; "none" */

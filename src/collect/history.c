@@ -4,23 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collect/history_file.h"
+#include "collect/history_days.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/log.h"
 #include "os/thread.h"
 
-#define PATH_OCTETS   4096u
 #define DAY_MS        86400000
 #define NOTE_MS       60000
 #define RECOVERY_MS   20
-#define ALIVE_MS      1000    /* how exactly the end of a killed server is known */
-#define PAUSE_MAX_MS  1800000 /* a longer pause is no habit */
-#define FILE_OCTETS   (64u << 20)
+#define ALIVE_MS      1000       /* how exactly the end of a killed server is known */
+#define PAUSE_MAX_MS  1800000    /* a longer pause is no habit */
 #define PENDING_MAX   (1u << 20) /* noted and not written yet: days of a full disk */
 #define NUMBERS       65536u
 #define DOWN_LEAST_MS 1000 /* a shorter stop is none */
-#define NAME_OCTETS   14u  /* 2026-11-25.his */
 
 /* An exporter that is watched. Ascending by key. */
 struct known {
@@ -30,10 +27,11 @@ struct known {
     int64_t pause_ms;                                       /* its longest usual pause, fading */
     int64_t idle_ms;                                        /* at the last note */
     bool there;                                             /* in the present status */
+    bool often; /* heard more than once: forged senders seldom are */
 };
 
 struct history {
-    char dir[PATH_OCTETS - 32];
+    char parent[HISTORY_PATH - 64], dir[HISTORY_PATH - 32];
     int64_t keep_ms;
     struct os_mutex lock; /* of the gaps only: a slow disk delays no answer */
     struct gap_list gaps;
@@ -43,9 +41,9 @@ struct history {
     uint64_t own[OWN_N], rows_removed;
     int64_t noted_ms, started_ms, oldest_ms;
 
-    struct buf pending;         /* records not written yet */
-    char name[NAME_OCTETS + 1]; /* of the file they belong to */
-    uint64_t at;                /* where they go */
+    struct buf pending;                 /* records not written yet */
+    char name[HISTORY_NAME_OCTETS + 1]; /* of the file they belong to */
+    uint64_t at;                        /* where they go */
     uint32_t next_number;
     uint64_t pending_lost;
 
@@ -59,86 +57,20 @@ struct history {
 
 /* ---------------------------------------------------------------------------------------- files */
 
-struct days {
-    char (*name)[NAME_OCTETS + 1];
-    size_t n, room;
-};
-
-static int take_name(void *ctx, const char *name)
-{
-    struct days *d = ctx;
-
-    if (strlen(name) != NAME_OCTETS || strcmp(name + 10, ".his") != 0)
-        return ERR_OK;
-    if (d->n == d->room) {
-        size_t room = d->room > 0 ? d->room * 2 : 64;
-        char(*more)[NAME_OCTETS + 1] = realloc(d->name, room * sizeof *more);
-        if (more == NULL)
-            return ERR_NOMEM;
-        d->name = more;
-        d->room = room;
-    }
-    memcpy(d->name[d->n++], name, NAME_OCTETS + 1);
-    return ERR_OK;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-/* Files of this directory, oldest first. */
-static int list_days(const char *dir, struct days *out, struct err *e)
-{
-    int rc = os_dir_list(dir, take_name, out, e);
-
-    if (rc == ERR_NOMEM)
-        return err_set(e, rc, "history: out of memory");
-    if (rc == ERR_OK && out->n > 0)
-        qsort(out->name, out->n, sizeof *out->name, by_name);
-    return rc;
-}
-
-static void day_name(int64_t ms, char out[NAME_OCTETS + 1])
-{
-    char text[CLOCK_TEXT_MAX];
-
-    (void)snprintf(out, NAME_OCTETS + 1, "%.10s.his", clock_text(ms, text));
-}
-
-static int slurp(const char *dir, const char *name, struct buf *out, struct err *e)
-{
-    char path[PATH_OCTETS];
-
-    buf_clear(out);
-    if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
-        return err_set(e, ERR_ARG, "history: the path %s is too long", dir);
-    return os_file_slurp(path, out, e);
-}
-
 static int replace_file(const struct history *h, const char *name, const struct buf *with,
                         struct err *e)
 {
-    char path[PATH_OCTETS], tmp[PATH_OCTETS];
-    int fd, rc;
+    char path[HISTORY_PATH];
+    int rc;
 
     (void)snprintf(path, sizeof path, "%s/%s", h->dir, name);
-    (void)snprintf(tmp, sizeof tmp, "%s/%s.tmp", h->dir, name);
-    rc = os_file_open(&fd, tmp, OS_OPEN_TRUNC, e);
-    if (rc != ERR_OK)
-        return rc;
-    rc = os_file_write(fd, tmp, 0, with->p, with->len, e);
-    if (rc == ERR_OK)
-        rc = os_file_sync(fd, tmp, e);
-    os_file_close(&fd);
-    if (rc == ERR_OK)
-        rc = os_rename(tmp, path, e);
+    rc = os_file_replace(path, with, e);
     return rc == ERR_OK ? os_dir_sync(h->dir, e) : rc;
 }
 
 static void thin(const struct history *h, const char *name, const struct buf *day)
 {
-    struct buf out = buf_init(FILE_OCTETS);
+    struct buf out = buf_init(HISTORY_FILE_OCTETS);
     struct err e;
 
     if (history_thin(&out, day->p, day->len) == ERR_OK && out.len < day->len &&
@@ -150,16 +82,17 @@ static void thin(const struct history *h, const char *name, const struct buf *da
 /* Minutes that are old become hours; days that are too old, or too much, go. */
 static void tidy(struct history *h, int64_t now_ms)
 {
-    struct days d = { 0 };
-    struct buf day = buf_init(FILE_OCTETS);
-    char thin_before[NAME_OCTETS + 1], keep_from[NAME_OCTETS + 1] = "", path[PATH_OCTETS];
+    struct history_days d = { 0 };
+    struct buf day = buf_init(HISTORY_FILE_OCTETS);
+    char thin_before[HISTORY_NAME_OCTETS + 1], keep_from[HISTORY_NAME_OCTETS + 1] = "",
+                                                                               path[HISTORY_PATH];
     struct gap_list none = { 0 };
     uint64_t octets = 0;
 
-    day_name(now_ms - (int64_t)HISTORY_MINUTE_DAYS * DAY_MS, thin_before);
+    history_day_name(now_ms - (int64_t)HISTORY_MINUTE_DAYS * DAY_MS, thin_before);
     if (h->keep_ms > 0)
-        day_name(MAX(now_ms - h->keep_ms, 0), keep_from);
-    if (list_days(h->dir, &d, NULL) != ERR_OK)
+        history_day_name(MAX(now_ms - h->keep_ms, 0), keep_from);
+    if (history_days_list(h->dir, &d, NULL) != ERR_OK)
         d.n = 0;
     for (size_t i = d.n; i-- > 0;) { /* newest first */
         struct history_scan s = { .gaps = &none };
@@ -172,7 +105,8 @@ static void tidy(struct history *h, int64_t now_ms)
             (void)os_unlink(path, NULL);
             continue;
         }
-        if (strcmp(d.name[i], thin_before) >= 0 || slurp(h->dir, d.name[i], &day, NULL) != ERR_OK)
+        if (strcmp(d.name[i], thin_before) >= 0 ||
+            history_day_read(h->dir, d.name[i], &day, NULL) != ERR_OK)
             continue;
         history_scan(&s, day.p, day.len);
         gap_list_free(&none);
@@ -244,6 +178,7 @@ static void remember(void *ctx, const struct history_minute *m)
         }
         k->row.trusted = m->x[i].trusted;
         k->last_ms = m->to_ms;
+        k->often = true;
     }
 }
 
@@ -275,7 +210,7 @@ static void silence(struct known *k, int64_t now_ms, int64_t started_ms)
         k->pause_ms -= k->pause_ms / 64;
     }
     k->idle_ms = idle;
-    if (k->row.trusted && k->last_ms != 0 && now_ms - k->last_ms < HISTORY_GONE_MS &&
+    if (k->row.trusted && k->often && k->last_ms != 0 && now_ms - k->last_ms < HISTORY_GONE_MS &&
         idle > MAX((int64_t)HISTORY_SILENT_MS, HISTORY_SILENT_TIMES * k->pause_ms))
         k->row.silent_ms = (uint64_t)idle;
 }
@@ -286,6 +221,7 @@ static void measure(struct known *k, const struct decode_exporter *x, bool base)
     uint64_t lost = k->lost;
 
     k->there = true;
+    k->often |= x->c.datagrams > 1;
     k->row.trusted = x->trusted;
     k->row.datagrams = more(&k->datagrams, x->c.datagrams);
     k->row.records = more(&k->records, x->c.flows + x->c.options);
@@ -339,7 +275,8 @@ static int merge(struct history *h, const struct collect_status *s, bool base)
             i++;
         }
         /* those no more told of are watched for a day */
-        n += k->there || (s->now_ms - k->last_ms < HISTORY_GONE_MS && n < HISTORY_KNOWN);
+        n +=
+            k->there || (k->often && s->now_ms - k->last_ms < HISTORY_GONE_MS && n < HISTORY_KNOWN);
     }
     free(x);
     free(h->known);
@@ -365,15 +302,22 @@ static void sum_up(struct history_minute *m, const struct history_exporter *x)
     m->others.lost += x->lost;
 }
 
+/* Strangers come last, wherever room is short. */
+static unsigned class_of(const struct known *k)
+{
+    return !k->row.trusted ? 2 : k->often ? 0 : 1;
+}
+
 /* Rows of their own for those with something to say first, then for the rest while there is room.
  */
 static void choose(struct history *h, struct history_minute *m,
                    struct history_exporter row[HISTORY_EXPORTERS])
 {
-    for (unsigned pass = 0; pass < 2; pass++)
+    for (unsigned pass = 0; pass < 6; pass++)
         for (uint32_t i = 0; i < h->n_known; i++) {
             struct history_exporter *x = &h->known[i].row;
-            if (says_something(x) != (pass == 0) || (pass == 1 && x->datagrams == 0))
+            if (says_something(x) != (pass < 3) || class_of(&h->known[i]) != pass % 3 ||
+                (pass >= 3 && x->datagrams == 0))
                 continue;
             if (x->number == UINT32_MAX && m->n < HISTORY_EXPORTERS && h->next_number < NUMBERS) {
                 x->number = h->next_number++;
@@ -430,9 +374,9 @@ static void begin_file(struct history *h, const char *name)
 /* A clock that goes back a day changes nothing: rows carry their times. */
 static void new_day(struct history *h, int64_t now_ms)
 {
-    char today[NAME_OCTETS + 1];
+    char today[HISTORY_NAME_OCTETS + 1];
 
-    day_name(now_ms, today);
+    history_day_name(now_ms, today);
     if (strcmp(today, h->name) <= 0)
         return;
     (void)history_flush(h, NULL);
@@ -478,7 +422,7 @@ void history_note(struct history *h, const struct collect_status *s)
 /* What cannot be written stays, and goes to the same place next time. */
 int history_flush(struct history *h, struct err *e)
 {
-    char path[PATH_OCTETS];
+    char path[HISTORY_PATH];
     int fd, rc;
 
     if (h->pending.len == 0)
@@ -504,20 +448,6 @@ int history_flush(struct history *h, struct err *e)
 
 /* ----------------------------------------------------------------------------------------- open */
 
-/* When a server was last alive, to a second: history/alive. Not forced to disk: a killed server is
- * what it is for. 0: not known, or not to be believed. */
-static int64_t last_alive(const char *dir, int64_t now_ms)
-{
-    struct buf b = buf_init(64);
-    int64_t t = 0;
-
-    if (slurp(dir, "alive", &b, NULL) == ERR_OK && b.len == 16 && le64(b.p) == ~le64(b.p + 8) &&
-        le64(b.p) <= (uint64_t)now_ms)
-        t = (int64_t)le64(b.p);
-    buf_free(&b);
-    return t;
-}
-
 static void say_alive(struct history *h)
 {
     uint64_t now = (uint64_t)clock_now_ms();
@@ -529,48 +459,19 @@ static void say_alive(struct history *h)
         (void)!os_file_write(h->alive_fd, "history/alive", 0, o, sizeof o, NULL);
 }
 
-/* All files between two names, in order; the newest always. */
-static int read_days(const char *dir, const char *from, const char *to, struct history_scan *s,
-                     struct buf *day, char newest[NAME_OCTETS + 1], struct err *e)
-{
-    struct days d = { 0 };
-    int rc = list_days(dir, &d, e);
-
-    newest[0] = '\0';
-    s->good_octets = 0;
-    for (size_t i = 0; rc == ERR_OK && i < d.n; i++) {
-        if (i + 1 < d.n && (strcmp(d.name[i], from) < 0 || strcmp(d.name[i], to) > 0))
-            continue;
-        memcpy(newest, d.name[i], NAME_OCTETS + 1);
-        s->good_octets = 0;
-        rc = slurp(dir, d.name[i], day, e);
-        if (rc == ERR_NOTFOUND || rc == ERR_LIMIT) { /* thinned or dropped just now; or not ours */
-            rc = ERR_OK;
-            continue;
-        }
-        if (rc != ERR_OK)
-            break;
-        history_scan(s, day->p, day->len);
-        if (s->no_memory)
-            rc = err_set(e, ERR_NOMEM, "history: out of memory");
-    }
-    free(d.name);
-    return rc;
-}
-
 /* Go on where the newest file ends if it is today's; what is torn behind that goes, a file that is
  * not ours is put aside. */
 static int go_on(struct history *h, const struct history_scan *s, const char *newest, bool kept,
                  int64_t now_ms, struct err *e)
 {
-    char today[NAME_OCTETS + 1], path[PATH_OCTETS], aside[PATH_OCTETS];
+    char today[HISTORY_NAME_OCTETS + 1], path[HISTORY_PATH], aside[HISTORY_PATH];
     struct gap down = {
         .reason = GAP_DOWN, .whose = GAP_OF_WEIR, .from_ms = s->last_ms, .to_ms = now_ms
     };
     bool known = !kept && s->last_ms != 0 && now_ms - s->last_ms >= DOWN_LEAST_MS;
     int fd, rc = ERR_OK;
 
-    day_name(now_ms, today);
+    history_day_name(now_ms, today);
     if (strcmp(newest, today) > 0) /* the clock went back */
         memcpy(today, newest, sizeof today);
     (void)snprintf(path, sizeof path, "%s/%s", h->dir, today);
@@ -595,13 +496,41 @@ static int go_on(struct history *h, const struct history_scan *s, const char *ne
     return history_flush(h, e);
 }
 
+int history_readable(const char *dir, struct err *e)
+{
+    char folder[HISTORY_PATH - 32], path[HISTORY_PATH];
+    struct history_days d = { 0 };
+    int rc;
+
+    if (snprintf(folder, sizeof folder, "%s/history", dir) >= (int)sizeof folder)
+        return err_set(e, ERR_ARG, "history: the path %s is too long", dir);
+    rc = history_days_list(folder, &d, e);
+    for (size_t i = 0; rc == ERR_OK && i < d.n; i++) {
+        uint8_t head[HISTORY_HEAD_OCTETS];
+        size_t got = 0;
+        int fd;
+        (void)snprintf(path, sizeof path, "%s/%s", folder, d.name[i]);
+        if (os_file_open(&fd, path, OS_OPEN_READ, NULL) != ERR_OK)
+            continue; /* it is read later, and the error told then */
+        if (os_file_read(fd, path, 0, head, sizeof head, &got, NULL) == ERR_OK &&
+            history_draft(head, got) > HISTORY_DRAFT)
+            rc = err_set(e, ERR_VERSION,
+                         "%s: written in draft %u of the format, this weir reads draft %u; use the "
+                         "weir that wrote it, or move that file away",
+                         path, history_draft(head, got), HISTORY_DRAFT);
+        os_file_close(&fd);
+    }
+    free(d.name);
+    return rc == ERR_NOTFOUND ? ERR_OK : rc;
+}
+
 int history_open(struct history **out, const char *dir, bool kept, int64_t keep_ms, int64_t now_ms,
                  struct err *e)
 {
     struct history *h = calloc(1, sizeof *h);
-    struct buf day = buf_init(FILE_OCTETS);
+    struct buf day = buf_init(HISTORY_FILE_OCTETS);
     struct history_scan s = { 0 };
-    char newest[NAME_OCTETS + 1];
+    char newest[HISTORY_NAME_OCTETS + 1];
     int rc;
 
     *out = NULL;
@@ -615,19 +544,22 @@ int history_open(struct history **out, const char *dir, bool kept, int64_t keep_
     h->started_ms = h->noted_ms = now_ms;
     h->pending = buf_init(PENDING_MAX);
     s = (struct history_scan){ .gaps = &h->gaps, .minute = remember, .ctx = h };
-    rc = snprintf(h->dir, sizeof h->dir, "%s/history", dir) < (int)sizeof h->dir
+    rc = snprintf(h->parent, sizeof h->parent, "%s", dir) < (int)sizeof h->parent &&
+                 snprintf(h->dir, sizeof h->dir, "%s/history", dir) < (int)sizeof h->dir
              ? ERR_OK
              : err_set(e, ERR_ARG, "history: the path %s is too long", dir);
+    if (rc == ERR_OK)
+        rc = history_readable(dir, e);
     if (rc == ERR_OK)
         rc = os_mkdir(h->dir, e);
     if (rc == ERR_OK) {
         tidy(h, now_ms);
-        rc = read_days(h->dir, "", "~", &s, &day, newest, e);
+        rc = history_days_scan(h->dir, "", "~", &s, &day, newest, e);
     }
     if (rc == ERR_OK && s.damaged > 0)
         log_line(LOG_LEVEL_WARN, "history: %u damaged records are left out", s.damaged);
     if (rc == ERR_OK && s.last_ms != 0)
-        s.last_ms = MAX(s.last_ms, last_alive(h->dir, now_ms));
+        s.last_ms = MAX(s.last_ms, history_last_alive(h->dir, now_ms));
     if (rc == ERR_OK)
         rc = go_on(h, &s, newest, kept, now_ms, e);
     buf_free(&day);
@@ -649,7 +581,7 @@ static bool look(struct history *h)
     bool recovering = false;
     struct err e;
 
-    if (s != NULL && collect_status(h->k, s, NULL) == ERR_OK) {
+    if (s != NULL && collect_status(h->k, s, true, NULL) == ERR_OK) {
         recovering = s->recovering;
         history_note(h, s);
         collect_status_free(s);
@@ -686,7 +618,7 @@ static void *follow(void *arg)
 
 int history_follow(struct history *h, struct collect *k, struct err *e)
 {
-    char path[PATH_OCTETS];
+    char path[HISTORY_PATH];
 
     h->k = k;
     (void)snprintf(path, sizeof path, "%s/alive", h->dir);
@@ -735,41 +667,9 @@ int history_gaps(struct history *h, int64_t from_ms, int64_t to_ms, struct gap_l
     return err_set(e, rc, "gaps: out of memory");
 }
 
-int history_gaps_of(const char *dir, int64_t from_ms, int64_t to_ms, struct gap_list *out,
-                    struct err *e)
+/* What is noted is written with the same breath, so the files say all of it. */
+int history_series(struct history *h, int64_t from_ms, int64_t to_ms, const struct addr *exporter,
+                   struct history_series *out, struct err *e)
 {
-    char path[PATH_OCTETS], newest[NAME_OCTETS + 1];
-    char from[NAME_OCTETS + 1] = "", to[NAME_OCTETS + 1] = "~";
-    struct gap_list all = { 0 };
-    struct history_scan s = { .gaps = &all };
-    struct buf day = buf_init(FILE_OCTETS);
-    struct gap down = { .reason = GAP_DOWN, .whose = GAP_OF_WEIR, .to_ms = clock_now_ms() };
-    int rc;
-
-    *out = (struct gap_list){ 0 };
-    /* a day more on both sides: a gap begins or ends in another file */
-    if (from_ms > DAY_MS)
-        day_name(from_ms - DAY_MS, from);
-    if (to_ms < down.to_ms && to_ms > 0)
-        day_name(to_ms + DAY_MS, to);
-    if (snprintf(path, sizeof path, "%s/history", dir) >= (int)sizeof path)
-        return err_set(e, ERR_ARG, "history: the path %s is too long", dir);
-    rc = read_days(path, from, to, &s, &day, newest, e);
-    if (rc == ERR_OK && s.last_ms != 0)
-        s.last_ms = MAX(s.last_ms, last_alive(path, down.to_ms));
-    if (rc == ERR_OK && s.last_ms != 0 && down.to_ms - s.last_ms >= DOWN_LEAST_MS) {
-        down.from_ms = s.last_ms;
-        rc = gap_add(&all, &down);
-    }
-    if (rc == ERR_OK)
-        rc = gap_between(&all, from_ms, to_ms, out);
-    if (rc == ERR_NOTFOUND) /* a directory without a history */
-        rc = ERR_OK;
-    gap_list_free(&all);
-    buf_free(&day);
-    if (rc == ERR_NOMEM)
-        (void)err_set(e, rc, "gaps: out of memory");
-    if (rc != ERR_OK)
-        gap_list_free(out);
-    return rc;
+    return history_series_of(h->parent, from_ms, to_ms, exporter, true, out, e);
 }

@@ -11,7 +11,7 @@
 #define WEIR_COLLECT_HISTORY_H
 
 #include "collect/collect.h"
-#include "collect/gaps.h"
+#include "collect/history_ask.h"
 
 #define HISTORY_OCTETS       (256u << 20) /* of all files */
 #define HISTORY_MINUTE_DAYS  7
@@ -25,10 +25,13 @@ struct history;
 
 /* The history of a data directory, made if missing. What lies between its last minute and now_ms is
  * told as not running, unless the sockets were `kept` meanwhile by a process that outlives this
- * one. keep_ms 0: for ever (within HISTORY_OCTETS). Damaged records are left out. Errors: ERR_IO,
- * ERR_NOMEM. */
+ * one. keep_ms 0: for ever (within HISTORY_OCTETS). Damaged records are left out; a day of
+ * an older draft is put aside. Errors: ERR_VERSION (a newer draft), ERR_IO, ERR_NOMEM. */
 int history_open(struct history **out, const char *dir, bool kept, int64_t keep_ms, int64_t now_ms,
                  struct err *e) WARN_UNUSED;
+/* Was any file of it written by a newer weir? Changes nothing. Errors: ERR_VERSION, ERR_IO,
+ * ERR_NOMEM. */
+int history_readable(const char *dir, struct err *e) WARN_UNUSED;
 /* How things stand now: the differences to the last call make one row. The first call, and any
  * while the journal is replayed, only say where counters stand: what was decoded twice is told
  * once.
@@ -45,8 +48,8 @@ void history_close(struct history *h);
 /* Gaps that overlap [from, to); gap_list_free() them. Errors: ERR_NOMEM. */
 int history_gaps(struct history *h, int64_t from_ms, int64_t to_ms, struct gap_list *out,
                  struct err *e) WARN_UNUSED;
-/* The same of a directory, without a server: only files that can matter are read. */
-int history_gaps_of(const char *dir, int64_t from_ms, int64_t to_ms, struct gap_list *out,
-                    struct err *e) WARN_UNUSED;
+/* The counters of its minutes and hours; see history_series_of(). */
+int history_series(struct history *h, int64_t from_ms, int64_t to_ms, const struct addr *exporter,
+                   struct history_series *out, struct err *e) WARN_UNUSED;
 
 #endif

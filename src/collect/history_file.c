@@ -7,22 +7,22 @@
 #include "base/var.h"
 
 #define MAGIC       "WEIR-HIS"
-#define DRAFT       1u
 #define BODY_MAX    (1u << 20)
-#define NUMBERS_MAX 65536u /* exporters of one file */
+#define SUMS_MAX    (1u << 16) /* octets gone through for the next whole record */
+#define NUMBERS_MAX 65536u     /* exporters of one file */
 #define TIME_MAX_MS ((int64_t)1 << 60)
 #define HOUR_MS     3600000
 /* with rows of their own in the hours of a day */
 #define THIN_EXPORTERS 1024u
 
-enum kind { KIND_BEGIN = 1, KIND_EXPORTER, KIND_MINUTE, KIND_GAP, KIND_HOUR };
+enum kind { KIND_BEGIN = 1, KIND_EXPORTER, KIND_MINUTE, KIND_GAP, KIND_HOUR, KIND_N };
 
 /* -------------------------------------------------------------------------------------- writing */
 
 void history_put_head(struct buf *out)
 {
     buf_str(out, MAGIC);
-    buf_le(out, DRAFT, 4);
+    buf_le(out, HISTORY_DRAFT, 4);
     buf_le(out, 0, 4);
 }
 
@@ -356,30 +356,71 @@ static bool read_body(struct reader *q, struct rd r)
     }
 }
 
+/* Take the record that begins here; false, and *r as it was, if none is whole. */
+static bool take_record(struct rd *r, struct rd *body)
+{
+    struct rd x = *r;
+    uint32_t len = (uint32_t)rd_le(&x, 4), sum = (uint32_t)rd_le(&x, 4);
+
+    if (len == 0 || len > BODY_MAX || len > x.left || *x.p == 0 || *x.p >= KIND_N)
+        return false;
+    *body = rd_sub(&x, len);
+    if (sum != (uint32_t)XXH3_64bits(body->p, len))
+        return false;
+    *r = x;
+    return true;
+}
+
+/* Go to the next whole record: a length may be what is damaged, so every octet may be its first. */
+static bool find_record(struct rd *r)
+{
+    struct rd body;
+
+    for (size_t sums = 0; sums < SUMS_MAX && rd_take(r, 1) != NULL && r->left > 8; sums++) {
+        struct rd x = *r;
+        if (take_record(&x, &body))
+            return true;
+    }
+    return false;
+}
+
+static void note_bad(struct history_scan *s, size_t from, size_t to)
+{
+    s->damaged++;
+    if (s->bad != NULL)
+        s->bad(s->ctx, from, to);
+}
+
+uint32_t history_draft(const uint8_t *p, size_t n)
+{
+    struct rd r = rd_init(p, n);
+    const uint8_t *magic = rd_take(&r, 8);
+    uint32_t draft = (uint32_t)rd_le(&r, 4);
+
+    return rd_ok(&r) && memcmp(magic, MAGIC, 8) == 0 ? draft : 0;
+}
+
 void history_scan(struct history_scan *s, const uint8_t *p, size_t n)
 {
     struct reader q = { .s = s };
-    struct rd r = rd_init(p, n);
-    const uint8_t *magic = rd_take(&r, 8);
+    struct rd r = rd_init(p, n), body;
 
     s->good_octets = 0;
     s->has_minutes = false;
-    if (magic == NULL || memcmp(magic, MAGIC, 8) != 0 || rd_le(&r, 4) != DRAFT ||
-        rd_take(&r, 4) == NULL)
+    if (history_draft(p, n) != HISTORY_DRAFT || rd_take(&r, HISTORY_HEAD_OCTETS) == NULL)
         return;
     s->good_octets = HISTORY_HEAD_OCTETS;
-    while (r.left >= 8) {
-        uint32_t len = (uint32_t)rd_le(&r, 4), sum = (uint32_t)rd_le(&r, 4);
-        struct rd body;
-        if (len > BODY_MAX || len > r.left)
-            break; /* torn, or the length is damaged: where the next begins is not known */
-        body = rd_sub(&r, len);
-        if (sum != (uint32_t)XXH3_64bits(body.p, len) || !read_body(&q, body))
-            s->damaged++;
-        else
+    while (r.left > 0) {
+        size_t at = n - r.left;
+        bool whole = take_record(&r, &body);
+        if (whole && read_body(&q, body)) {
             s->good_octets = n - r.left;
+            continue;
+        }
+        if (!whole && !find_record(&r))
+            r.left = 0;
+        note_bad(s, at, n - r.left);
     }
-    s->damaged += r.left > 0;
     free(q.name);
     free(q.row);
 }

@@ -7,6 +7,7 @@
 #include "collect/gaps.h"
 
 #define HISTORY_HEAD_OCTETS 16u
+#define HISTORY_DRAFT       1u
 
 /* Weir's own counters of a minute, in the order of their gap reasons. */
 enum history_own { OWN_KERNEL, OWN_RING, OWN_JOURNAL, OWN_REFUSED, OWN_DAMAGED, OWN_N };
@@ -43,12 +44,15 @@ struct history_scan {
     struct gap_list *gaps; /* gets all of them */
     int64_t last_ms;       /* end of the last row; 0: none; goes on from file to file */
     void (*minute)(void *ctx, const struct history_minute *m); /* NULL: not wanted */
+    void (*bad)(void *ctx, size_t from, size_t to); /* octets that are no record; may be NULL */
     void *ctx;
-    uint32_t damaged; /* records left out */
+    uint32_t damaged; /* such places */
     bool has_minutes; /* not thinned to hours yet */
     bool no_memory;
     size_t good_octets; /* behind the last good record; 0: the head is not ours */
 };
+/* The draft a file is in; 0: it is none of ours, or the head is damaged. */
+uint32_t history_draft(const uint8_t *p, size_t n);
 /* Read one file. Damaged records and a torn end are left out. */
 void history_scan(struct history_scan *s, const uint8_t *p, size_t n);
 

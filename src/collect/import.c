@@ -306,8 +306,14 @@ bool import_plausible(const uint8_t *p, size_t len)
     uint16_t version = rd_u16(&r), count = rd_u16(&r);
 
     switch (version) {
+    case 0: /* sFlow's version has 32 bits: an agent's address, four numbers */
+        return count == 5 && len >= 28 && (be32(p + 4) == 1 || (be32(p + 4) == 2 && len >= 40));
+    case 1: /* header 16, record 48 or 52 octets, at most 30; no more behind them */
+        return count >= 1 && count <= 30 && (len == 16u + count * 48u || len == 16u + count * 52u);
     case 5: /* header 24, record 48 octets, at most 30 */
         return count >= 1 && count <= 30 && len >= 24u + count * 48u;
+    case 7:
+        return count >= 1 && count <= 28 && len >= 24u + count * 52u;
     case 9:
         (void)rd_take(&r, 16);
         return rd_ok(&r) && plausible_sets(r, false);
@@ -334,13 +340,8 @@ static void not_wanted(struct session *s, const struct udp_datagram *d)
 
     s->result->not_wanted++;
     s->seen[d->dst_port] += s->seen[d->dst_port] < UINT32_MAX;
-    if (!rd_ok(&r))
-        return;
-    if (version == 0 && next == 5 && d->len >= 28) /* sFlow's version is 32 bits */
-        s->result->sflow++;
-    else if ((version == 1 && next >= 1 && next <= 30 && d->len >= 16u + next * 48u) ||
-             ((version == 7 || version == 8) && next >= 1 && d->len >= 24u + next * 24u))
-        s->result->old_netflow++;
+    if (rd_ok(&r))
+        s->result->netflow_v8 += version == 8 && next >= 1 && d->len >= 28u + next * 24u;
 }
 
 /* --- reading thread --- */
@@ -520,6 +521,10 @@ int import_capture(struct store *store, const struct import_source *src,
         goto done;
     if ((rc = decode_and_seal(&s)) != ERR_OK)
         goto done;
+    if (src->map != NULL && os_map_faulted(src->map)) {
+        rc = err_set(s.e, ERR_IO, "part of the file cannot be read; nothing was imported");
+        goto done;
+    }
     out->known = s.sealer.known;
     if (out->known || out->datagrams == 0)
         goto done; /* nothing to keep, and the file may be tried again with --port */

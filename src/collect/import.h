@@ -8,6 +8,7 @@
 
 #include "collect/udp.h"
 #include "decode/decode.h"
+#include "os/file.h"
 #include "store/store.h"
 
 #define IMPORT_PORTS_SHOWN 5u
@@ -19,6 +20,8 @@ struct import_source {
     /* hears of octets that will not be read again (os_map_forget where they are a mapped file);
      * any thread; NULL */
     void (*forget)(const void *p, size_t len);
+    /* the file that the octets are of, if any: asked whether all of it could be read */
+    const struct os_map *map;
     int64_t changed_ms; /* stands in for the time of packets that have none */
 };
 
@@ -49,7 +52,7 @@ struct import_result {
     uint64_t packets, datagrams; /* in the file; given to the decoder */
     uint64_t octets;             /* of those datagrams */
     uint64_t not_wanted;         /* UDP, but of another port or no export */
-    uint64_t sflow, old_netflow; /* among them: sFlow v5; NetFlow v1, v7, v8 */
+    uint64_t netflow_v8;         /* among them */
     struct import_port port[IMPORT_PORTS_SHOWN]; /* of those, most first; datagrams 0 = none */
     struct udp_stats udp;
     uint16_t unknown_link; /* link type of packets that could not be read */
@@ -66,7 +69,8 @@ int import_capture(struct store *s, const struct import_source *src,
                    const struct import_options *opt, struct import_result *out,
                    struct err *e) WARN_UNUSED;
 
-/* Could this be an export datagram: version 5, 9 or 10, and a header that holds together? */
+/* Could this be an export datagram: NetFlow v1, v5, v7, v9, IPFIX or sFlow v5,
+ * and a header that holds together? */
 bool import_plausible(const uint8_t *p, size_t len);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "collect/collect.h"
 #include "collect/journal.h"
+#include "collect/past.h"
 #include "collect/ring.h"
 #include "os/net.h"
 #include "os/thread.h"
@@ -48,25 +49,26 @@ struct open_batch {
     struct rowset *rs;    /* full ones: made once; NULL while written */
     int64_t since_ms;     /* monotonic: when its first row came; 0 = empty */
     uint64_t index;       /* in order of making, over all shards */
+    uint64_t octets;      /* of memory; full ones */
     unsigned shard, cut;  /* handed off before that shard answered cut number `cut` */
 };
+
+/* Exporters as they were at one moment. Immutable where others see it. */
+struct exporter_list {
+    _Atomic unsigned refs;
+    size_t n, room;
+    struct decode_exporter x[];
+};
+void collect_list_unref(struct exporter_list *l); /* NULL is allowed */
 
 /* What a decoder has to say, copied under shard.status_lock. */
 struct shard_status {
     struct decode_counters total;
-    struct decode_exporter *exporter;
-    size_t n_exporters, room;
-    uint64_t records; /* rows and options appended to batches until then */
-    uint64_t missing; /* datagrams that a crash took: they had no place in the journal */
+    struct decode_memory memory;
+    struct exporter_list *list; /* a reference; NULL: none yet */
+    uint64_t records;           /* rows and options appended to batches until then */
+    uint64_t missing;           /* datagrams that a crash took: they had no place in the journal */
     uint64_t replayed, quarantined;
-};
-
-/* A shard at a cut: between two datagrams. */
-struct shard_cut {
-    uint64_t serial; /* of the last datagram decoded */
-    uint64_t records, missing, quarantined;
-    uint64_t kernel_drops, ring_drops, ring_drop_octets, not_journaled;
-    struct buf decoder; /* its whole state */
 };
 
 struct shard {
@@ -108,6 +110,7 @@ struct shard {
 
     struct os_mutex status_lock;
     struct shard_status status;
+    struct exporter_list *list_spare; /* decoder only: memory for the next list */
     /* of the journal; under status_lock */
     bool journal_unsafe;
     char journal_why[512];
@@ -120,10 +123,11 @@ struct collect {
     char journal_dir[4096], quarantine_dir[4096];
     int64_t started_ms;
     unsigned n_shards, n_listeners;
+    bool kept; /* all sockets are older than this process */
     struct shard *shard;
     struct net_place listener[COLLECT_MAX_LISTENERS];
     struct thread sealer, keeper;
-    atomic_bool retain_soon; /* a segment was sealed */
+    atomic_bool retain_soon; /* a segment was sealed, or the rules changed */
     atomic_uint seal_want;   /* somebody wants a seal now; counts up */
     unsigned seal_done;      /* under open_lock: seal_want before the last cut that is durable */
     struct compactor *compactor; /* collect/compactor.c */
@@ -140,6 +144,7 @@ struct collect {
     struct cond open_change; /* a batch was handed off, sealed, cut; stop */
     struct open_batch *full; /* in order of hand-off; under open_lock, like all below */
     size_t n_full, room_full, max_full;
+    uint64_t full_octets, max_octets; /* of the full ones; seal.memory */
     uint64_t next_index;
     struct open_batch recent[RECENT_MAX]; /* sealed ones, newest last */
     size_t n_recent;

@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "collect/frame.h"
 
-#define JOURNAL_DRAFT 1u
+#define JOURNAL_DRAFT 2u
 
 struct journal;
 
@@ -24,14 +24,22 @@ int journal_open(struct journal **out, const char *dir, unsigned shard,
                  const struct journal_limits *lim, uint64_t *last, struct err *e) WARN_UNUSED;
 void journal_close(struct journal *j); /* NULL is allowed; does not sync */
 
-/* Append whole frames (as ring_copy() makes them), serials first .. last. They are in the hands of
- * the system then, and on disk after journal_sync(). On an error those above journal_last() are not
- * written. Errors: ERR_LIMIT (max_octets, nothing released), ERR_IO. */
-int journal_write(struct journal *j, const uint8_t *frames, size_t len, uint64_t first,
-                  uint64_t last, struct err *e) WARN_UNUSED;
+/* Append whole frames (as ring_copy() makes them; key and sum are set here), serials first .. last.
+ * They are in the hands of the system then, and on disk after journal_sync(). On an error those
+ * above journal_last() are not written. Errors: ERR_LIMIT (max_octets, nothing released), ERR_IO.
+ */
+int journal_write(struct journal *j, uint8_t *frames, size_t len, uint64_t first, uint64_t last,
+                  struct err *e) WARN_UNUSED;
+/* ERR_IO: what was written since the last sync may not be there after a power cut, and no later
+ * sync makes up for it. */
 int journal_sync(struct journal *j, struct err *e) WARN_UNUSED;
+/* How many frames that was, since the last call. Syncs happen in journal_write() too. */
+uint64_t journal_given_up(struct journal *j);
 /* Everything up to this serial is sealed: its files may be written over. */
 void journal_release(struct journal *j, uint64_t serial);
+
+/* All of it is sealed and no more comes: remove the files. Errors: ERR_IO (some stay). */
+int journal_empty(struct journal *j, struct err *e);
 
 struct journal_state {
     uint64_t octets, max_octets; /* in use (not released); ceiling */
@@ -55,8 +63,29 @@ int journal_read(const char *dir, unsigned shard, uint64_t after, uint64_t upto,
                  int (*fn)(void *ctx, const struct frame *f, const uint8_t *octets), void *ctx,
                  struct journal_found *found, struct err *e) WARN_UNUSED;
 
+/* Look through the files of a shard for what is damaged or missing behind serial `after`, up to the
+ * last frame. `quiet`: nobody writes there, so that an end that is no frame is told too. */
+enum journal_damage_kind {
+    JOURNAL_HEAD_BAD,   /* made good from the first frame; nothing is lost */
+    JOURNAL_NO_FRAMES,  /* neither head nor frames can be read */
+    JOURNAL_OCTETS_BAD, /* between two frames */
+    JOURNAL_MISSING,    /* the frames in front of this file: the end of the one before, or a file */
+    JOURNAL_END_TORN,   /* the last frame was cut short by a crash, or is damaged */
+};
+struct journal_damage {
+    char file[16]; /* its name */
+    enum journal_damage_kind kind;
+    uint64_t from, to; /* octets of the file; to 0: not known */
+    uint64_t lost;     /* datagrams, at least */
+};
+int journal_check(const char *dir, unsigned shard, uint64_t after, bool quiet,
+                  void (*report)(void *ctx, const struct journal_damage *d), void *ctx,
+                  struct journal_found *found, struct err *e) WARN_UNUSED;
+
 /* How many shards have files there: the highest number and one. Errors: ERR_IO. */
 int journal_shards(const char *dir, unsigned *n, struct err *e) WARN_UNUSED;
+/* Can all of them be read? Looks at heads only. Errors: ERR_VERSION, ERR_IO, ERR_NOMEM. */
+int journal_readable(const char *dir, struct err *e) WARN_UNUSED;
 /* Remove the files of a shard. */
 int journal_remove(const char *dir, unsigned shard, struct err *e);
 

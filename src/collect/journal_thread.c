@@ -113,8 +113,7 @@ static int write_drops(struct writer *w, struct err *e)
 
     if (w->last == 0 || memcmp(&x.d, &w->written, sizeof x.d) == 0)
         return ERR_OK;
-    x.f.sum = frame_sum(&x.f);
-    rc = journal_write(w->s->journal, (const uint8_t *)&x, sizeof x, w->last, w->last, e);
+    rc = journal_write(w->s->journal, (uint8_t *)&x, sizeof x, w->last, w->last, e);
     if (rc == ERR_OK)
         w->written = x.d;
     return rc;
@@ -127,6 +126,7 @@ static int commit(struct writer *w, struct err *e)
 
     if (rc == ERR_OK)
         rc = journal_sync(w->s->journal, e);
+    lose(w->s, journal_given_up(w->s->journal));
     took = clock_mono_ms() - began;
     w->next_sync = clock_mono_ms() + w->commit_ms;
     os_lock(&w->s->status_lock);
@@ -162,7 +162,8 @@ static size_t write_piece(struct writer *w)
         if (rc == ERR_OK) {
             set_safe(s);
         } else {
-            lose(s, p.last - MAX(journal_last(s->journal), p.first - 1));
+            lose(s, p.last - MAX(journal_last(s->journal), p.first - 1) +
+                        journal_given_up(s->journal));
             set_unsafe(s, &e);
             w->retry = clock_mono_ms() + RETRY_MS;
         }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rd.h"
 #include "collect/internal.h"
 #include "decode/checkpoint.h"
 #include "os/clock.h"
@@ -11,8 +10,6 @@
 #include "os/log.h"
 #include "os/net.h"
 
-#define MAGIC          "WEIR-CUT"
-#define CUT_DRAFT      1u
 #define CHECKPOINT_MAX ((size_t)1 << 31)
 #define PATH_OCTETS    4096u
 
@@ -20,101 +17,27 @@
 
 void collect_checkpoint(const struct collect *k, uint64_t sealed, uint64_t refused, struct buf *out)
 {
-    buf_put(out, MAGIC, 8);
-    buf_le(out, CUT_DRAFT, 4);
-    buf_le(out, k->n_shards, 4);
-    buf_le(out, sealed, 8);
-    buf_le(out, refused, 8);
-    for (unsigned i = 0; i < k->n_shards; i++) {
-        const struct shard_cut *c = &k->shard[i].at_cut;
-        buf_le(out, c->serial, 8);
-        buf_le(out, c->records, 8);
-        buf_le(out, c->missing, 8);
-        buf_le(out, c->quarantined, 8);
-        buf_le(out, c->kernel_drops, 8);
-        buf_le(out, c->ring_drops, 8);
-        buf_le(out, c->ring_drop_octets, 8);
-        buf_le(out, c->not_journaled, 8);
-        buf_le(out, c->decoder.len, 4);
-        buf_put(out, c->decoder.p, c->decoder.len);
-        out->bad |= !buf_ok(&c->decoder);
-    }
-}
-
-/* One shard's part. */
-struct past {
-    struct shard_cut cut; /* without `decoder` */
-    struct decoder *decode;
-};
-
-struct past_all {
-    unsigned n;
-    struct past shard[COLLECT_MAX_SHARDS];
-    uint64_t sealed, refused;
-};
-
-static void past_clear(struct past_all *p)
-{
-    for (unsigned i = 0; i < p->n; i++)
-        decoder_free(p->shard[i].decode);
-    memset(p, 0, sizeof *p);
-}
-
-static int read_shard(struct past *p, struct rd *r, const struct decoder_limits *lim, struct err *e)
-{
-    struct rd decoder;
-
-    p->cut = (struct shard_cut){ .serial = rd_le(r, 8),
-                                 .records = rd_le(r, 8),
-                                 .missing = rd_le(r, 8),
-                                 .quarantined = rd_le(r, 8),
-                                 .kernel_drops = rd_le(r, 8),
-                                 .ring_drops = rd_le(r, 8),
-                                 .ring_drop_octets = rd_le(r, 8),
-                                 .not_journaled = rd_le(r, 8) };
-    decoder = rd_sub(r, (size_t)rd_le(r, 4));
-    if (!rd_ok(r))
-        return err_set(e, ERR_CORRUPT, "checkpoint: cut short");
-    return decoder_load(&p->decode, lim, decoder.p, decoder.left, e);
-}
-
-static int read_checkpoint(struct past_all *p, const struct buf *b,
-                           const struct decoder_limits *lim, struct err *e)
-{
-    struct rd r = rd_init(b->p, b->len);
-    const uint8_t *magic = rd_take(&r, 8);
-    uint32_t draft = (uint32_t)rd_le(&r, 4);
-    uint32_t n = (uint32_t)rd_le(&r, 4);
-    int rc = ERR_OK;
-
-    p->sealed = rd_le(&r, 8);
-    p->refused = rd_le(&r, 8);
-    if (!rd_ok(&r) || memcmp(magic, MAGIC, 8) != 0 || n == 0 || n > COLLECT_MAX_SHARDS)
-        return err_set(e, ERR_CORRUPT, "checkpoint: not a checkpoint");
-    if (draft != CUT_DRAFT)
-        return err_set(e, ERR_VERSION,
-                       "checkpoint: written in draft %u of the format, this weir reads draft %u",
-                       draft, CUT_DRAFT);
-    for (; rc == ERR_OK && p->n < n; p->n++)
-        rc = read_shard(&p->shard[p->n], &r, lim, e);
-    return rc;
+    past_put_head(out, k->n_shards, sealed, refused);
+    for (unsigned i = 0; i < k->n_shards; i++)
+        past_put_shard(out, &k->shard[i].at_cut);
 }
 
 /* ------------------------------------------------------------------ starting */
 
-/* The state of the last cut. Where its checkpoint cannot be read, its positions still count: what
- * they cover is sealed, and only templates and counters are lost. */
-static int last_cut(struct collect *k, struct past_all *p, struct err *e)
+/* The state of the last cut. Where its checkpoint cannot be read (it is damaged, or an older weir
+ * wrote it; a newer one was refused before), its positions still count: what they cover is sealed,
+ * and only templates and counters are lost. */
+static int last_cut(struct collect *k, struct past *p, struct err *e)
 {
     struct buf b = buf_init(CHECKPOINT_MAX);
     uint64_t at[COLLECT_MAX_SHARDS] = { 0 };
     uint32_t n = 0;
     int rc = store_last_cut(k->st, &n, at, &b, e);
 
-    if (rc == ERR_OK && (rc = read_checkpoint(p, &b, &k->limits, e)) != ERR_OK)
+    if (rc == ERR_OK && (rc = past_get(p, b.p, b.len, &k->limits, e)) != ERR_OK)
         past_clear(p);
     buf_free(&b);
-    if (rc == ERR_CORRUPT) {
+    if (rc == ERR_CORRUPT || rc == ERR_VERSION) {
         log_line(LOG_LEVEL_ERROR, "%s; templates are learned anew", e->msg);
         p->n = MIN(n, COLLECT_MAX_SHARDS);
         for (unsigned i = 0; i < p->n; i++)
@@ -199,7 +122,7 @@ static int begin_shard(struct shard *s, const struct conf *c, struct err *e)
     return ERR_OK;
 }
 
-static void take_past(struct shard *s, struct past *p)
+static void take_past(struct shard *s, struct past_shard *p)
 {
     s->at_cut = p->cut;
     s->serial = s->cut_serial = p->cut.serial;
@@ -233,10 +156,10 @@ static bool goes_there(void *ctx, const struct exporter_key *key)
 }
 
 /* The exporters of old shard `i` to the new ones; its sums to the first. */
-static int spread(struct collect *k, struct past_all *p, unsigned i, struct err *e)
+static int spread(struct collect *k, struct past *p, unsigned i, struct err *e)
 {
     struct shard_cut *to = &k->shard[0].at_cut;
-    const struct past *from = &p->shard[i];
+    const struct past_shard *from = &p->shard[i];
 
     to->records += from->cut.records;
     to->missing += from->cut.missing;
@@ -255,7 +178,7 @@ static int spread(struct collect *k, struct past_all *p, unsigned i, struct err 
 
 /* Another number of shards left this: let that many decoders finish their journals and seal, then
  * give every exporter to the shard to which the kernel now steers it. */
-static int reshard(struct collect *k, struct past_all *p, struct err *e)
+static int reshard(struct collect *k, struct past *p, struct err *e)
 {
     struct collect *old;
     struct conf *c = collect_conf(k);
@@ -308,7 +231,7 @@ static int first_cut(struct collect *k, struct err *e)
 
 int collect_recover(struct collect *k, struct err *e)
 {
-    struct past_all *p = calloc(1, sizeof *p);
+    struct past *p = calloc(1, sizeof *p);
     struct conf *c = collect_conf(k);
     bool anew;
     int rc = ERR_NOMEM;

@@ -161,6 +161,20 @@ const struct frame *ring_next(struct ring *r)
     return f;
 }
 
+unsigned ring_look(const struct ring *r, const struct frame *out[], unsigned n)
+{
+    uint64_t at = atomic_load_explicit(&r->tail, memory_order_relaxed), head = get(&r->head);
+    unsigned k = 0;
+
+    if (r->sync)
+        head = MIN(head, get(&r->durable));
+    for (; k < n && at < head; k++) {
+        out[k] = frame_from(r, &at);
+        at += frame_room(out[k]->len);
+    }
+    return k;
+}
+
 void ring_done(struct ring *r)
 {
     set(&r->tail, r->taken);
@@ -213,7 +227,6 @@ struct ring_piece ring_copy(struct ring *r, uint8_t *out, size_t cap)
         if (p.len + need > cap)
             break;
         memcpy(to, f, need);
-        to->sum = frame_sum(to);
         if (p.n == 0) { /* serials have no gaps: what lies between was passed over */
             add(&r->passed, f->serial - r->copied - 1);
             p.first = f->serial;

@@ -40,6 +40,8 @@ uint64_t ring_seen(const struct ring *r);
 /* Decoder: the oldest datagram (its octets follow the frame; borrowed until ring_done()), or NULL.
  */
 const struct frame *ring_next(struct ring *r);
+/* Decoder: up to n datagrams that ring_next() will show, the oldest first; returns how many. */
+unsigned ring_look(const struct ring *r, const struct frame *out[], unsigned n);
 /* Decoder: give back the room of what ring_next() showed. */
 void ring_done(struct ring *r);
 bool ring_empty(const struct ring *r); /* everything was decoded */

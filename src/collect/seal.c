@@ -47,7 +47,8 @@ static struct due look_locked(struct collect *k, const struct conf *c)
         rows += flow_batch_rows(k->full[i].b);
         oldest = MIN(oldest, k->full[i].since_ms != 0 ? k->full[i].since_ms : oldest);
     }
-    d.rows = rows >= conf_num(c, OPT_SEAL_ROWS) || k->n_full >= k->max_full;
+    d.rows = rows >= conf_num(c, OPT_SEAL_ROWS) || k->n_full >= k->max_full ||
+             k->full_octets >= k->max_octets / 2;
     d.age = oldest != INT64_MAX && clock_mono_ms() - oldest >= (int64_t)conf_num(c, OPT_SEAL_AGE);
     return d;
 }
@@ -139,9 +140,10 @@ static void drop_locked(struct sealer *z, bool keep_recent)
     size_t n = 0, left = 0;
 
     for (size_t i = 0; i < k->n_full; i++) {
-        if (n < z->n && k->full[i].b == z->take[n])
+        if (n < z->n && k->full[i].b == z->take[n]) {
+            k->full_octets -= k->full[i].octets;
             z->done[n++] = k->full[i];
-        else
+        } else
             k->full[left++] = k->full[i];
     }
     k->n_full = left;

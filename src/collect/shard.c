@@ -8,11 +8,20 @@
 #include "os/fault.h"
 #include "os/log.h"
 
-#define SLEEP_MS     200
-#define ROUND        512u /* datagrams decoded between two looks at everything else */
-#define STATUS_MS    200
-#define TICK_MS      1000
-#define WAIT_FULL_MS 100
+#define SLEEP_MS       200
+#define ROUND          512u /* datagrams decoded between two looks at everything else */
+#define STATUS_MS      200
+#define TICK_MS        1000
+#define WAIT_FULL_MS   100
+#define REPLAY_TRIES   10u
+#define REPLAY_WAIT_MS 500
+/* Where datagrams come one by one, each would wake two threads: the receiver lets some gather. What
+ * comes meanwhile must fit the smallest receive buffer that kernels give (about 90 of full size).
+ */
+#define GATHER_US 500
+#define GATHER_FULL                                                               \
+    32u /* so many since the last wait: they come fast enough to be taken at once \
+         */
 
 static void bump(_Atomic uint64_t *c, uint64_t n)
 {
@@ -77,16 +86,18 @@ void *collect_receive_thread(void *arg)
     struct collect *k = s->k;
     int fds[COLLECT_MAX_LISTENERS + 1];
     uint64_t ready[4];
-    bool last = false, any;
+    unsigned n, got = 0; /* since the last wait */
+    bool last = false;
 
     memcpy(fds, s->fd, sizeof s->fd);
     fds[k->n_listeners] = s->stop_event;
     receive_left(s);
     for (;;) {
-        any = false;
+        n = 0;
         for (unsigned l = 0; l < k->n_listeners; l++)
-            any |= receive(s, l) > 0;
-        if (any) {
+            n += receive(s, l);
+        got += n;
+        if (n > 0) {
             wake(&s->decoder_sleeps, s->work_event);
             wake(&s->writer_sleeps, s->journal_event);
             continue;
@@ -94,8 +105,12 @@ void *collect_receive_thread(void *arg)
         if (last) /* stopping, and every socket was empty since */
             break;
         last = atomic_load(&k->stopping);
-        if (!last)
-            net_wait(fds, k->n_listeners + 1, SLEEP_MS, ready);
+        if (last)
+            continue;
+        if (got > 0 && got < GATHER_FULL)
+            clock_sleep_us(GATHER_US);
+        got = 0;
+        net_wait(fds, k->n_listeners + 1, SLEEP_MS, ready);
     }
     atomic_store(&s->receiver_done, true);
     net_event_set(s->work_event);
@@ -149,6 +164,8 @@ static void hand_off_locked(struct shard *s, struct rowset *rs)
     s->cur.rs = rs;
     s->cur.shard = s->number;
     s->cur.cut = s->cut_done;
+    s->cur.octets = flow_batch_octets(s->cur.b);
+    k->full_octets += s->cur.octets;
     k->full[k->n_full++] = s->cur;
     s->cur = (struct open_batch){ 0 };
     cond_wake(&k->open_change);
@@ -218,31 +235,58 @@ static bool ensure_batch(struct shard *s, struct decode_sink *sink)
     return false;
 }
 
+void collect_list_unref(struct exporter_list *l)
+{
+    if (l != NULL && atomic_fetch_sub_explicit(&l->refs, 1, memory_order_acq_rel) == 1)
+        free(l);
+}
+
+/* All exporters, in memory that nobody looks at. NULL: none for it; the old list stays. */
+static struct exporter_list *list_exporters(struct shard *s)
+{
+    struct exporter_list *l = s->list_spare;
+    size_t n = decoder_exporters(s->decode);
+
+    if (l == NULL || l->room < n) {
+        size_t room = n + n / 8 + 16;
+        collect_list_unref(l);
+        s->list_spare = l = malloc(sizeof *l + room * sizeof l->x[0]);
+        if (l == NULL)
+            return NULL;
+        atomic_init(&l->refs, 1);
+        l->room = room;
+    }
+    for (l->n = 0; l->n < n && decoder_exporter(s->decode, (uint32_t)l->n, &l->x[l->n]);)
+        l->n++;
+    s->list_spare = NULL;
+    return l;
+}
+
+/* The list is made outside the lock and changed for the old one inside: who reads the status never
+ * delays the decoder. */
 static void publish(struct shard *s)
 {
     struct shard_status *p = &s->status;
-    struct decode_exporter x;
-    uint32_t n = 0;
+    struct exporter_list *l = list_exporters(s), *old = NULL;
+    struct decode_counters total;
 
+    decoder_totals(s->decode, &total);
     os_lock(&s->status_lock);
-    decoder_totals(s->decode, &p->total);
-    for (; decoder_exporter(s->decode, n, &x); n++) {
-        if (n == p->room) {
-            size_t room = p->room > 0 ? p->room * 2 : 16;
-            struct decode_exporter *more = realloc(p->exporter, room * sizeof *more);
-            if (more == NULL)
-                break; /* the list is shorter, the totals are right */
-            p->exporter = more;
-            p->room = room;
-        }
-        p->exporter[n] = x;
+    p->total = total;
+    if (l != NULL) {
+        old = p->list;
+        p->list = l;
     }
-    p->n_exporters = n;
+    decoder_memory(s->decode, &p->memory);
     p->missing = s->missing;
     p->replayed = s->replayed;
     p->quarantined = s->quarantined;
     p->records = s->records_handed + (s->cur.b != NULL ? batch_records(s->cur.b) : 0);
     os_unlock(&s->status_lock);
+    if (old != NULL && atomic_load_explicit(&old->refs, memory_order_acquire) == 1)
+        s->list_spare = old;
+    else
+        collect_list_unref(old);
 }
 
 /* The age of the written batch counts from its first record. */
@@ -264,7 +308,7 @@ static bool store_is_behind(struct shard *s)
     bool behind;
 
     os_lock(&k->open_lock);
-    behind = k->n_full >= k->max_full;
+    behind = k->n_full >= k->max_full || k->full_octets >= k->max_octets;
     if (behind && atomic_load(&s->cut_want) == s->cut_done)
         cond_wait_ms(&k->open_change, &k->open_lock, WAIT_FULL_MS);
     os_unlock(&k->open_lock);
@@ -312,15 +356,34 @@ static bool take_frame(struct shard *s, const struct frame *f, struct decode_sin
     return true;
 }
 
+/* Tell the decoder what comes next; returns how many datagrams that are. */
+static unsigned expect(const struct shard *s)
+{
+    const struct frame *f[DECODE_AHEAD];
+    struct datagram g[DECODE_AHEAD] = { 0 };
+    unsigned n = ring_look(s->ring, f, DECODE_AHEAD);
+
+    for (unsigned i = 0; i < n; i++) {
+        g[i].octets = (const uint8_t *)(f[i] + 1);
+        g[i].len = f[i]->len;
+        memcpy(g[i].peer.b, f[i]->ip, sizeof f[i]->ip);
+    }
+    decoder_expect(s->decode, g, n);
+    return n;
+}
+
 /* Up to ROUND datagrams; returns how many. */
 static unsigned decode_round(struct shard *s, struct decode_sink *sink)
 {
     const struct frame *f;
-    unsigned n = 0;
+    unsigned n = 0, ahead = 0;
 
-    while (n < ROUND && (f = ring_next(s->ring)) != NULL && take_frame(s, f, sink)) {
+    for (; n < ROUND && (f = ring_next(s->ring)) != NULL; n++) {
+        ahead = ahead > 0 ? ahead : expect(s);
+        if (!take_frame(s, f, sink))
+            break;
         ring_done(s->ring);
-        n++;
+        ahead--;
     }
     ring_pass(s->ring);
     mark_since(s);
@@ -443,8 +506,18 @@ static void replay(struct shard *s, struct rounds *r)
 
     if (s->journal == NULL || s->replay_upto <= s->serial)
         return;
-    rc = journal_read(s->k->journal_dir, s->number, s->serial, s->replay_upto, replay_frame, &x,
-                      &found, &e);
+    /* What the system refuses now it may give later (open files, memory); the journal is written
+     * over once a later cut is made, so it is asked for some time. */
+    for (unsigned tries = 0;; tries++) {
+        rc = journal_read(s->k->journal_dir, s->number, s->serial, s->replay_upto, replay_frame, &x,
+                          &found, &e);
+        if ((rc != ERR_IO && rc != ERR_NOMEM) || tries == REPLAY_TRIES ||
+            atomic_load(&s->k->finished))
+            break;
+        log_line(LOG_LEVEL_WARN, "shard %u: the journal cannot be read: %s; it is tried again",
+                 s->number, e.msg);
+        clock_sleep_ms(REPLAY_WAIT_MS);
+    }
     if (rc != ERR_OK)
         log_line(LOG_LEVEL_ERROR, "shard %u: the journal cannot be read in full: %s", s->number,
                  e.msg);

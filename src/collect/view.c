@@ -214,29 +214,6 @@ void collect_tail_close(struct collect_tail *t)
     free(t);
 }
 
-static void add_counters(struct decode_counters *to, const struct decode_counters *c)
-{
-    to->datagrams += c->datagrams;
-    to->octets += c->octets;
-    to->datagrams_accepted += c->datagrams_accepted;
-    to->sets += c->sets;
-    to->sets_decoded += c->sets_decoded;
-    to->sets_template += c->sets_template;
-    to->sets_waiting += c->sets_waiting;
-    to->flows += c->flows;
-    to->options += c->options;
-    to->templates_learned += c->templates_learned;
-    to->templates_changed += c->templates_changed;
-    to->templates_withdrawn += c->templates_withdrawn;
-    to->sets_borrowed += c->sets_borrowed;
-    to->header_count_wrong += c->header_count_wrong;
-    for (size_t i = 0; i < DECODE_REASON_N; i++) {
-        to->datagrams_refused[i] += c->datagrams_refused[i];
-        to->sets_expired[i] += c->sets_expired[i];
-        to->sets_malformed[i] += c->sets_malformed[i];
-    }
-}
-
 static void listener_status(struct collect *k, unsigned l, struct collect_listener *out)
 {
     char text[NET_TEXT_MAX];
@@ -254,27 +231,43 @@ static void listener_status(struct collect *k, unsigned l, struct collect_listen
     }
 }
 
-static int shard_status_into(struct shard *s, struct collect_status *out, uint64_t *records)
+/* *list: a reference. */
+static void shard_status_into(struct shard *s, struct collect_status *out, uint64_t *records,
+                              struct exporter_list **list)
 {
-    struct decode_exporter *more;
-    int rc = ERR_OK;
+    const struct decode_memory *m = &s->status.memory;
 
     os_lock(&s->status_lock);
-    add_counters(&out->total, &s->status.total);
+    decode_counters_add(&out->total, &s->status.total);
     *records += s->status.records;
-    more = realloc(out->exporter,
-                   (out->n_exporters + s->status.n_exporters + 1) * sizeof *out->exporter);
-    if (more == NULL)
-        rc = ERR_NOMEM;
-    else {
-        out->exporter = more;
-        if (s->status.n_exporters > 0)
-            memcpy(more + out->n_exporters, s->status.exporter,
-                   s->status.n_exporters * sizeof *more);
-        out->n_exporters += s->status.n_exporters;
-    }
+    out->memory.exporters += m->exporters;
+    out->memory.waiting += m->waiting;
+    out->memory.plans += m->plans;
+    out->memory.n_plans += m->n_plans;
+    *list = s->status.list;
+    if (*list != NULL)
+        (void)atomic_fetch_add_explicit(&(*list)->refs, 1, memory_order_relaxed);
     os_unlock(&s->status_lock);
-    return rc;
+    out->memory_max += s->k->limits.max_octets;
+    out->waiting_max += s->k->limits.max_waiting_total;
+    for (size_t i = 0; *list != NULL && i < (*list)->n; i++)
+        out->n_untrusted += !(*list)->x[i].trusted;
+    out->n_known += *list != NULL ? (*list)->n : 0;
+}
+
+/* One list of all shards, where it is wanted. */
+static int join_lists(struct exporter_list *const *list, unsigned n, struct collect_status *out)
+{
+    out->exporter = malloc((out->n_known + 1) * sizeof *out->exporter);
+    if (out->exporter == NULL)
+        return ERR_NOMEM;
+    for (unsigned i = 0; i < n; i++) {
+        if (list[i] == NULL)
+            continue;
+        memcpy(out->exporter + out->n_exporters, list[i]->x, list[i]->n * sizeof *out->exporter);
+        out->n_exporters += list[i]->n;
+    }
+    return ERR_OK;
 }
 
 static void shard_sums(struct shard *s, struct collect_status *out)
@@ -311,8 +304,9 @@ static void shard_sums(struct shard *s, struct collect_status *out)
     os_unlock(&s->status_lock);
 }
 
-int collect_status(struct collect *k, struct collect_status *out, struct err *e)
+int collect_status(struct collect *k, struct collect_status *out, bool exporters, struct err *e)
 {
+    struct exporter_list *list[COLLECT_MAX_SHARDS];
     uint64_t records = 0;
     int rc = ERR_OK;
 
@@ -325,15 +319,21 @@ int collect_status(struct collect *k, struct collect_status *out, struct err *e)
         listener_status(k, l, &out->listener[l]);
     os_unlock(&k->conf_lock);
     out->recovering = collect_recovering(k);
-    for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++) {
+    for (unsigned i = 0; i < k->n_shards; i++) {
         shard_sums(&k->shard[i], out);
-        rc = shard_status_into(&k->shard[i], out, &records);
+        shard_status_into(&k->shard[i], out, &records, &list[i]);
     }
+    if (exporters)
+        rc = join_lists(list, k->n_shards, out);
+    for (unsigned i = 0; i < k->n_shards; i++)
+        collect_list_unref(list[i]);
     os_lock(&k->open_lock);
     out->records_sealed = k->records_sealed;
     out->records_refused = k->records_refused;
     out->batches_open = (uint32_t)k->n_full;
     out->batches_max = (uint32_t)k->max_full;
+    out->open_octets = k->full_octets;
+    out->open_octets_max = k->max_octets;
     out->seals = k->seals;
     out->seal_failures = k->seal_failures;
     out->unsafe = k->unsafe;

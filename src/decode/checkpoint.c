@@ -10,8 +10,6 @@
 #include "base/var.h"
 #include "decode/session.h"
 
-#define MAGIC       "WEIR-DEC"
-#define DRAFT       1u
 #define HEAD_OCTETS 24u /* magic, draft, sum of what follows, octets of all */
 #define SUM_FROM    16u
 #define N_COUNTERS  (sizeof(struct decode_counters) / sizeof(uint64_t))
@@ -20,7 +18,14 @@
 #define TIME_MAX_MS ((int64_t)1 << 60)
 
 /* Bits of flags. */
-enum { X_TRUSTED = 1, X_CLOCK_KNOWN = 2, X_CLOCK_MOVED = 4, X_BOOT_KNOWN = 8, X_TOTALS = 16 };
+enum {
+    X_TRUSTED = 1,
+    X_CLOCK_KNOWN = 2,
+    X_CLOCK_MOVED = 4,
+    X_BOOT_KNOWN = 8,
+    X_TOTALS = 16,
+    X_ESTABLISHED = 32
+};
 enum {
     P_SHARED = 1,
     P_BOOT_KNOWN = 2,
@@ -84,14 +89,16 @@ static int shapes_find(struct shapes *s, const struct decoder *d)
 {
     size_t n = 0;
 
-    for (uint32_t i = 0; i < d->n; i++)
-        n += d->list[i]->n_templates;
+    for (uint32_t i = 0; i < exporter_count(d); i++)
+        n += exporter_at(d, i)->n_templates;
     if (n > UINT32_MAX / 4 || shapes_init(s, n) != ERR_OK)
         return ERR_NOMEM;
-    for (uint32_t i = 0; i < d->n; i++)
-        for (uint32_t k = 0; k < d->list[i]->n_ports; k++)
-            for (uint32_t t = 0; t < d->list[i]->ports[k]->n; t++)
-                shapes_add(s, d->list[i]->ports[k]->t[t]->plan->shape);
+    for (uint32_t i = 0; i < exporter_count(d); i++) {
+        const struct exporter *x = exporter_at(d, i);
+        for (uint32_t k = 0; k < x->n_ports; k++)
+            for (uint32_t t = 0; t < x->ports[k]->n; t++)
+                shapes_add(s, x->ports[k]->t[t].plan->shape);
+    }
     s->n_no = 0;
     return ERR_OK;
 }
@@ -165,10 +172,10 @@ static void put_port(struct buf *out, const struct exporter *x, const struct por
     put_sequence(out, &p->seq);
     buf_var(out, p->n);
     for (uint32_t i = 0; i < p->n; i++) {
-        buf_le(out, p->t[i]->id, 2);
+        buf_le(out, p->t[i].id, 2);
         buf_var(out, shapes->no[shapes->n_no++]);
-        put_near(out, p->t[i]->seen_ms, x->last_ms);
-        buf_var(out, x->serial - p->t[i]->serial);
+        put_near(out, p->t[i].seen_ms, x->last_ms);
+        buf_var(out, x->serial - p->t[i].serial);
     }
 }
 
@@ -192,7 +199,7 @@ static void put_exporter(struct buf *out, const struct exporter *x, struct shape
 {
     unsigned flags = (x->trusted ? X_TRUSTED : 0) | (x->clock_known ? X_CLOCK_KNOWN : 0) |
                      (x->clock_moved ? X_CLOCK_MOVED : 0) | (x->boot_known ? X_BOOT_KNOWN : 0) |
-                     (x->totals != NULL ? X_TOTALS : 0);
+                     (x->totals != NULL ? X_TOTALS : 0) | (x->established ? X_ESTABLISHED : 0);
 
     buf_put(out, x->key.addr.b, sizeof x->key.addr.b);
     buf_le(out, x->key.domain, 4);
@@ -224,22 +231,24 @@ int decoder_save(const struct decoder *d, struct buf *out)
     int rc = shapes_find(&shapes, d);
 
     if (rc == ERR_OK) {
-        buf_str(out, MAGIC);
-        buf_le(out, DRAFT, 4);
+        buf_str(out, DECODER_MAGIC);
+        buf_le(out, DECODER_DRAFT, 4);
         buf_le(out, 0, 4);
         buf_le(out, 0, 8);
         buf_var(out, N_COUNTERS);
         buf_var(out, d->lim.max_exporters);
         buf_var(out, d->lim.max_untrusted);
         buf_var(out, d->lim.max_waiting_total);
-        buf_svar(out, d->evict_after_ms);
+        buf_var(out, d->lim.max_octets);
+        for (unsigned g = 0; g < GROUP_N; g++)
+            buf_var(out, d->group[g].hand);
         put_counters(out, &d->none);
         buf_var(out, shapes.n);
         for (uint32_t i = 0; i < shapes.n; i++)
             put_shape(out, shapes.at[i]);
-        buf_var(out, d->n);
-        for (uint32_t i = 0; i < d->n; i++)
-            put_exporter(out, d->list[i], &shapes);
+        buf_var(out, exporter_count(d));
+        for (uint32_t i = 0; i < exporter_count(d); i++)
+            put_exporter(out, exporter_at(d, i), &shapes);
     } else {
         out->bad = true;
     }
@@ -262,7 +271,7 @@ struct loader {
     uint32_t n_shapes;
     /* limits that a change of trust can lead beyond hold only where they are lower than before */
     uint32_t max_trusted, max_untrusted;
-    uint64_t max_waiting_untrusted;
+    uint64_t max_waiting_untrusted, max_octets;
     struct err *e;
 };
 
@@ -360,6 +369,12 @@ static bool get_counters(struct rd *r, struct decode_counters *c)
 /* -------------------------------------------------------------------------------------- templates
  */
 
+static void loader_add(struct loader *l, struct exporter *x, uint64_t octets)
+{
+    budget_add(&l->d->memory, x, octets);
+    x->octets += octets;
+}
+
 /* The fields of a shape into d->fields; false where a limit is lower now. */
 static bool take_shape(struct loader *l, uint32_t no, uint8_t *proto, enum shape_kind *kind,
                        unsigned *n_scope, unsigned *n)
@@ -374,7 +389,7 @@ static bool take_shape(struct loader *l, uint32_t no, uint8_t *proto, enum shape
 
 static int get_template(struct loader *l, struct exporter *x, struct port *p, bool keep)
 {
-    struct template t = { .id = (uint16_t)rd_le(&l->r, 2) }, *to;
+    struct template t = { .id = (uint16_t)rd_le(&l->r, 2) };
     uint32_t no = (uint32_t)rd_var(&l->r, UINT32_MAX);
     enum shape_kind kind;
     unsigned n_scope, n;
@@ -383,8 +398,7 @@ static int get_template(struct loader *l, struct exporter *x, struct port *p, bo
 
     t.seen_ms = get_time(&l->r, x->last_ms);
     t.serial = get_serial(&l->r, x->serial);
-    if (!rd_ok(&l->r) || t.id < 256 || no >= l->n_shapes ||
-        (p->n > 0 && p->t[p->n - 1]->id >= t.id))
+    if (!rd_ok(&l->r) || t.id < 256 || no >= l->n_shapes || (p->n > 0 && p->t[p->n - 1].id >= t.id))
         return damaged(l, "a template of an exporter");
     if (!keep)
         return ERR_OK;
@@ -395,16 +409,15 @@ static int get_template(struct loader *l, struct exporter *x, struct port *p, bo
     }
     if (proto != x->key.version)
         return damaged(l, "the version of a template");
-    rc = plan_new(&t.plan, proto, kind, n_scope, l->d->fields, n);
+    rc = plans_get(l->d, x, &t.plan, kind, n_scope, l->d->fields, n);
     if (rc != ERR_OK)
         return rc == ERR_NOMEM ? no_memory(l) : damaged(l, "the fields of a template");
-    to = malloc(sizeof *to);
-    if (to == NULL) {
-        decode_plan_free(t.plan);
-        return no_memory(l);
+    if (l->d->memory.all > l->max_octets) {
+        plans_put(l->d, t.plan);
+        l->d->left_out.templates++;
+        return ERR_OK;
     }
-    *to = t;
-    p->t[p->n++] = to;
+    p->t[p->n++] = t;
     x->n_templates++;
     return ERR_OK;
 }
@@ -464,8 +477,11 @@ static int get_port(struct loader *l, struct exporter *x, struct port *p, bool k
     if (keep && n > 0) {
         p->cap = (uint32_t)MIN(n, l->d->lim.max_templates);
         p->t = malloc(p->cap * sizeof *p->t);
-        if (p->t == NULL)
+        if (p->t == NULL) {
+            p->cap = 0;
             return no_memory(l);
+        }
+        loader_add(l, x, p->cap * sizeof *p->t);
     }
     for (uint64_t i = 0; i < n && rc == ERR_OK; i++)
         rc = get_template(l, x, p, keep);
@@ -484,6 +500,8 @@ static int get_ports(struct loader *l, struct exporter *x, bool keep)
         struct port *p = calloc(1, sizeof *p);
         if (p == NULL)
             return no_memory(l);
+        if (keep && i > 0)
+            loader_add(l, x, PORT_OCTETS);
         x->ports[x->n_ports++] = p;
         rc = get_port(l, x, p, keep);
     }
@@ -498,8 +516,8 @@ static bool waiting_fits(const struct loader *l, const struct exporter *x, size_
     const struct decoder *d = l->d;
 
     return x->waiting_octets + octets <= d->lim.max_waiting_octets &&
-           d->waiting_total + octets <= d->lim.max_waiting_total &&
-           (x->trusted || d->waiting_untrusted + octets <= l->max_waiting_untrusted);
+           d->waiting.all + octets <= d->lim.max_waiting_total &&
+           (x->trusted || d->waiting.strange + octets <= l->max_waiting_untrusted);
 }
 
 static int get_set(struct loader *l, struct exporter *x, bool keep)
@@ -563,6 +581,7 @@ static bool get_exporter_head(struct loader *l, struct exporter *x, bool *totals
     x->clock_moved = (flags & X_CLOCK_MOVED) != 0;
     x->boot_known = (flags & X_BOOT_KNOWN) != 0;
     *totals = (flags & X_TOTALS) != 0;
+    x->established = (flags & X_ESTABLISHED) != 0;
     x->last_ms = get_time(r, 0);
     x->first_ms = get_time(r, x->last_ms);
     x->serial = rd_var(r, UINT64_MAX);
@@ -572,7 +591,7 @@ static bool get_exporter_head(struct loader *l, struct exporter *x, bool *totals
     x->lost = rd_var(r, UINT64_MAX);
     x->reordered = rd_var(r, UINT64_MAX);
     x->duplicated = rd_var(r, UINT64_MAX);
-    return get_counters(r, &x->c) && flags >> 5 == 0;
+    return get_counters(r, &x->c) && flags >> 6 == 0;
 }
 
 static int get_totals(struct loader *l, struct exporter *x)
@@ -616,7 +635,10 @@ static int get_exporter(struct loader *l)
         free(x);
         return damaged(l, "an exporter");
     }
-    keep = x->trusted ? d->n_trusted < l->max_trusted : d->n_untrusted < l->max_untrusted;
+    keep = x->trusted ? d->group[TRUSTED].n < l->max_trusted
+                      : d->group[STRANGERS].n < l->max_untrusted;
+    keep = keep && EXPORTER_OCTETS <= l->max_octets &&
+           d->memory.all <= l->max_octets - EXPORTER_OCTETS;
     if (keep) {
         if (exporter_enter(d, x) != ERR_OK) {
             free(x);
@@ -625,7 +647,7 @@ static int get_exporter(struct loader *l)
         return get_rest(l, x, totals, true);
     }
     rc = get_rest(l, x, totals, false);
-    counters_add(&d->none, &x->c);
+    decode_counters_add(&d->none, &x->c);
     d->left_out.exporters++;
     exporter_free(d, x);
     return rc;
@@ -643,12 +665,15 @@ static int get_all(struct loader *l)
     l->max_trusted = (uint32_t)rd_var(&l->r, UINT32_MAX);
     l->max_untrusted = (uint32_t)rd_var(&l->r, UINT32_MAX);
     l->max_waiting_untrusted = rd_var(&l->r, UINT32_MAX);
+    l->max_octets = rd_var(&l->r, UINT64_MAX);
+    l->max_octets = d->lim.max_octets < l->max_octets ? d->lim.max_octets : UINT64_MAX;
     l->max_trusted = d->lim.max_exporters < l->max_trusted ? d->lim.max_exporters : UINT32_MAX;
     l->max_untrusted = d->lim.max_untrusted < l->max_untrusted ? d->lim.max_untrusted : UINT32_MAX;
     l->max_waiting_untrusted = d->lim.max_waiting_total < l->max_waiting_untrusted
                                    ? d->lim.max_waiting_total / 4
                                    : UINT64_MAX;
-    d->evict_after_ms = get_time(&l->r, 0);
+    for (unsigned g = 0; g < GROUP_N; g++)
+        d->group[g].hand = (uint32_t)rd_var(&l->r, UINT32_MAX);
     if (!get_counters(&l->r, &d->none) || !counters_hold(&d->none))
         return damaged(l, "a counter");
     rc = get_shapes(l);
@@ -665,14 +690,14 @@ static int get_all(struct loader *l)
 /* The draft is looked at first: how another one guards its octets is not known. */
 static int check(const uint8_t *p, size_t n, struct err *e)
 {
-    if (n < HEAD_OCTETS || memcmp(p, MAGIC, 8) != 0)
+    if (n < HEAD_OCTETS || memcmp(p, DECODER_MAGIC, 8) != 0)
         return err_set(e, ERR_CORRUPT, "decoder state: no header (%zu octets)", n);
-    if (le32(p + 8) != DRAFT)
+    if (le32(p + 8) != DECODER_DRAFT)
         return err_set(
             e, ERR_VERSION,
             "decoder state of draft %u, this Weir reads draft %u only: start that version "
             "once more, or go on without the state",
-            (unsigned)le32(p + 8), DRAFT);
+            (unsigned)le32(p + 8), DECODER_DRAFT);
     if (le64(p + 16) != n)
         return err_set(e, ERR_CORRUPT, "decoder state: %zu octets where %llu were written", n,
                        (unsigned long long)le64(p + 16));

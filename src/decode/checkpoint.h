@@ -9,6 +9,9 @@
 
 #include "decode/decode.h"
 
+#define DECODER_MAGIC "WEIR-DEC"
+#define DECODER_DRAFT 2u
+
 /* Append the state to *out. Errors: ERR_NOMEM (out->max included); *out is then `bad`. */
 int decoder_save(const struct decoder *d, struct buf *out) WARN_UNUSED;
 

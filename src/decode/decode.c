@@ -9,6 +9,7 @@ const char *decode_reason_name(enum decode_reason r)
     static const char *const name[DECODE_REASON_N] = {
         [DECODE_SHORT_HEADER] = "short_header",
         [DECODE_VERSION] = "version",
+        [DECODE_AGGREGATED] = "netflow_v8",
         [DECODE_LENGTH] = "length",
         [DECODE_COUNT] = "count",
         [DECODE_TEMPLATE] = "template",
@@ -32,7 +33,7 @@ static uint32_t limit(uint32_t given, uint32_t otherwise)
 int decoder_new(struct decoder **out, const struct decoder_limits *lim)
 {
     struct decoder *d = calloc(1, sizeof *d);
-    int rc;
+    int rc = ERR_OK;
 
     *out = NULL;
     if (d == NULL)
@@ -47,7 +48,9 @@ int decoder_new(struct decoder **out, const struct decoder_limits *lim)
     d->lim.template_ttl_s = lim->template_ttl_s;
     d->lim.max_age_s = limit(lim->max_age_s, 86400);
     d->lim.reorder_window = limit(lim->reorder_window, 1024);
-    rc = nf5_plan(&d->v5);
+    d->lim.max_octets = lim->max_octets != 0 ? lim->max_octets : 512u << 20;
+    for (unsigned i = 0; rc == ERR_OK && i < FIXED_N; i++)
+        rc = fixed_plan(&d->fixed[i], (enum fixed_layout)i);
     if (rc != ERR_OK) {
         decoder_free(d);
         return rc;
@@ -60,11 +63,15 @@ void decoder_free(struct decoder *d)
 {
     if (d == NULL)
         return;
-    for (uint32_t i = 0; i < d->n; i++)
-        exporter_free(d, d->list[i]);
-    free(d->list);
+    for (uint32_t i = 0; i < exporter_count(d); i++)
+        exporter_free(d, exporter_at(d, i));
+    for (unsigned g = 0; g < GROUP_N; g++)
+        free(d->group[g].x);
     free(d->slot);
-    decode_plan_free(d->v5);
+    plans_free(&d->plans);
+    for (unsigned i = 0; i < FIXED_N; i++)
+        decode_plan_free(d->fixed[i]);
+    sflow_free(d->sflow);
     free(d);
 }
 
@@ -97,12 +104,19 @@ int message_begin(struct message *m, const struct exporter_key *k, bool first, b
             datagram_refuse(m->d, m->g, NULL, DECODE_EXPORTER_LIMIT);
         return ERR_OK;
     }
-    rc = exporter_port(x, m->g->peer_port, m->g->received_ms, &m->port);
+    x->last_ms = m->g->received_ms;
+    rc = exporter_port(m->d, x, m->g->peer_port, m->g->received_ms, &m->port);
     if (rc != ERR_OK)
         return rc;
+    if (m->port == NULL) {
+        if (first)
+            datagram_refuse(m->d, m->g, k, DECODE_EXPORTER_LIMIT);
+        return ERR_OK;
+    }
     m->x = x;
     x->serial++;
-    x->last_ms = m->g->received_ms;
+    if (!x->established)
+        exporter_heard(m->d, x);
     if (first) {
         x->c.datagrams++;
         x->c.octets += m->g->len;
@@ -120,8 +134,18 @@ int decoder_feed(struct decoder *d, const struct datagram *g, struct decode_sink
         return ERR_OK;
     }
     switch (be16(g->octets)) {
+    case 0: /* sFlow's version has 32 bits */
+        if (g->len >= 4 && be16(g->octets + 2) == 5)
+            return sflow_feed(d, g, sink);
+        datagram_refuse(d, g, NULL, DECODE_VERSION);
+        return ERR_OK;
+    case 1:
     case 5:
-        return nf5_feed(d, g, sink);
+    case 7:
+        return fixed_feed(d, g, sink);
+    case 8:
+        datagram_refuse(d, g, NULL, DECODE_AGGREGATED);
+        return ERR_OK;
     case 9:
         return nf9_feed(d, g, sink);
     case 10:
@@ -136,16 +160,16 @@ void decoder_tick(struct decoder *d, int64_t now_ms)
 {
     int64_t ttl_ms = (int64_t)d->lim.template_ttl_s * 1000;
 
-    for (uint32_t i = 0; i < d->n; i++) {
-        struct exporter *x = d->list[i];
+    for (uint32_t i = 0; i < exporter_count(d); i++) {
+        struct exporter *x = exporter_at(d, i);
         if (x->wait_first != NULL)
             waiting_expire(d, x, now_ms, false);
         for (uint32_t k = 0; ttl_ms > 0 && k < x->n_ports; k++)
-            template_expire(x, x->ports[k], now_ms - ttl_ms, 0);
+            template_expire(d, x, x->ports[k], now_ms - ttl_ms, 0);
     }
 }
 
-void counters_add(struct decode_counters *to, const struct decode_counters *c)
+void decode_counters_add(struct decode_counters *to, const struct decode_counters *c)
 {
     to->datagrams += c->datagrams;
     to->octets += c->octets;
@@ -161,6 +185,7 @@ void counters_add(struct decode_counters *to, const struct decode_counters *c)
     to->templates_withdrawn += c->templates_withdrawn;
     to->sets_borrowed += c->sets_borrowed;
     to->header_count_wrong += c->header_count_wrong;
+    to->exporters_forgotten += c->exporters_forgotten;
     for (unsigned r = 0; r < DECODE_REASON_N; r++) {
         to->datagrams_refused[r] += c->datagrams_refused[r];
         to->sets_expired[r] += c->sets_expired[r];
@@ -168,20 +193,33 @@ void counters_add(struct decode_counters *to, const struct decode_counters *c)
     }
 }
 
+void decoder_memory(const struct decoder *d, struct decode_memory *out)
+{
+    *out = (struct decode_memory){ .exporters = d->memory.all,
+                                   .waiting = d->waiting.all,
+                                   .plans = d->plans.octets,
+                                   .n_plans = d->plans.n };
+}
+
 void decoder_totals(const struct decoder *d, struct decode_counters *out)
 {
     *out = d->none;
-    for (uint32_t i = 0; i < d->n; i++)
-        counters_add(out, &d->list[i]->c);
+    for (uint32_t i = 0; i < exporter_count(d); i++)
+        decode_counters_add(out, &exporter_at(d, i)->c);
+}
+
+uint32_t decoder_exporters(const struct decoder *d)
+{
+    return exporter_count(d);
 }
 
 bool decoder_exporter(const struct decoder *d, uint32_t i, struct decode_exporter *out)
 {
     const struct exporter *x;
 
-    if (i >= d->n)
+    if (i >= exporter_count(d))
         return false;
-    x = d->list[i];
+    x = exporter_at(d, i);
     *out = (struct decode_exporter){ .key = x->key,
                                      .trusted = x->trusted,
                                      .first_ms = x->first_ms,

@@ -2,7 +2,7 @@
  * Floor 3. Pure: datagram + decoder state + given time -> rows. No socket, clock, log, global.
  * Threads: one decoder belongs to one thread; different decoders share nothing (shapes they make
  * are immutable and may be read by all). Follows RFC 3954 (NetFlow v9), RFC 7011 (IPFIX), RFC 5103
- * (biflows), Cisco's NetFlow v5 layout. */
+ * (biflows), Cisco's NetFlow v1, v5 and v7 layouts, sFlow version 5 (sflow.org, July 2004). */
 #ifndef WEIR_DECODE_DECODE_H
 #define WEIR_DECODE_DECODE_H
 
@@ -23,6 +23,9 @@ struct decoder_limits {
                                     exporter restarts (many exporters refresh rarely) */
     uint32_t max_age_s;          /* effective times older than received - this are clamped; 86400 */
     uint32_t reorder_window;     /* sequence units; default 1024 */
+    uint64_t
+        max_octets; /* memory of exporters, ports and templates; default 512 MiB. New ones (not
+                       heard for 10 minutes) take half of it at most, untrusted ones a quarter */
 };
 
 struct datagram {
@@ -46,12 +49,13 @@ struct decode_sink {
 /* Why a datagram or a set was not taken. Names for status and metrics: decode_reason_name(). */
 enum decode_reason {
     DECODE_SHORT_HEADER,   /* datagram ends inside its header */
-    DECODE_VERSION,        /* not 5, 9 or 10 */
+    DECODE_VERSION,        /* not NetFlow v1, v5, v7, v9, IPFIX or sFlow v5 */
+    DECODE_AGGREGATED,     /* NetFlow v8: sums over flows, no flows */
     DECODE_LENGTH,         /* IPFIX message length, or a set length, does not fit */
-    DECODE_COUNT,          /* v5: count does not fit the length */
+    DECODE_COUNT,          /* v1, v5, v7: count does not fit the length */
     DECODE_TEMPLATE,       /* template malformed (field count, lengths, reserved id) */
-    DECODE_TEMPLATE_LIMIT, /* max_templates or max_fields */
-    DECODE_EXPORTER_LIMIT, /* max_exporters or max_untrusted */
+    DECODE_TEMPLATE_LIMIT, /* max_templates, max_fields or max_octets */
+    DECODE_EXPORTER_LIMIT, /* max_exporters, max_untrusted or max_octets */
     DECODE_RECORD,         /* variable-length field runs over the set */
     DECODE_SET_ID,         /* reserved set id */
     DECODE_NO_TEMPLATE,    /* waiting set expired: no template came in time */
@@ -67,24 +71,26 @@ const char *decode_reason_name(enum decode_reason r);
 struct decode_counters {
     uint64_t datagrams, octets;
     uint64_t datagrams_accepted;
-    uint64_t datagrams_refused[DECODE_REASON_N];
     uint64_t sets, sets_decoded, sets_template, sets_waiting; /* waiting: now */
-    uint64_t sets_expired[DECODE_REASON_N], sets_malformed[DECODE_REASON_N];
     uint64_t flows, options;
+    uint64_t datagrams_refused[DECODE_REASON_N];
+    uint64_t sets_expired[DECODE_REASON_N], sets_malformed[DECODE_REASON_N];
     uint64_t templates_learned, templates_changed, templates_withdrawn; /* events */
     uint64_t sets_borrowed; /* decoded with another port's template */
     uint64_t
         header_count_wrong; /* v9/IPFIX: the header's record count does not match; only checked */
+    uint64_t exporters_forgotten; /* their places went to others; their counters stay in the sums */
 };
+void decode_counters_add(struct decode_counters *to, const struct decode_counters *c);
 
 /* One exporter as it stands. */
 struct decode_exporter {
     struct exporter_key key;
     bool trusted;
-    int64_t first_ms, last_ms;      /* receive times */
-    uint32_t templates;             /* known now */
-    uint64_t waiting_octets;        /* now */
-    uint64_t lost;                  /* by sequence: datagrams (v9), flow records (v5, IPFIX) */
+    int64_t first_ms, last_ms; /* receive times */
+    uint32_t templates;        /* known now */
+    uint64_t waiting_octets;   /* now */
+    uint64_t lost; /* by sequence: datagrams (v9, sFlow), flow records (v5, v7, IPFIX) */
     uint64_t reordered, duplicated; /* datagrams, as far as the sequence shows */
     uint32_t restarts;
     int64_t clock_offset_ms; /* exporter's clock minus ours, smoothed; positive = exporter ahead */
@@ -101,6 +107,11 @@ void decoder_free(struct decoder *d); /* NULL is allowed */
  * is bad. */
 int decoder_feed(struct decoder *d, const struct datagram *g, struct decode_sink *sink) WARN_UNUSED;
 
+/* What will be fed next, in this order: brings their exporters nearer, changes nothing. n up to
+ * DECODE_AHEAD; of each only octets, len, peer and import are looked at. */
+#define DECODE_AHEAD 8u
+void decoder_expect(const struct decoder *d, const struct datagram *g, unsigned n);
+
 /* Count a datagram that the caller does not let in. */
 void decoder_refuse(struct decoder *d, const struct datagram *g, enum decode_reason r);
 
@@ -112,9 +123,19 @@ int decoder_move(struct decoder *to, struct decoder *from,
 /* Call now and then (once a second of received time): expires waiting sets and old templates. */
 void decoder_tick(struct decoder *d, int64_t now_ms);
 
+/* Octets held now, against their ceilings in decoder_limits. */
+struct decode_memory {
+    uint64_t exporters; /* exporters, ports, templates: max_octets */
+    uint64_t waiting;   /* max_waiting_total */
+    uint64_t plans;     /* of `exporters`: compiled templates */
+    uint32_t n_plans;   /* different templates */
+};
+void decoder_memory(const struct decoder *d, struct decode_memory *out);
+
 /* Totals over all exporters, and over what belongs to none (refused before one was known). */
 void decoder_totals(const struct decoder *d, struct decode_counters *out);
-/* i from 0; false when there is no such exporter. */
+uint32_t decoder_exporters(const struct decoder *d);
+/* i from 0, trusted ones first; false when there is no such exporter. */
 bool decoder_exporter(const struct decoder *d, uint32_t i, struct decode_exporter *out);
 
 #endif

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/be.h"
 #include "decode/session.h"
 
 static uint64_t key_hash(const struct exporter_key *k)
@@ -18,8 +19,18 @@ static bool key_equal(const struct exporter_key *a, const struct exporter_key *b
            addr_cmp(&a->addr, &b->addr) == 0;
 }
 
+static uint32_t slot_place(const struct decoder *d, uint64_t h, const struct exporter_key *k)
+{
+    uint32_t at = (uint32_t)h & d->slot_mask;
+
+    while (d->slot[at].x != NULL && !(d->slot[at].hash == h && key_equal(&d->slot[at].x->key, k)))
+        at = (at + 1) & d->slot_mask;
+    return at;
+}
+
 struct exporter *exporter_find(struct decoder *d, const struct exporter_key *k)
 {
+    struct exporter *x;
     uint64_t h;
 
     if (d->last != NULL && key_equal(&d->last->key, k))
@@ -27,119 +38,311 @@ struct exporter *exporter_find(struct decoder *d, const struct exporter_key *k)
     if (d->slot == NULL)
         return NULL;
     h = key_hash(k);
-    for (uint32_t at = (uint32_t)h & d->slot_mask; d->slot[at] != 0; at = (at + 1) & d->slot_mask) {
-        struct exporter *x = d->list[d->slot[at] - 1];
-        if (x->hash == h && key_equal(&x->key, k)) {
-            d->last = x;
-            return x;
-        }
+    x = d->slot[slot_place(d, h, k)].x;
+    d->last = x != NULL ? x : d->last;
+    return x;
+}
+
+/* Whose datagram is it? Header layouts: RFC 3954 section 5.1, RFC 7011 section 3.1, Cisco's v5. */
+static struct exporter_key key_of(const struct datagram *g)
+{
+    struct exporter_key k = { .addr = g->peer, .import = g->import };
+
+    if (g->len < 24)
+        return k;
+    k.version = be16(g->octets);
+    k.domain = k.version == 5   ? be16(g->octets + 20)
+               : k.version == 9 ? be32(g->octets + 16)
+                                : be32(g->octets + 12);
+    return k;
+}
+
+/* Slots first, then the exporters in them, then their ports: each is on its way when the next asks
+ * for it. With ten thousand exporters none of these is near by itself. */
+void decoder_expect(const struct decoder *d, const struct datagram *g, unsigned n)
+{
+    struct exporter_key k[DECODE_AHEAD];
+    const struct exporter *x[DECODE_AHEAD];
+    uint64_t h[DECODE_AHEAD];
+
+    if (exporter_count(d) < EXPECT_FROM)
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        k[i] = key_of(&g[i]);
+        h[i] = key_hash(&k[i]);
+        __builtin_prefetch(&d->slot[h[i] & d->slot_mask]);
     }
-    return NULL;
+    for (unsigned i = 0; i < n; i++) {
+        const struct slot *s = &d->slot[h[i] & d->slot_mask];
+        x[i] = s->hash == h[i] ? s->x : NULL;
+        if (x[i] != NULL)
+            be_prefetch((const uint8_t *)x[i], offsetof(struct exporter, c) + 128);
+    }
+    for (unsigned i = 0; i < n; i++)
+        if (x[i] != NULL && x[i]->port != NULL)
+            be_prefetch((const uint8_t *)x[i]->port, offsetof(struct port, seq) + 64);
+    for (unsigned i = 0; i < n; i++)
+        if (x[i] != NULL && x[i]->port != NULL && x[i]->port->n > 0)
+            __builtin_prefetch(x[i]->port->t);
 }
 
-static void slot_enter(struct decoder *d, uint32_t i)
+static void slot_enter(struct decoder *d, struct exporter *x)
 {
-    uint32_t at = (uint32_t)d->list[i]->hash & d->slot_mask;
-
-    while (d->slot[at] != 0)
-        at = (at + 1) & d->slot_mask;
-    d->slot[at] = i + 1;
+    d->slot[slot_place(d, x->hash, &x->key)] = (struct slot){ x->hash, x };
 }
 
-static void slots_again(struct decoder *d)
+static void slot_leave(struct decoder *d, const struct exporter *x)
 {
-    for (uint32_t i = 0; i <= d->slot_mask; i++)
-        d->slot[i] = 0;
-    for (uint32_t i = 0; i < d->n; i++)
-        slot_enter(d, i);
+    uint32_t hole = slot_place(d, x->hash, &x->key), at;
+
+    /* those behind that were pushed on by this one come nearer */
+    for (at = (hole + 1) & d->slot_mask; d->slot[at].x != NULL; at = (at + 1) & d->slot_mask) {
+        uint32_t home = (uint32_t)d->slot[at].hash & d->slot_mask;
+        if (((at - home) & d->slot_mask) < ((at - hole) & d->slot_mask))
+            continue;
+        d->slot[hole] = d->slot[at];
+        hole = at;
+    }
+    d->slot[hole] = (struct slot){ 0 };
 }
 
-static int grow(struct decoder *d)
+static int slots_grow(struct decoder *d)
 {
-    uint32_t cap = d->cap > 0 ? d->cap * 2 : 64;
-    struct exporter **l = realloc(d->list, cap * sizeof *l);
-    uint32_t *s;
+    uint32_t old = d->slot != NULL ? d->slot_mask + 1 : 0, room = old > 0 ? old * 2 : 128;
+    struct slot *was = d->slot, *slot = calloc(room, sizeof *slot);
 
-    if (l == NULL)
+    if (slot == NULL)
         return ERR_NOMEM;
-    d->list = l;
-    s = calloc((size_t)cap * 2, sizeof *s);
-    if (s == NULL)
-        return ERR_NOMEM;
-    free(d->slot);
-    d->slot = s;
-    d->cap = cap;
-    d->slot_mask = cap * 2 - 1;
-    slots_again(d);
+    d->slot = slot;
+    d->slot_mask = room - 1;
+    for (uint32_t i = 0; i < old; i++)
+        if (was[i].x != NULL)
+            slot_enter(d, was[i].x);
+    free(was);
     return ERR_OK;
 }
 
-/* Make room for a new untrusted exporter by forgetting the one idle longest; its counts are kept in
- * the sums. The search is repeated only when one can have become idle long enough. */
-static bool evict_untrusted(struct decoder *d, int64_t now_ms)
+/* Room for one more. */
+static int group_room(struct group *g)
 {
-    uint32_t oldest = UINT32_MAX;
+    uint32_t cap = g->cap > 0 ? g->cap * 2 : 16;
+    struct exporter **more;
 
-    if (now_ms < d->evict_after_ms)
+    if (g->n < g->cap)
+        return ERR_OK;
+    more = realloc(g->x, cap * sizeof(struct exporter *));
+    if (more == NULL)
+        return ERR_NOMEM;
+    g->x = more;
+    g->cap = cap;
+    return ERR_OK;
+}
+
+static void group_enter(struct group *g, struct exporter *x)
+{
+    x->at = g->n;
+    g->x[g->n++] = x;
+}
+
+static void group_leave(struct group *g, const struct exporter *x)
+{
+    struct exporter *last = g->x[--g->n];
+
+    g->x[x->at] = last;
+    last->at = x->at;
+}
+
+/* ---------------------------------------------------------------------------------------- memory
+ */
+
+static bool is_fresh(const struct exporter *x)
+{
+    return !x->trusted || !x->established;
+}
+
+bool budget_fits(const struct budget *b, const struct exporter *x, uint64_t octets, uint64_t max)
+{
+    return b->all + octets <= max && (!is_fresh(x) || b->fresh + octets <= max / 2) &&
+           (x->trusted || b->strange + octets <= max / 4);
+}
+
+void budget_add(struct budget *b, const struct exporter *x, uint64_t octets)
+{
+    b->all += octets;
+    b->fresh += is_fresh(x) ? octets : 0;
+    b->strange += x->trusted ? 0 : octets;
+}
+
+void budget_sub(struct budget *b, const struct exporter *x, uint64_t octets)
+{
+    b->all -= octets;
+    b->fresh -= is_fresh(x) ? octets : 0;
+    b->strange -= x->trusted ? 0 : octets;
+}
+
+static bool forget_one(struct decoder *d, struct group *g, int64_t now_ms, uint32_t *at);
+
+/* x is heard now, so it is not among those that may be forgotten for it. */
+bool exporter_charge(struct decoder *d, struct exporter *x, uint64_t octets)
+{
+    uint32_t at;
+
+    for (unsigned i = 0; i < FORGET_FOR_IT; i++)
+        if (budget_fits(&d->memory, x, octets, d->lim.max_octets) ||
+            !(forget_one(d, &d->group[STRANGERS], x->last_ms, &at) ||
+              (x->trusted && forget_one(d, &d->group[TRUSTED], x->last_ms, &at))))
+            break;
+    if (!budget_fits(&d->memory, x, octets, d->lim.max_octets))
         return false;
-    for (uint32_t i = 0; i < d->n; i++)
-        if (!d->list[i]->trusted &&
-            (oldest == UINT32_MAX || d->list[i]->last_ms < d->list[oldest]->last_ms))
-            oldest = i;
-    if (oldest == UINT32_MAX)
-        return false;
-    d->evict_after_ms = d->list[oldest]->last_ms + UNTRUSTED_IDLE_MS;
-    if (now_ms < d->evict_after_ms)
-        return false;
-    waiting_expire(d, d->list[oldest], now_ms, true);
-    counters_add(&d->none, &d->list[oldest]->c);
-    exporter_free(d, d->list[oldest]);
-    d->list[oldest] = d->list[--d->n];
-    d->n_untrusted--;
-    d->last = NULL;
-    d->evict_after_ms = 0;
-    slots_again(d);
+    budget_add(&d->memory, x, octets);
+    x->octets += octets;
     return true;
+}
+
+void exporter_discharge(struct decoder *d, struct exporter *x, uint64_t octets)
+{
+    budget_sub(&d->memory, x, octets);
+    x->octets -= octets;
+}
+
+/* What it holds, in or out of the sums. */
+static void account_for(struct decoder *d, const struct exporter *x, bool in)
+{
+    void (*move)(struct budget *, const struct exporter *, uint64_t) = in ? budget_add : budget_sub;
+
+    move(&d->memory, x, x->octets);
+    move(&d->waiting, x, x->waiting_octets);
+    d->n_totals += x->totals == NULL ? 0 : in ? 1u : UINT32_MAX;
+}
+
+/* It has become more than it was: so have its plans. */
+static void plans_of(struct decoder *d, const struct exporter *x)
+{
+    for (uint32_t i = 0; i < x->n_ports; i++)
+        for (uint32_t k = 0; k < x->ports[i]->n; k++)
+            plans_pay(d, x->ports[i]->t[k].plan, x);
+}
+
+void exporter_heard(struct decoder *d, struct exporter *x)
+{
+    if (x->established || x->serial < ESTABLISHED_N || x->last_ms - x->first_ms < ESTABLISHED_MS)
+        return;
+    account_for(d, x, false);
+    x->established = true;
+    account_for(d, x, true);
+    plans_of(d, x);
 }
 
 static void set_trust(struct decoder *d, struct exporter *x, bool trusted)
 {
     if (x->trusted == trusted)
         return;
+    if (group_room(&d->group[trusted]) != ERR_OK)
+        return; /* tried again with its next datagram */
+    group_leave(&d->group[x->trusted], x);
+    group_enter(&d->group[trusted], x);
+    account_for(d, x, false);
     x->trusted = trusted;
-    d->n_trusted += trusted ? 1u : UINT32_MAX;
-    d->n_untrusted += trusted ? UINT32_MAX : 1u;
-    if (trusted)
-        d->waiting_untrusted -= x->waiting_octets;
-    else
-        d->waiting_untrusted += x->waiting_octets;
+    account_for(d, x, true);
+    plans_of(d, x);
+}
+
+/* --------------------------------------------------------------------------- entering and leaving
+ */
+
+static int tables_room(struct decoder *d, bool trusted)
+{
+    if ((d->slot == NULL || exporter_count(d) > d->slot_mask / 2) && slots_grow(d) != ERR_OK)
+        return ERR_NOMEM;
+    return group_room(&d->group[trusted]);
 }
 
 int exporter_enter(struct decoder *d, struct exporter *x)
 {
-    if (d->n == d->cap && grow(d) != ERR_OK)
+    if (tables_room(d, x->trusted) != ERR_OK)
         return ERR_NOMEM;
+    group_enter(&d->group[x->trusted], x);
     x->hash = key_hash(&x->key);
-    d->n_trusted += x->trusted;
-    d->n_untrusted += !x->trusted;
-    d->list[d->n++] = x;
-    slot_enter(d, d->n - 1);
+    x->octets += EXPORTER_OCTETS;
+    account_for(d, x, true);
+    slot_enter(d, x);
     d->last = x;
     return ERR_OK;
+}
+
+static void leave(struct decoder *d, struct exporter *x)
+{
+    slot_leave(d, x);
+    group_leave(&d->group[x->trusted], x);
+    account_for(d, x, false);
+    d->last = NULL;
+}
+
+/* A place that a forged datagram took is soon free again; one that is used keeps it through any
+ * flood. */
+static bool forgettable(const struct exporter *x, int64_t now_ms)
+{
+    int64_t idle_ms = now_ms - x->last_ms;
+
+    return idle_ms >= (x->established   ? FORGET_LONG_MS
+                       : x->serial <= 1 ? FORGET_SINGLE_MS
+                                        : FORGET_NEW_MS);
+}
+
+/* Make room for a new exporter by forgetting one that is silent; its counts are kept in the sums.
+ * *at is the place that is free now. The search goes on where it ended: the oldest come first. */
+static bool forget_one(struct decoder *d, struct group *g, int64_t now_ms, uint32_t *at)
+{
+    for (uint32_t looks = MIN(g->n, FORGET_LOOKS); looks > 0; looks--) {
+        struct exporter *x;
+        g->hand = g->hand < g->n ? g->hand : 0;
+        x = g->x[g->hand++];
+        if (!forgettable(x, now_ms))
+            continue;
+        *at = x->at;
+        waiting_expire(d, x, now_ms, true);
+        decode_counters_add(&d->none, &x->c);
+        d->none.exporters_forgotten++;
+        leave(d, x);
+        exporter_free(d, x);
+        return true;
+    }
+    return false;
+}
+
+/* The newest takes the place of the one forgotten, so that places are searched in order of age. */
+static void take_place(struct group *g, uint32_t at)
+{
+    struct exporter *newest = g->x[g->n - 1], *other = g->x[at];
+
+    g->x[at] = newest;
+    g->x[g->n - 1] = other;
+    other->at = g->n - 1;
+    newest->at = at;
+}
+
+static bool room_for_one(const struct decoder *d, bool trusted)
+{
+    const struct exporter like = { .trusted = trusted };
+
+    return d->group[trusted].n < (trusted ? d->lim.max_exporters : d->lim.max_untrusted) &&
+           budget_fits(&d->memory, &like, EXPORTER_OCTETS, d->lim.max_octets);
 }
 
 int exporter_get(struct decoder *d, const struct datagram *g, const struct exporter_key *k,
                  struct exporter **out)
 {
     struct exporter *x = exporter_find(d, k);
+    struct group *group = &d->group[g->trusted];
+    uint32_t at = UINT32_MAX;
 
     *out = x;
     if (x != NULL) {
         set_trust(d, x, g->trusted);
         return ERR_OK;
     }
-    if (g->trusted ? d->n_trusted >= d->lim.max_exporters
-                   : d->n_untrusted >= d->lim.max_untrusted && !evict_untrusted(d, g->received_ms))
+    if (!room_for_one(d, g->trusted) &&
+        (!forget_one(d, group, g->received_ms, &at) || !room_for_one(d, g->trusted)))
         return ERR_OK;
     x = calloc(1, sizeof *x);
     if (x == NULL)
@@ -152,21 +355,54 @@ int exporter_get(struct decoder *d, const struct datagram *g, const struct expor
         free(x);
         return ERR_NOMEM;
     }
+    if (at < group->n)
+        take_place(group, at);
     *out = x;
     return ERR_OK;
 }
 
-/* Sums of waiting octets and such, when an exporter comes to a decoder or leaves it. */
-static void account_for(struct decoder *d, const struct exporter *x, bool in)
-{
-    uint32_t one = in ? 1u : UINT32_MAX;
-    uint64_t by = in ? x->waiting_octets : 0 - x->waiting_octets;
+/* ------------------------------------------------------------------------- to another decoder */
 
-    d->n_trusted += x->trusted ? one : 0;
-    d->n_untrusted += x->trusted ? 0 : one;
-    d->n_totals += x->totals != NULL ? one : 0;
-    d->waiting_total += by;
-    d->waiting_untrusted += x->trusted ? 0 : by;
+/* Its templates with plans of that decoder: plans belong to one thread. */
+static int adopt_plans(struct decoder *to, struct decoder *from, struct exporter *x)
+{
+    struct plan **fresh = calloc(x->n_templates + 1u, sizeof(struct plan *));
+    uint32_t n = 0;
+    int rc = fresh != NULL ? ERR_OK : ERR_NOMEM;
+
+    for (uint32_t i = 0; rc == ERR_OK && i < x->n_ports; i++)
+        for (uint32_t k = 0; rc == ERR_OK && k < x->ports[i]->n; k++) {
+            const struct shape *s = x->ports[i]->t[k].plan->shape;
+            for (unsigned f = 0; f < s->n_fields; f++)
+                to->fields[f] = (struct plan_field){ s->f[f].pen, s->f[f].id, s->f[f].len };
+            rc = plans_get(to, x, &fresh[n], s->kind, s->n_scope, to->fields, s->n_fields);
+            n += rc == ERR_OK;
+        }
+    for (uint32_t i = 0, at = 0; rc == ERR_OK && i < x->n_ports; i++)
+        for (uint32_t k = 0; k < x->ports[i]->n; k++, at++) {
+            struct plan *old = x->ports[i]->t[k].plan;
+            x->ports[i]->t[k].plan = fresh[at];
+            fresh[at] = NULL;
+            plans_put(from, old);
+        }
+    for (uint32_t i = 0; fresh != NULL && i < n; i++)
+        plans_put(to, fresh[i]);
+    free(fresh);
+    return rc;
+}
+
+static int move_one(struct decoder *to, struct decoder *from, struct exporter *x)
+{
+    int rc = tables_room(to, x->trusted);
+
+    if (rc == ERR_OK)
+        rc = adopt_plans(to, from, x);
+    if (rc != ERR_OK)
+        return rc;
+    leave(from, x);
+    x->octets -= EXPORTER_OCTETS;
+    x->number = (struct batch_number){ 0 };
+    return exporter_enter(to, x);
 }
 
 int decoder_move(struct decoder *to, struct decoder *from,
@@ -174,79 +410,92 @@ int decoder_move(struct decoder *to, struct decoder *from,
 {
     int rc = ERR_OK;
 
-    for (uint32_t i = 0; rc == ERR_OK && i < from->n;) {
-        struct exporter *x = from->list[i];
-        if (!want(ctx, &x->key)) {
-            i++;
-            continue;
+    for (unsigned g = 0; g < GROUP_N; g++)
+        for (uint32_t i = 0; rc == ERR_OK && i < from->group[g].n;) {
+            struct exporter *x = from->group[g].x[i];
+            if (want(ctx, &x->key))
+                rc = move_one(to, from, x);
+            else
+                i++;
         }
-        if (to->n == to->cap && (rc = grow(to)) != ERR_OK)
-            break;
-        account_for(from, x, false);
-        from->list[i] = from->list[--from->n];
-        x->number = (struct batch_number){ 0 };
-        to->list[to->n++] = x;
-        slot_enter(to, to->n - 1);
-        account_for(to, x, true);
-    }
-    from->last = NULL;
-    if (from->slot != NULL)
-        slots_again(from);
-    counters_add(&to->none, &from->none);
+    decode_counters_add(&to->none, &from->none);
     memset(&from->none, 0, sizeof from->none);
     return rc;
 }
 
-static void port_reset(struct exporter *x, struct port *p)
+/* ----------------------------------------------------------------------------------------- ports
+ */
+
+static void port_reset(struct decoder *d, struct exporter *x, struct port *p)
 {
-    template_expire(x, p, INT64_MAX, UINT64_MAX);
+    template_expire(d, x, p, INT64_MAX, UINT64_MAX);
     free(p->t);
+    exporter_discharge(d, x, p->cap * sizeof *p->t);
     x->lost += p->seq.lost;
     x->reordered += p->seq.reordered;
     x->duplicated += p->seq.duplicated;
     *p = (struct port){ .number = p->number };
 }
 
+/* It has left the tables; what it holds is not in the sums any more. */
 void exporter_free(struct decoder *d, struct exporter *x)
 {
+    account_for(d, x, true);
     for (uint32_t i = 0; i < x->n_ports; i++) {
-        port_reset(x, x->ports[i]);
+        port_reset(d, x, x->ports[i]);
         free(x->ports[i]);
     }
+    account_for(d, x, false);
     free(x->ports);
     while (x->wait_first != NULL) {
         struct waiting *w = x->wait_first;
         x->wait_first = w->next;
         free(w);
     }
-    d->n_totals -= x->totals != NULL;
     totals_free(x->totals);
     free(x);
 }
 
-/* Beyond MAX_PORTS a port takes the place of one silent for long, else it shares the last place: a
- * flood of forged ports cannot push out the one that is in use. */
-int exporter_port(struct exporter *x, uint16_t number, int64_t now_ms, struct port **out)
+static struct port *port_find(const struct exporter *x, uint16_t number)
 {
-    struct port *p = NULL, **grown;
-
-    for (uint32_t i = 0; i < x->n_ports && p == NULL; i++)
+    for (uint32_t i = 0; i < x->n_ports; i++)
         if (x->ports[i]->number == number && !x->ports[i]->shared)
+            return x->ports[i];
+    return NULL;
+}
+
+/* Beyond MAX_PORTS a port takes the place of one silent for long, else it shares the
+ * last place. A flood of forged ports cannot push out the one that is in use. */
+static struct port *port_shared(struct decoder *d, struct exporter *x, uint16_t number,
+                                int64_t now_ms)
+{
+    struct port *p = x->ports[0];
+
+    for (uint32_t i = 1; i < MAX_PORTS - 1; i++)
+        if (x->ports[i]->last_ms < p->last_ms)
             p = x->ports[i];
-    if (p == NULL && x->n_ports == MAX_PORTS) {
-        p = x->ports[0];
-        for (uint32_t i = 1; i < x->n_ports - 1; i++)
-            if (x->ports[i]->last_ms < p->last_ms)
-                p = x->ports[i];
-        if (now_ms - p->last_ms > PORT_IDLE_MS) {
-            port_reset(x, p);
-        } else {
-            p = x->ports[MAX_PORTS - 1];
-            p->shared = true;
-        }
-        p->number = number;
+    if (now_ms - p->last_ms > PORT_IDLE_MS) {
+        port_reset(d, x, p);
+    } else {
+        p = x->ports[MAX_PORTS - 1];
+        p->shared = true;
     }
+    p->number = number;
+    return p;
+}
+
+int exporter_port(struct decoder *d, struct exporter *x, uint16_t number, int64_t now_ms,
+                  struct port **out)
+{
+    struct port *p = x->port, **grown;
+
+    if (p == NULL || p->number != number || p->shared)
+        p = port_find(x, number);
+    if (p == NULL && x->n_ports == MAX_PORTS)
+        p = port_shared(d, x, number, now_ms);
     *out = p;
+    if (p == NULL && x->n_ports > 0 && !exporter_charge(d, x, PORT_OCTETS))
+        return ERR_OK;
     if (p == NULL) {
         grown = realloc(x->ports, (x->n_ports + 1) * sizeof(struct port *));
         if (grown == NULL)
@@ -259,6 +508,7 @@ int exporter_port(struct exporter *x, uint16_t number, int64_t now_ms, struct po
         x->ports[x->n_ports++] = p;
         *out = p;
     }
+    x->port = p;
     p->last_ms = now_ms;
     return ERR_OK;
 }
@@ -291,7 +541,7 @@ static void restarted(struct message *m, uint32_t boot_ms, uint64_t serial)
     m->x->restarts++;
     m->port->boot_ms = boot_ms;
     m->port->boot_moved = false;
-    template_expire(m->x, m->port, INT64_MIN, serial);
+    template_expire(m->d, m->x, m->port, INT64_MIN, serial);
     sequence_restart(&m->port->seq);
 }
 

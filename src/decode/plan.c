@@ -319,6 +319,9 @@ int plan_new(struct plan **out, uint8_t proto, enum shape_kind kind, unsigned n_
         goto fail;
     }
     free(c.sf);
+    p->octets = (uint32_t)(sizeof *p + sizeof *shape +
+                           room * (sizeof *p->off + sizeof *p->len + sizeof *p->load +
+                                   sizeof *p->cand + sizeof *p->span + sizeof *c.sf));
     *out = p;
     return ERR_OK;
 fail:

@@ -68,6 +68,10 @@ enum total { TOTAL_BYTES, TOTAL_PACKETS, TOTAL_REV_BYTES, TOTAL_REV_PACKETS, TOT
 
 struct plan {
     const struct shape *shape; /* reference held */
+    uint32_t refs;             /* of templates (plans.c) */
+    uint32_t octets;           /* of memory, the shape included */
+    uint64_t key;              /* hash of what the template says */
+    bool fresh, strange;       /* all who share it are: in which sums it stands (plans.c) */
     uint32_t *off, *len;       /* per field, of a fixed-length record */
     struct plan_load *load;
     struct plan_cand *cand;
@@ -90,7 +94,7 @@ struct plan_field {
     uint16_t id, len;
 };
 
-/* Compile a template. proto is the export version (5, 9, 10).
+/* Compile a template. proto is the export version.
  * Errors: ERR_NOMEM, ERR_ARG (too many fields, or a record without octets). */
 int plan_new(struct plan **out, uint8_t proto, enum shape_kind kind, unsigned n_scope,
              const struct plan_field *f, unsigned n) WARN_UNUSED;

@@ -28,7 +28,9 @@ int set_run(struct message *m, struct plan *plan, const struct export_info *h, u
     env.clock_offset_ms = off > OFFSET_TRUST_MS || off < -OFFSET_TRUST_MS ? off : 0;
     env.marks |=
         (uint16_t)((x->trusted ? 0 : MARK_UNTRUSTED) | (m->g->import != 0 ? MARK_IMPORT : 0));
-    if (plan->totals && x->totals == NULL && d->n_totals < TOTALS_TABLES &&
+    /* a table is never given back: half of them are for exporters that stay */
+    if (plan->totals && x->totals == NULL &&
+        d->n_totals < (x->trusted && x->established ? TOTALS_TABLES : TOTALS_TABLES / 2) &&
         totals_new(&x->totals) == ERR_OK)
         d->n_totals++;
     env.totals = x->totals;

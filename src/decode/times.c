@@ -171,15 +171,35 @@ static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
     return v < lo ? lo : v > hi ? hi : v;
 }
 
+/* Start and end, `lo` to `hi`. A record that lies outside as a whole is moved there as a whole: its
+ * duration does not depend on clocks. */
+static void clamp_both(int64_t *start, int64_t *end, int64_t lo, int64_t hi)
+{
+    uint64_t took = *end > *start ? (uint64_t)*end - (uint64_t)*start : 0;
+    int64_t kept = (int64_t)MIN(took, (uint64_t)(hi - lo));
+
+    if (*start < lo && *end < lo) {
+        *start = lo;
+        *end = lo + kept;
+    } else if (*start > hi && *end > hi) {
+        *start = hi - kept;
+        *end = hi;
+    } else {
+        *start = clamp(*start, lo, hi);
+        *end = clamp(*end, *start, hi);
+    }
+}
+
 static void correct(struct run_rows *r, uint32_t i, int64_t lo, int64_t hi)
 {
     struct flow_batch *b = r->b;
     uint32_t row = r->row + i;
     int64_t *start = (int64_t *)b->col[COL_START] + row, *end = (int64_t *)b->col[COL_END] + row;
     uint64_t off = (uint64_t)r->env->clock_offset_ms, s = (uint64_t)*start, e = (uint64_t)*end;
-    int64_t cs = clamp((int64_t)(s - off), lo, hi), ce = clamp((int64_t)(e - off), cs, hi);
+    int64_t cs = (int64_t)(s - off), ce = (int64_t)(e - off);
     unsigned m = 0;
 
+    clamp_both(&cs, &ce, lo, hi);
     if ((((const uint16_t *)b->col[COL_MARKS])[row] & MARK_NO_TIME) != 0) {
         *start = *end = r->env->h.received_ms;
         return;

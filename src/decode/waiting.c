@@ -3,25 +3,22 @@
 
 #include "decode/session.h"
 
-/* A full store keeps what it has: a flood of sets without templates cannot push out older ones. All
- * untrusted exporters together may fill a quarter. */
+/* A full store keeps what it has: a flood of sets without templates cannot push out older ones. */
 static bool fits(const struct message *m, size_t len)
 {
     const struct decoder *d = m->d;
 
     return m->x->waiting_octets + len <= d->lim.max_waiting_octets &&
-           d->waiting_total + len <= d->lim.max_waiting_total &&
-           (m->x->trusted || d->waiting_untrusted + len <= d->lim.max_waiting_total / 4);
+           budget_fits(&d->waiting, m->x, len, d->lim.max_waiting_total);
 }
 
 static void account(struct decoder *d, struct exporter *x, size_t len, bool in)
 {
-    uint64_t by = in ? len : 0 - (uint64_t)len;
-
-    x->waiting_octets += by;
-    d->waiting_total += by;
-    if (!x->trusted)
-        d->waiting_untrusted += by;
+    x->waiting_octets += in ? len : 0 - (uint64_t)len;
+    if (in)
+        budget_add(&d->waiting, x, len);
+    else
+        budget_sub(&d->waiting, x, len);
     x->c.sets_waiting += in ? 1u : UINT64_MAX;
 }
 
@@ -67,7 +64,7 @@ static struct waiting *unlink_waiting(struct decoder *d, struct exporter *x, str
 static struct template *template_for(const struct exporter *x, const struct waiting *w,
                                      bool *borrowed)
 {
-    struct port none = { .number = w->port }, *p = &none;
+    const struct port none = { .number = w->port }, *p = &none;
 
     for (uint32_t i = 0; i < x->n_ports; i++)
         if (x->ports[i]->number == w->port)

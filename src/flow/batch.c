@@ -103,7 +103,7 @@ static void batch_wipe(struct flow_batch *b)
     atomic_store(&b->n_shapes, 0);
     atomic_store(&b->n_exporters, 0);
     atomic_store(&b->used, 0);
-    b->extra_used = b->opt_used = 0;
+    b->extra_used = b->opt_used = b->shape_octets = 0;
 }
 
 static void batch_destroy(struct flow_batch *b)
@@ -316,14 +316,16 @@ bool flow_batch_addrs(struct flow_batch *b, const uint8_t *p, size_t stride, boo
 uint32_t flow_batch_shape(struct flow_batch *b, const struct shape *s)
 {
     struct slot *t = b->index->shape;
+    uint32_t octets = (uint32_t)(sizeof *s + s->n_fields * sizeof s->f[0]);
     uint32_t tag = (uint32_t)s->hash, at,
              n = atomic_load_explicit(&b->n_shapes, memory_order_relaxed);
 
     for (at = tag & 8191; t[at].code1 != 0; at = (at + 1) & 8191)
         if (t[at].tag == tag && shape_equal(b->shapes[t[at].code1 - 1], s))
             return t[at].code1 - 1;
-    if (n >= BATCH_MAX_SHAPES)
+    if (n >= BATCH_MAX_SHAPES || b->shape_octets > BATCH_SHAPE_OCTETS - octets)
         return UINT32_MAX;
+    b->shape_octets += octets;
     t[at] = (struct slot){ tag, n + 1 };
     b->shapes[n] = shape_ref(s);
     atomic_store_explicit(&b->n_shapes, n + 1, memory_order_release);
@@ -353,6 +355,20 @@ uint32_t flow_batch_exporter(struct flow_batch *b, const struct exporter_key *k)
     b->exporters[n] = *k;
     atomic_store_explicit(&b->n_exporters, n + 1, memory_order_release);
     return n;
+}
+
+uint64_t flow_batch_octets(const struct flow_batch *b)
+{
+    uint64_t used = atomic_load_explicit(&b->used, memory_order_relaxed), row = 0, n;
+
+    for (unsigned c = 0; c < COL_N; c++)
+        row += (used >> c & 1) != 0 ? col_info[c].bits / 8u : 0;
+    n = (row + sizeof *b->extra_off + sizeof *b->extra_len) * flow_batch_rows(b);
+    n += (uint64_t)atomic_load_explicit(&b->n_addrs, memory_order_relaxed) * sizeof *b->addrs;
+    n += (uint64_t)atomic_load_explicit(&b->n_exporters, memory_order_relaxed) *
+         sizeof *b->exporters;
+    n += (uint64_t)atomic_load_explicit(&b->n_options, memory_order_relaxed) * sizeof *b->options;
+    return n + b->extra_used + b->opt_used + b->shape_octets;
 }
 
 void flow_batch_publish(struct flow_batch *b, uint32_t k, uint64_t used)

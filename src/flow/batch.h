@@ -17,6 +17,7 @@
 #define BATCH_ROWS          65536u
 #define BATCH_MAX_ADDRS     (BATCH_ROWS * 4u + 1u) /* four address columns; code 0 is :: */
 #define BATCH_MAX_SHAPES    4096u
+#define BATCH_SHAPE_OCTETS  (4u << 20) /* of all shapes of one batch */
 #define BATCH_MAX_EXPORTERS 32768u
 #define BATCH_EXTRA_OCTETS  (64u << 20)
 #define BATCH_MAX_OPTIONS   8192u
@@ -36,12 +37,14 @@ enum mark {
     MARK_LONG = 512,     /* lasts longer than 10 minutes */
 };
 
-/* Identity of an exporter. `domain` is the observation domain (IPFIX), source id (v9) or
- * engine type << 8 | engine id (v5). */
+#define EXPORT_SFLOW5 105u /* version and proto of what came by sFlow version 5 */
+
+/* Identity of an exporter. `domain` is the observation domain (IPFIX), source id (v9), engine type
+ * << 8 | engine id (v5) or the agent (sFlow: its IPv4 address, a hash of its IPv6 address). */
 struct exporter_key {
     struct addr addr;
     uint32_t domain;
-    uint16_t version; /* 5, 9, 10 */
+    uint16_t version; /* 1, 5, 7, 9, 10, EXPORT_SFLOW5 */
     uint16_t import;  /* 0 = live; else number of the import session */
 };
 
@@ -73,7 +76,8 @@ struct flow_batch {
 
     struct option_row *options;
     uint8_t *opt_octets;
-    uint32_t opt_used; /* writer only */
+    uint32_t opt_used;     /* writer only */
+    uint32_t shape_octets; /* writer only */
 
     struct batch_index *index; /* writer only: hash of addrs; freed at hand-off */
     uint64_t id;               /* unique in the process; lets writers cache table numbers */
@@ -104,6 +108,9 @@ uint32_t flow_batch_exporter(struct flow_batch *b, const struct exporter_key *k)
  * False when the table is full. */
 bool flow_batch_addrs(struct flow_batch *b, const uint8_t *p, size_t stride, bool v6, uint32_t n,
                       uint32_t *codes) WARN_UNUSED;
+
+/* Memory that it takes, as far as it was written to. The writer's, or after hand-off anybody's. */
+uint64_t flow_batch_octets(const struct flow_batch *b);
 
 /* Writer: rows n .. n+k-1 are complete (every column in the arrays, extra_off/extra_len set).
  * `used` names the columns that were written for them. */

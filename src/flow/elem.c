@@ -21,23 +21,40 @@ static int elem_cmp(const struct elem *e, uint32_t pen, uint16_t id)
     return 0;
 }
 
-const struct elem *elem_find(uint32_t pen, uint16_t id)
-{
-    size_t lo = 0, hi = elem_count;
+/* Said once before threads start, only read afterwards. */
+static const struct elem_own *own;
 
-    if (pen == 0 && id < ELEM_PLACES)
-        return elem_place[id] == ELEM_NO_PLACE ? NULL : &elem_table[elem_place[id]];
+void elem_own_use(const struct elem_own *o)
+{
+    own = o;
+}
+
+static const struct elem *find(const struct elem *e, size_t n, uint32_t pen, uint16_t id)
+{
+    size_t lo = 0, hi = n;
+
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        int c = elem_cmp(&elem_table[mid], pen, id);
+        int c = elem_cmp(&e[mid], pen, id);
         if (c == 0)
-            return &elem_table[mid];
+            return &e[mid];
         if (c < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
     return NULL;
+}
+
+const struct elem *elem_find(uint32_t pen, uint16_t id)
+{
+    const struct elem *e = own != NULL ? find(own->row, own->n, pen, id) : NULL;
+
+    if (e != NULL)
+        return e;
+    if (pen == 0 && id < ELEM_PLACES)
+        return elem_place[id] == ELEM_NO_PLACE ? NULL : &elem_table[elem_place[id]];
+    return find(elem_table, elem_count, pen, id);
 }
 
 /* --- names --- */
@@ -79,6 +96,9 @@ static const struct elem *by_name(const char *s, size_t len, bool any, uint32_t 
     for (size_t i = 0; i < elem_count; i++)
         if ((any || elem_table[i].pen == pen) && same_word(elem_table[i].name, s, len))
             return &elem_table[i];
+    for (size_t i = 0; own != NULL && i < own->n; i++)
+        if ((any || own->row[i].pen == pen) && same_word(own->row[i].name, s, len))
+            return &own->row[i];
     return NULL;
 }
 
@@ -135,21 +155,28 @@ static unsigned distance(const char *name, const char *s, size_t len, unsigned l
     return row[len];
 }
 
-const char *elem_nearest(const char *s, size_t len)
+static const char *nearest(const struct elem *e, size_t n, const char *s, size_t len,
+                           unsigned *limit)
 {
-    unsigned limit = len < 4 ? 1 : len < 12 ? 3 : 5;
     const char *found = NULL;
 
-    for (size_t i = 0; i < elem_count; i++) {
-        unsigned d = distance(elem_table[i].name, s, len, limit);
-        if (d <= limit) {
-            found = elem_table[i].name;
-            if (d == 0)
-                break;
-            limit = d - 1; /* only a nearer one replaces it */
+    for (size_t i = 0; i<n && * limit> 0; i++) {
+        unsigned d = distance(e[i].name, s, len, *limit - 1);
+        if (d < *limit) { /* only a nearer one replaces it */
+            found = e[i].name;
+            *limit = d;
         }
     }
     return found;
+}
+
+const char *elem_nearest(const char *s, size_t len)
+{
+    unsigned limit = len < 4 ? 2 : len < 12 ? 4 : 6; /* less than that many changes */
+    const char *found = nearest(elem_table, elem_count, s, len, &limit);
+    const char *nearer = own != NULL ? nearest(own->row, own->n, s, len, &limit) : NULL;
+
+    return nearer != NULL ? nearer : found;
 }
 
 size_t elem_name(uint32_t pen, uint16_t id, char *out, size_t cap)
@@ -157,7 +184,9 @@ size_t elem_name(uint32_t pen, uint16_t id, char *out, size_t cap)
     const struct elem *e = elem_find(pen, id);
     int n;
 
-    if (e != NULL)
+    if (e != NULL && e->shared)
+        n = snprintf(out, cap, "%lu/%s", (unsigned long)pen, e->name);
+    else if (e != NULL)
         n = snprintf(out, cap, "%s", e->name);
     else if (pen == SHAPE_PEN_V9_SCOPE)
         n = snprintf(out, cap, "scope/%u", id);

@@ -28,7 +28,43 @@ void snapshot_free(struct snapshot *s)
     for (size_t i = 0; i < s->n; i++)
         rowset_unref(s->sets[i]);
     free(s->sets);
+    fact_table_unref(s->facts);
     memset(s, 0, sizeof *s);
+}
+
+static int learn_from(struct fact_table *t, const struct rowset *rs)
+{
+    struct rowset_option o;
+    int rc = ERR_OK;
+
+    for (uint32_t i = 0; rc == ERR_OK && i < rs->n_options; i++)
+        if ((rc = rs->ops->option(rs, i, &o, NULL)) == ERR_OK)
+            rc = fact_table_learn(t, &rs->exporters[o.exporter], rs->shapes[o.shape], o.octets,
+                                  o.len, o.received_ms, NULL, NULL);
+    return rc;
+}
+
+int snapshot_learn(struct snapshot *s)
+{
+    struct fact_table *over = NULL;
+    int rc = ERR_OK;
+
+    for (size_t i = 0; rc == ERR_OK && i < s->n; i++) {
+        const struct rowset *rs = s->sets[i];
+        if (rs->ops->open != NULL || rs->n_options == 0)
+            continue; /* sealed: learned then */
+        if (over == NULL)
+            rc = fact_table_new(&over, s->facts);
+        if (rc == ERR_OK)
+            rc = learn_from(over, rs);
+    }
+    if (rc == ERR_OK && over != NULL) {
+        fact_table_unref(s->facts);
+        s->facts = over;
+    } else {
+        fact_table_unref(over);
+    }
+    return rc;
 }
 
 /* ------------------------------------------------------------------ a batch as a rowset */

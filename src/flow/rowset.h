@@ -4,7 +4,7 @@
 #ifndef WEIR_FLOW_ROWSET_H
 #define WEIR_FLOW_ROWSET_H
 
-#include "flow/batch.h"
+#include "flow/fact.h"
 
 #define ROWSET_VECTOR 4096u /* rows per read at most; reads start at multiples of it */
 
@@ -106,10 +106,14 @@ int rowset_of_batch(struct rowset **out, struct flow_batch *b) WARN_UNUSED;
 struct snapshot {
     struct rowset **sets; /* references held */
     size_t n;
+    struct fact_table
+        *facts; /* what the exporters of these rows say; reference held, may be NULL */
     /* rows that the snapshot knows of but cannot read (damaged segments) */
     uint64_t rows_unreadable;
     uint32_t segments_unreadable;
 };
 void snapshot_free(struct snapshot *s); /* drops references, frees the list, zeroes *s */
+/* Put what the option records of open batches say over s->facts. Errors: ERR_NOMEM. */
+int snapshot_learn(struct snapshot *s) WARN_UNUSED;
 
 #endif

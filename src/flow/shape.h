@@ -18,6 +18,16 @@
 #define SHAPE_PEN_V9_SCOPE 0xffffffffu
 #define PEN_REVERSE        29305u /* RFC 5103: reverse elements */
 
+/* What no registry has an element for (rows of data/elements.csv under this number). */
+#define PEN_WEIR 0xfffffffeu
+enum weir_element {
+    WEIR_SFLOW_SAMPLE = 1, /* a sample as it came: data format, length, body */
+    WEIR_ROUTER_SHORTCUT,  /* NetFlow v7 */
+    WEIR_TUNNEL_KIND,
+    WEIR_TUNNEL_ID,
+    WEIR_IF_TYPE = 16, /* and the interface counters behind it, in sFlow's order */
+};
+
 enum shape_kind { SHAPE_FLOW = 0, SHAPE_OPTION = 1 };
 
 struct shape_field {
@@ -30,7 +40,7 @@ struct shape_field {
 
 struct shape {
     _Atomic uint32_t refs;
-    uint8_t proto;    /* export version: 5, 9, 10 */
+    uint8_t proto;    /* export version, as exporter_key's */
     uint8_t kind;     /* enum shape_kind */
     uint16_t n_scope; /* leading scope fields of an option record */
     uint16_t n_fields;

@@ -34,10 +34,13 @@ enum elem_type {
     ELEM_TYPE_N
 };
 
+extern const char *const elem_type_word[ELEM_TYPE_N];
+
 struct elem {
     uint32_t pen;  /* 0 = IANA */
     uint16_t id;
     uint8_t type; /* enum elem_type */
+    uint8_t shared; /* 1: an element before it has that name too, so it is printed as PEN/NAME */
     const char *name;
     const char *semantics; /* IANA word, or "" */
     const char *units; /* IANA word, or "" */

@@ -49,7 +49,16 @@ enum metric {
     METRIC_STORE_OLDEST_TIMESTAMP_SECONDS, /* oldest record on disk, by receive time */
     METRIC_STORE_NEWEST_TIMESTAMP_SECONDS, /* newest record on disk, by receive time */
     METRIC_STORE_SEGMENTS_DAMAGED, /* segments that cannot be read in full */
-    METRIC_EXPORTERS, /* exporters heard */
+    METRIC_EXPORTERS, /* exporters remembered */
+    METRIC_EXPORTERS_UNTRUSTED, /* exporters remembered that exporters.allow does not name */
+    METRIC_EXPORTERS_FORGOTTEN_TOTAL, /* exporters whose place went to another; their counters stay in the sums */
+    METRIC_DECODER_MEMORY_BYTES, /* memory charged to exporters, their ports and templates */
+    METRIC_DECODER_MEMORY_MAX_BYTES, /* ceiling of it, over all shards */
+    METRIC_DECODER_WAITING_BYTES, /* data sets that wait for their template */
+    METRIC_DECODER_WAITING_MAX_BYTES, /* ceiling of it, over all shards */
+    METRIC_DECODER_PLANS, /* different templates, compiled once each */
+    METRIC_OPEN_MEMORY_BYTES, /* memory of full batches that wait for sealing */
+    METRIC_OPEN_MEMORY_MAX_BYTES, /* ceiling of it: decoding waits there */
     METRIC_EXPORTER_DATAGRAMS_TOTAL, /* datagrams of an exporter */
     METRIC_EXPORTER_RECORDS_TOTAL, /* flow records of an exporter */
     METRIC_EXPORTER_LOST_TOTAL, /* lost by sequence number: datagrams (v9) or records (v5, IPFIX) */

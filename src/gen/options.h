@@ -8,6 +8,7 @@
 enum opt {
     OPT_LISTEN, /* where export datagrams are received: udp://ADDRESS:PORT, any number of them; [::] takes IPv4 too, and becomes 0.0.0.0 on a machine without IPv6 */
     OPT_DATA, /* data directory; empty: /var/lib/weir for root, else $XDG_STATE_HOME/weir, else ./weir-data */
+    OPT_ELEMENTS, /* file with your own rows of the element dictionary: CSV of pen,id,name,type,semantics,units; they stand before the built-in rows of the same number */
     OPT_SOCKET, /* Unix socket of the HTTP API, mode 0660; empty: weir.sock in the data directory */
     OPT_USER, /* user to become after the sockets are bound, when started as root; empty: stay */
     OPT_SHARDS, /* receiving and decoding threads, each; the kernel steers every exporter to one of them by its address */
@@ -17,12 +18,13 @@ enum opt {
     OPT_JOURNAL_COMMIT, /* time between two commits of the journal to the disk; what a power cut can lose */
     OPT_JOURNAL_SIZE, /* disk that the journal may take; it is needed only while the store cannot seal. At the ceiling receiving goes on and status says unsafe */
     OPT_SEAL_ROWS, /* records that are sealed into one segment (from 65536 on in whole batches of 65536) */
+    OPT_SEAL_MEMORY, /* memory for records that are not sealed; at half of it they are sealed, at the whole decoding waits for the disk and the ring fills */
     OPT_SEAL_AGE, /* a segment is sealed when its oldest record waits this long; queries see records at once */
     OPT_RETENTION_SIZE, /* delete the oldest segments when the store is larger; 0: never */
     OPT_RETENTION_AGE, /* delete segments whose newest record was received longer ago; 0: never */
     OPT_RETENTION_IMPORT_KEEP, /* an import is spared by retention.age for this long after it was made */
     OPT_HISTORY_KEEP, /* how long it is remembered when exporters were silent or lost something, and when Weir dropped something or did not run */
-    OPT_STORE_OPEN_SEGMENTS, /* segments kept open between questions; more are opened and closed as needed */
+    OPT_STORE_OPEN_SEGMENTS, /* segments kept open between questions; a question opens as many at a time at most, and never more than 256 */
     OPT_RETENTION_FREE, /* keep this much of each file system free: move the oldest segments to storage.slow or delete them; 0: never */
     OPT_RETENTION_CLASSES, /* at most four classes of exporters with a life of their own: NAME=NETWORK+NETWORK=AGE/SIZE (or only one of both), as in lab=10.1.0.0/16+fd00::/8=7d/20G; the first that fits counts, and retention.age for all others */
     OPT_STORAGE_SLOW, /* second, slower directory to which old segments move; empty: none */
@@ -31,12 +33,13 @@ enum opt {
     OPT_COMPACT_RATE, /* octets a second that merging reads and writes together; 0: as fast as it goes */
     OPT_COMPACT_MEMORY, /* memory for the dictionaries of a merge; what would need more stays in several segments */
     OPT_EXPORTERS_ALLOW, /* networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted */
-    OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard */
+    OPT_DECODER_MEMORY, /* memory for exporters, their ports and templates, per shard; those not heard for ten minutes yet may take half of it together, untrusted ones a quarter */
+    OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard; a new one takes the place of one that is silent */
     OPT_DECODER_MAX_UNTRUSTED, /* exporters outside exporters.allow remembered, all together, per shard */
     OPT_DECODER_MAX_TEMPLATES, /* templates remembered per exporter */
     OPT_DECODER_MAX_FIELDS, /* fields of one template */
     OPT_DECODER_MAX_WAITING, /* data sets waiting for their template, per exporter */
-    OPT_DECODER_MAX_WAITING_TOTAL, /* data sets waiting for their template, over all exporters of a shard */
+    OPT_DECODER_MAX_WAITING_TOTAL, /* data sets waiting for their template, over all exporters of a shard, shared out like decoder.memory */
     OPT_DECODER_WAITING_AGE, /* a data set waits this long for its template */
     OPT_DECODER_TEMPLATE_AGE, /* forget a template that was not sent again for this long; 0: keep it until the exporter restarts */
     OPT_DECODER_MAX_AGE, /* times of a record older than its arrival by more than this are clamped and marked */
@@ -45,7 +48,9 @@ enum opt {
     OPT_HTTP_CONNECTIONS, /* connections served at one time, per listener */
     OPT_QUERY_MEMORY, /* memory that one question may use for its groups */
     OPT_QUERY_THREADS, /* threads that one question may use; 0 = as many as the machine gives */
-    OPT_LOG_LEVEL, /* least severe message that is written to standard error */
+    OPT_LOG_LEVEL, /* least severe message that is written */
+    OPT_LOG_TO, /* where messages go: a file, opened anew by SIGHUP; stderr; journal, which is stderr with the priorities of systemd's journal; empty: journal where stderr is the journal, else stderr */
+    OPT_LOG_BURST, /* messages of one kind that are written in ten seconds; those beyond are counted and told as a number; 0: all are written */
     OPT_N
 };
 

@@ -13,7 +13,7 @@ struct answer_place {
     struct collect *k;
     struct history *history;
     uint64_t memory_max;
-    uint32_t threads;
+    uint32_t threads, open_max;
     atomic_bool *stopping; /* the server ends */
     int fd;                /* the client's connection, watched for its end */
 };

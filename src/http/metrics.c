@@ -1,12 +1,13 @@
 /* http/metrics.c - /metrics in Prometheus' text form (exposition format 0.0.4). */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "gen/metrics.h"
 #include "http/server.h"
 
-#define EXPORTERS_SHOWN 1000u /* each is four lines; status has all of them */
+#define EXPORTERS_SHOWN 1000u /* each is four lines; status --all has all of them */
 
 static void head(struct buf *b, enum metric m)
 {
@@ -74,12 +75,13 @@ static void exporters(struct buf *b, const struct collect_status *s)
                                      METRIC_EXPORTER_LOST_TOTAL,
                                      METRIC_EXPORTER_LAST_HEARD_TIMESTAMP_SECONDS };
     char addr[ADDR_TEXT_MAX];
+    size_t n = EXPORTERS_SHOWN;
+    const struct decode_exporter **list = http_exporters(s, HTTP_OLDEST, &n);
 
-    one(b, METRIC_EXPORTERS, s->n_exporters);
     for (size_t k = 0; k < ARRAY_LEN(m); k++) {
         head(b, m[k]);
-        for (size_t i = 0; i < MIN(s->n_exporters, EXPORTERS_SHOWN); i++) {
-            const struct decode_exporter *x = &s->exporter[i];
+        for (size_t i = 0; i < n; i++) {
+            const struct decode_exporter *x = list[i];
             const uint64_t v[] = { x->c.datagrams, x->c.flows, x->lost,
                                    (uint64_t)(x->last_ms / 1000) };
             (void)addr_format(&x->key.addr, addr);
@@ -87,6 +89,21 @@ static void exporters(struct buf *b, const struct collect_status *s)
                        metric_info[m[k]].name, addr, x->key.domain, x->key.version, v[k]);
         }
     }
+    free(list);
+}
+
+static void memory(struct buf *b, const struct collect_status *s)
+{
+    one(b, METRIC_EXPORTERS, s->n_known);
+    one(b, METRIC_EXPORTERS_UNTRUSTED, s->n_untrusted);
+    one(b, METRIC_EXPORTERS_FORGOTTEN_TOTAL, s->total.exporters_forgotten);
+    one(b, METRIC_DECODER_MEMORY_BYTES, s->memory.exporters);
+    one(b, METRIC_DECODER_MEMORY_MAX_BYTES, s->memory_max);
+    one(b, METRIC_DECODER_WAITING_BYTES, s->memory.waiting);
+    one(b, METRIC_DECODER_WAITING_MAX_BYTES, s->waiting_max);
+    one(b, METRIC_DECODER_PLANS, s->memory.n_plans);
+    one(b, METRIC_OPEN_MEMORY_BYTES, s->open_octets);
+    one(b, METRIC_OPEN_MEMORY_MAX_BYTES, s->open_octets_max);
 }
 
 static void store(struct buf *b, const struct collect_status *s)
@@ -147,5 +164,6 @@ void http_metrics_text(struct buf *b, const struct collect_status *s)
     one(b, METRIC_SEALS_TOTAL, s->seals);
     one(b, METRIC_SEAL_FAILURES_TOTAL, s->seal_failures);
     store(b, s);
+    memory(b, s);
     exporters(b, s);
 }

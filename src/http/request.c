@@ -1,13 +1,15 @@
 #include "http/request.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/near.h"
 
 static const char *const paths[HTTP_RESOURCE_N] = {
-    [HTTP_QUERY] = "/api/v1/query", [HTTP_TAIL] = "/api/v1/tail", [HTTP_STATUS] = "/api/v1/status",
-    [HTTP_GAPS] = "/api/v1/gaps",   [HTTP_SEAL] = "/api/v1/seal", [HTTP_METRICS] = "/metrics",
-    [HTTP_HEALTH] = "/healthz",
+    [HTTP_QUERY] = "/api/v1/query",     [HTTP_TAIL] = "/api/v1/tail",
+    [HTTP_STATUS] = "/api/v1/status",   [HTTP_GAPS] = "/api/v1/gaps",
+    [HTTP_SEAL] = "/api/v1/seal",       [HTTP_METRICS] = "/metrics",
+    [HTTP_HISTORY] = "/api/v1/history", [HTTP_HEALTH] = "/healthz",
 };
 
 static int hex(char c)
@@ -41,10 +43,32 @@ static int unescape(struct buf *out, const char *s, size_t len, struct err *e)
     return buf_ok(out) ? ERR_OK : err_set(e, ERR_NOMEM, "request: out of memory");
 }
 
+static int take_exporters(struct http_request *r, const char *value, struct err *e)
+{
+    size_t digits = strspn(value, "0123456789");
+
+    if (strcmp(value, "all") == 0)
+        r->exporters = UINT32_MAX;
+    else if (digits > 0 && digits < 10 && value[digits] == '\0')
+        r->exporters = (uint32_t)strtoul(value, NULL, 10);
+    else
+        return err_set(e, ERR_ARG, "exporters: \"%s\" is neither a number nor all", value);
+    return ERR_OK;
+}
+
 static int take_pair(struct http_request *r, const char *name, const char *value, struct err *e)
 {
+    bool past = r->resource == HTTP_GAPS || r->resource == HTTP_HISTORY;
     enum present_format f;
 
+    if (strcmp(name, "exporters") == 0)
+        return take_exporters(r, value != NULL ? value : "", e);
+    if (past && strcmp(name, "exporter") == 0) {
+        r->of_exporter = value != NULL && addr_parse(&r->exporter, value, strlen(value));
+        return r->of_exporter ? ERR_OK
+                              : err_set(e, ERR_ARG, "exporter: \"%s\" is no address",
+                                        value != NULL ? value : "");
+    }
     if (strcmp(name, "format") != 0)
         return query_params_set(&r->params, name, value, e);
     if (!present_format_parse(value != NULL ? value : "", &f))
@@ -82,7 +106,9 @@ int http_request_parse(struct http_request *out, const char *target, struct err 
     const char *near;
     int rc;
 
-    *out = (struct http_request){ .resource = HTTP_RESOURCE_N, .format = PRESENT_JSON };
+    *out = (struct http_request){ .resource = HTTP_RESOURCE_N,
+                                  .format = PRESENT_JSON,
+                                  .exporters = HTTP_EXPORTERS };
     if (strlen(target) > HTTP_TARGET_MAX)
         return err_set(e, ERR_LIMIT, "the address is longer than %u octets", HTTP_TARGET_MAX);
     for (size_t i = 0; i < HTTP_RESOURCE_N; i++)

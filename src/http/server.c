@@ -12,8 +12,10 @@
 #include "os/net.h"
 #include "os/thread.h"
 #include "present/gaps.h"
+#include "present/history.h"
 
 #define TEXT_MAX     (64u << 20)
+#define STATUS_MAX   (512u << 20) /* with all exporters: about a kilobyte each */
 #define BLOCK_OCTETS (64u << 10)
 #define STOP_LOOKS   100
 #define STOP_LOOK_MS 10
@@ -194,6 +196,7 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
                                .history = s->history,
                                .memory_max = conf_num(conf, OPT_QUERY_MEMORY),
                                .threads = (uint32_t)conf_num(conf, OPT_QUERY_THREADS),
+                               .open_max = (uint32_t)conf_num(conf, OPT_STORE_OPEN_SEGMENTS),
                                .stopping = &s->stopping,
                                .fd = connection_fd(c) };
     struct plan *p;
@@ -215,20 +218,20 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
 }
 
 static enum MHD_Result state(struct http_server *s, struct MHD_Connection *c,
-                             enum http_resource what)
+                             enum http_resource what, uint32_t exporters)
 {
-    struct buf text = buf_init(TEXT_MAX);
+    struct buf text = buf_init(STATUS_MAX);
     struct collect_status st;
     struct conf *conf;
     struct err e = { 0 };
     enum MHD_Result ok;
-    int rc = collect_status(s->k, &st, &e);
+    int rc = collect_status(s->k, &st, what != HTTP_HEALTH, &e);
 
     if (rc != ERR_OK)
         return problem(c, status_of(rc), NULL, &e);
     conf = present_conf(s);
     if (what == HTTP_STATUS)
-        http_status_json(&text, &st, conf);
+        http_status_json(&text, &st, conf, exporters);
     else if (what == HTTP_METRICS)
         http_metrics_text(&text, &st);
     else
@@ -244,11 +247,47 @@ static enum MHD_Result state(struct http_server *s, struct MHD_Connection *c,
     return ok;
 }
 
-/* What was missing in a time frame: format=table or json. */
-static enum MHD_Result gaps(struct http_server *s, struct MHD_Connection *c, struct http_request *q)
+static int gaps_text(struct http_server *s, const struct http_request *q, struct gaps_frame f,
+                     const struct zone *z, struct buf *out, struct err *e)
+{
+    struct gap_list l = { 0 };
+    int rc;
+
+    if (q->format != PRESENT_TABLE && q->format != PRESENT_JSON)
+        return err_set(e, ERR_ARG, "format: gaps are told as table or json");
+    rc = history_gaps(s->history, f.from_ms, f.to_ms, &l, e);
+    if (rc == ERR_OK && q->of_exporter)
+        gap_only_of(&l, &q->exporter);
+    if (rc == ERR_OK && q->format == PRESENT_TABLE)
+        gaps_table(out, &l, z);
+    else if (rc == ERR_OK)
+        gaps_all_json(out, &l, z);
+    gap_list_free(&l);
+    return rc;
+}
+
+static int history_text(struct http_server *s, const struct http_request *q, struct gaps_frame f,
+                        int64_t step_ms, const struct zone *z, struct buf *out, struct err *e)
+{
+    struct history_series x;
+    int rc;
+
+    if (q->format == PRESENT_NDJSON)
+        return err_set(e, ERR_ARG, "format: the history is told as table, csv or json");
+    rc =
+        history_series(s->history, f.from_ms, f.to_ms, q->of_exporter ? &q->exporter : NULL, &x, e);
+    if (rc != ERR_OK)
+        return rc;
+    history_choose_step(&x, step_ms);
+    history_show(out, &x, z, (enum present_format)q->format);
+    history_series_free(&x);
+    return ERR_OK;
+}
+
+/* What was missing, or counted, in a time frame. */
+static enum MHD_Result past(struct http_server *s, struct MHD_Connection *c, struct http_request *q)
 {
     struct buf text = buf_init(TEXT_MAX);
-    struct gap_list l = { 0 };
     struct zone *z = NULL;
     struct plan *p;
     struct err e = { 0 };
@@ -257,17 +296,14 @@ static enum MHD_Result gaps(struct http_server *s, struct MHD_Connection *c, str
 
     if (rc == ERR_OK && p->tz[0] != '\0')
         rc = zone_open(&z, p->tz, &e);
-    if (rc == ERR_OK)
-        rc = history_gaps(s->history, gaps_frame_of(p).from_ms, gaps_frame_of(p).to_ms, &l, &e);
-    if (rc == ERR_OK && q->format == PRESENT_TABLE)
-        gaps_table(&text, &l, z);
+    if (rc == ERR_OK && q->resource == HTTP_GAPS)
+        rc = gaps_text(s, q, gaps_frame_of(p), z, &text, &e);
     else if (rc == ERR_OK)
-        gaps_all_json(&text, &l, z);
+        rc = history_text(s, q, gaps_frame_of(p), p->step_ms, z, &text, &e);
     ok = rc == ERR_OK
              ? send_text(c, 200, present_content_type((enum present_format)q->format), &text)
              : problem(c, rc == ERR_NOTFOUND ? 400 : status_of(rc), &q->params, &e);
     zone_free(z);
-    gap_list_free(&l);
     plan_free(p);
     buf_free(&text);
     return ok;
@@ -313,6 +349,7 @@ static enum MHD_Result route(struct door *d, struct call *call, bool post, struc
     case HTTP_TAIL:
     case HTTP_STATUS:
     case HTTP_GAPS:
+    case HTTP_HISTORY:
     case HTTP_SEAL:
         if (!d->flows) {
             (void)err_set(
@@ -320,9 +357,9 @@ static enum MHD_Result route(struct door *d, struct call *call, bool post, struc
                 "flow data is answered on the Unix socket only; here: /metrics, /healthz");
             ok = problem(c, 404, NULL, &e);
         } else if (q.resource == HTTP_STATUS)
-            ok = state(d->s, c, HTTP_STATUS);
-        else if (q.resource == HTTP_GAPS)
-            ok = gaps(d->s, c, &q);
+            ok = state(d->s, c, HTTP_STATUS, q.exporters);
+        else if (q.resource == HTTP_GAPS || q.resource == HTTP_HISTORY)
+            ok = past(d->s, c, &q);
         else if (q.resource == HTTP_SEAL)
             ok = seal(d->s, c);
         else
@@ -330,7 +367,7 @@ static enum MHD_Result route(struct door *d, struct call *call, bool post, struc
         break;
     case HTTP_METRICS:
     case HTTP_HEALTH:
-        ok = state(d->s, c, (enum http_resource)q.resource);
+        ok = state(d->s, c, (enum http_resource)q.resource, 0);
         break;
     case HTTP_RESOURCE_N:
         break;

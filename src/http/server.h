@@ -15,9 +15,17 @@ int http_server_start(struct http_server **out, struct collect *k, struct histor
 void http_server_reload(struct http_server *s, struct conf *c);
 void http_server_stop(struct http_server *s); /* ends all answers; NULL is allowed */
 
-/* The status as JSON text, and as Prometheus text. */
+/* The status as JSON text with at most so many exporters, and as Prometheus text. */
 struct buf;
-void http_status_json(struct buf *out, const struct collect_status *s, const struct conf *c);
+void http_status_json(struct buf *out, const struct collect_status *s, const struct conf *c,
+                      uint32_t exporters);
 void http_metrics_text(struct buf *b, const struct collect_status *s);
+
+/* The n exporters that matter most, the first one first; trusted ones come before all others.
+ * HTTP_BUSIEST: most records. HTTP_OLDEST: heard first; that list hardly ever changes. Fewer where
+ * there are fewer; NULL: none, or out of memory. The caller frees it. */
+enum http_order { HTTP_BUSIEST, HTTP_OLDEST };
+const struct decode_exporter **http_exporters(const struct collect_status *s, enum http_order by,
+                                              size_t *n);
 
 #endif

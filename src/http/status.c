@@ -1,6 +1,7 @@
 /* http/status.c - how things stand, as JSON. */
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "http/server.h"
@@ -119,6 +120,47 @@ static json_t *exporter(const struct decode_exporter *x)
     return o;
 }
 
+/* One by one: as one tree, a hundred thousand of them would take a gigabyte for a moment. */
+static void exporters(struct buf *out, const struct collect_status *s, uint32_t most)
+{
+    size_t n = most;
+    const struct decode_exporter **x = http_exporters(s, HTTP_BUSIEST, &n);
+
+    buf_printf(out,
+               ",\n \"exporters_known\": %zu,\n \"exporters_untrusted\": %zu,\n"
+               " \"exporters\": [",
+               s->n_known, s->n_untrusted);
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = exporter(x[i]);
+        char *text = json_dumps(o, JSON_INDENT(0));
+        buf_str(out, i > 0 ? ",\n  " : "\n  ");
+        if (text != NULL)
+            buf_str(out, text);
+        else
+            out->bad = true;
+        free(text);
+        json_decref(o);
+    }
+    buf_str(out, "\n ]\n}\n");
+    free(x);
+}
+
+/* What a stranger can fill, and how full it is. */
+static void memory(json_t *root, const struct collect_status *s)
+{
+    json_t *o = sub(root, "memory");
+
+    num(o, "exporters", s->memory.exporters);
+    num(o, "exporters_max", s->memory_max);
+    num(o, "waiting", s->memory.waiting);
+    num(o, "waiting_max", s->waiting_max);
+    num(o, "plans", s->memory.n_plans);
+    num(o, "plan_octets", s->memory.plans);
+    num(o, "open", s->open_octets);
+    num(o, "open_max", s->open_octets_max);
+    num(o, "exporters_forgotten", s->total.exporters_forgotten);
+}
+
 static json_t *days(double octets, const struct store_stats *t)
 {
     return t->octets_per_day > 0 ? json_real(octets / (double)t->octets_per_day) : json_null();
@@ -216,10 +258,11 @@ static void journal(json_t *root, const struct collect_journal *j, const char *m
         (void)json_object_set_new(o, "unsafe_reason", json_string(j->why));
 }
 
-void http_status_json(struct buf *out, const struct collect_status *s, const struct conf *c)
+void http_status_json(struct buf *out, const struct collect_status *s, const struct conf *c,
+                      uint32_t most)
 {
-    json_t *root = json_object(), *a = json_array(), *r;
-    char *text;
+    json_t *root = json_object(), *r;
+    char *text, *end;
 
     (void)json_object_set_new(root, "version", json_string(WEIR_VERSION));
     (void)json_object_set_new(root, "recovering", json_boolean(s->recovering));
@@ -242,15 +285,15 @@ void http_status_json(struct buf *out, const struct collect_status *s, const str
     journal(root, &s->journal, conf_text(c, OPT_JOURNAL_MODE));
     (void)json_object_set_new(root, "listeners", listeners(s));
     (void)json_object_set_new(root, "rings", rings(s));
-    for (size_t i = 0; i < s->n_exporters; i++)
-        (void)json_array_append_new(a, exporter(&s->exporter[i]));
-    (void)json_object_set_new(root, "exporters", a);
+    memory(root, s);
     store(root, &s->store, c);
     compaction(root, &s->compaction);
     text = json_dumps(root, JSON_INDENT(1));
-    if (text != NULL) {
+    end = text != NULL ? strrchr(text, '\n') : NULL; /* the last bracket stands behind it */
+    if (end != NULL) {
+        *end = '\0';
         buf_str(out, text);
-        buf_char(out, '\n');
+        exporters(out, s, most);
     } else
         out->bad = true;
     free(text);

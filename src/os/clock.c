@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/timex.h>
 #include <time.h>
 
 static int64_t read_ms(clockid_t id)
@@ -22,12 +23,34 @@ int64_t clock_mono_ms(void)
     return read_ms(CLOCK_MONOTONIC);
 }
 
-void clock_sleep_ms(int64_t ms)
+int64_t clock_mono_us(void)
 {
-    struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+bool clock_synchronized(int64_t *off_us)
+{
+    struct timex t = { .modes = 0 };
+    int state = adjtimex(&t);
+
+    *off_us = t.maxerror;
+    return state >= 0 && state != TIME_ERROR && (t.status & STA_UNSYNC) == 0;
+}
+
+void clock_sleep_us(int64_t us)
+{
+    struct timespec t = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
 
     while (nanosleep(&t, &t) != 0 && errno == EINTR) {
     }
+}
+
+void clock_sleep_ms(int64_t ms)
+{
+    clock_sleep_us(ms * 1000);
 }
 
 const char *clock_text(int64_t unix_ms, char *out)

@@ -1,5 +1,6 @@
 /* os/file.h - files and directories: the only place with those system calls.
- * Floor 1. Every error message names the path and what the system said.
+ * Floor 1. Every error message names the path, what the system said, and what helps. ENOMEM is
+ * ERR_NOMEM everywhere here.
  * Threads: no shared state. Paths are NUL-terminated; descriptors are closed on exec. */
 #ifndef WEIR_OS_FILE_H
 #define WEIR_OS_FILE_H
@@ -7,13 +8,18 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* A whole file, mapped for reading. The mapping outlives an unlink or rename of the file. Reading
- * behind the end of a file that somebody shortens in place kills the process: segments never are.
- */
+/* A whole file, mapped for reading (os/map.c). The mapping outlives an unlink or rename of the
+ * file. What cannot be read (a bad sector, the end of a file that somebody shortens in place) reads
+ * as zeros from then on, and the map is marked. Readers that keep what they read ask after reading,
+ * and verify again what they hold if the answer is yes. */
+struct os_mapped;
 struct os_map {
     const uint8_t *p;
     size_t len;
+    struct os_mapped *known; /* NULL: memory that is no file */
 };
+/* Did any read in this map fail since it was made? Costs a load. Any thread. */
+bool os_map_faulted(const struct os_map *m);
 /* Errors: ERR_NOTFOUND, ERR_IO. An empty file maps to len 0. */
 int os_map_file(struct os_map *out, const char *path, struct err *e) WARN_UNUSED;
 void os_unmap(struct os_map *m); /* zeroed: nothing to do */
@@ -45,6 +51,12 @@ int os_file_datasync(int fd, const char *path, struct err *e) WARN_UNUSED;
 /* Make room on the disk for a file of that length. Errors: ERR_IO. */
 int os_file_allocate(int fd, const char *path, uint64_t octets, struct err *e) WARN_UNUSED;
 int os_dir_sync(const char *dir, struct err *e) WARN_UNUSED;
+/* The directory that `path` is in. One that we may enter but not read is left to the system. */
+int os_parent_sync(const char *path, struct err *e) WARN_UNUSED;
+
+/* These octets become the file: written as PATH.tmp, synced, renamed. The directory is not synced.
+ */
+int os_file_replace(const char *path, const struct buf *with, struct err *e) WARN_UNUSED;
 
 /* Append a file's content to `out` (its ceiling is the limit). Errors: ERR_NOTFOUND, ERR_IO,
  * ERR_LIMIT, ERR_NOMEM. */
@@ -54,8 +66,18 @@ int os_file_slurp(const char *path, struct buf *out, struct err *e) WARN_UNUSED;
 struct os_stat {
     uint64_t dev, ino, octets;
     int64_t changed_ns;
+    bool is_dir;
 };
 int os_file_stat(const char *path, struct os_stat *out, struct err *e);
+
+/* Whose a file or directory is. */
+struct os_owner {
+    char user[64], group[64]; /* names, or the numbers where there are none */
+    unsigned mode;            /* permission bits */
+};
+int os_owner(const char *path, struct os_owner *out, struct err *e) WARN_UNUSED;
+/* May this process look into a directory, and with `write` make files in it? */
+bool os_may_use(const char *dir, bool write);
 
 /* Of the file system that holds `path`: octets that may be written, octets in all. */
 int os_space(const char *path, uint64_t *free_octets, uint64_t *octets, struct err *e) WARN_UNUSED;
@@ -75,9 +97,10 @@ int os_readlink(const char *path, char *out, size_t cap, struct err *e) WARN_UNU
 int os_realpath(const char *path, char *out, size_t cap, struct err *e) WARN_UNUSED;
 
 int os_rename(const char *from, const char *to, struct err *e) WARN_UNUSED;
-int os_unlink(const char *path, struct err *e);            /* a missing file is ERR_NOTFOUND */
-int os_mkdir(const char *path, struct err *e) WARN_UNUSED; /* 0750; an existing directory is fine */
-int os_rmdir(const char *path, struct err *e);             /* an empty directory */
+int os_unlink(const char *path, struct err *e); /* a missing file is ERR_NOTFOUND */
+/* 0750, durable; an existing directory is fine. */
+int os_mkdir(const char *path, struct err *e) WARN_UNUSED;
+int os_rmdir(const char *path, struct err *e); /* an empty directory */
 bool os_is_dir(const char *path);
 
 /* Call each(ctx, name) for every entry but those that begin with a dot, in no order; stops when it

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
@@ -71,6 +73,16 @@ void proc_hold_signals(void)
 
     held(&s);
     (void)pthread_sigmask(SIG_BLOCK, &s, NULL);
+}
+
+uint32_t proc_random(void)
+{
+    uint32_t x = 0;
+
+    while (x == 0)
+        if (getentropy(&x, sizeof x) != 0)
+            abort(); /* only a kernel without it */
+    return x;
 }
 
 enum proc_signal proc_wait_signal(int64_t ms)
@@ -179,7 +191,8 @@ bool proc_confine(void)
     return ok;
 }
 
-#define INHERIT "WEIR_SOCKETS" /* NAME=FD;NAME=FD; */
+#define INHERIT    "WEIR_SOCKETS" /* NAME=FD;NAME=FD; */
+#define MANAGER_US 2000000        /* how long the service manager may take */
 
 /* An entry of the environment's list as a descriptor of ours, or -1. */
 static int taken(const char *number)
@@ -215,16 +228,66 @@ int proc_inherited(const char *name)
     return -1;
 }
 
-void proc_inherited_close(void)
+/* The service manager allows no colon in a name, we use no '_'. */
+static void swap_char(char *s, char from, char to)
 {
-    const char *p = getenv(INHERIT);
+    for (; *s != '\0'; s++)
+        if (*s == from)
+            *s = to;
+}
 
-    while (p != NULL && (p = strchr(p, '=')) != NULL) {
-        int fd = taken(++p);
-        if (fd >= 0)
+static void tell_name(const char *what, const char *name, const int *fd)
+{
+    char *state;
+
+    if (asprintf(&state, "%s\nFDNAME=%s", what, name) < 0)
+        return;
+    swap_char(state, ':', '_');
+    (void)sd_pid_notify_with_fds(0, 0, state, fd, fd != NULL ? 1 : 0);
+    free(state);
+}
+
+void proc_keep(const char *name, int fd)
+{
+    if (fd >= 0)
+        tell_name("FDSTORE=1\nFDPOLL=0", name, &fd);
+}
+
+void proc_inherited_close(const char *prefix)
+{
+    const char *given = getenv(INHERIT);
+    char *list = strdup(given != NULL ? given : ""), *hold = NULL, *name;
+    bool any = false;
+    int fd;
+
+    for (name = list != NULL ? strtok_r(list, ";", &hold) : NULL; name != NULL;
+         name = strtok_r(NULL, ";", &hold)) {
+        char *equals = strchr(name, '=');
+        if (equals == NULL || strncmp(name, prefix, strlen(prefix)) != 0)
+            continue;
+        *equals = '\0';
+        if ((fd = proc_inherited(name)) >= 0) {
+            tell_name("FDSTOREREMOVE=1", name, NULL);
             (void)close(fd);
+            any = true;
+        }
     }
-    (void)unsetenv(INHERIT);
+    if (any) /* the port is free when the manager has closed its own */
+        (void)sd_notify_barrier(0, MANAGER_US);
+    free(list);
+}
+
+void proc_inherit_kept(void)
+{
+    char **name = NULL;
+    int n = sd_listen_fds_with_names(1, &name);
+
+    for (int i = 0; i < n; i++) {
+        swap_char(name[i], '_', ':');
+        proc_bequeath(name[i], SD_LISTEN_FDS_START + i);
+        free(name[i]);
+    }
+    free(name);
 }
 
 void proc_bequeath(const char *name, int fd)
@@ -277,6 +340,13 @@ void proc_raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
+uint64_t proc_file_limit(void)
+{
+    struct rlimit r;
+
+    return getrlimit(RLIMIT_NOFILE, &r) == 0 ? (uint64_t)r.rlim_max : 0;
+}
+
 static int find_user(const char *user, struct passwd *pw, char *hold, size_t cap, struct err *e)
 {
     struct passwd *found = NULL;
@@ -299,6 +369,16 @@ int proc_give(const char *path, const char *user, struct err *e)
     return ERR_OK;
 }
 
+/* Those that a unit file gave: the sockets are open, nothing needs them any more. */
+static void drop_capabilities(void)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    (void)syscall(SYS_capset, &head, none);
+}
+
 int proc_drop(const char *user, struct err *e)
 {
     struct passwd pw;
@@ -316,6 +396,8 @@ int proc_drop(const char *user, struct err *e)
         if (pw.pw_uid != 0 && setuid(0) == 0)
             return err_set(e, ERR_IO, "user: root could be regained after becoming %s", user);
     }
+    if (!proc_is_root())
+        drop_capabilities();
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return err_set(e, ERR_IO, "no_new_privs: %s", strerror(errno));
     return ERR_OK;

@@ -35,17 +35,25 @@ const char *proc_signal_name(int signal);
  * no seccomp. */
 bool proc_confine(void);
 
-/* Descriptors that this process kept over proc_replace(), by name; each is taken once. -1: none. */
+/* Descriptors that this process kept over proc_replace(), or that the service manager kept over a
+ * restart, by name; each is taken once. -1: none. Names hold no '_', '=' or ';'. */
 int proc_inherited(const char *name);
-void proc_inherited_close(void); /* those nobody took */
+/* Close those nobody took whose name begins so; the manager forgets them too. */
+void proc_inherited_close(const char *prefix);
 void proc_bequeath(const char *name, int fd);
+/* What the service manager kept (LISTEN_FDS) is inherited from now on. Call once, early. */
+void proc_inherit_kept(void);
+/* Ask the service manager to keep this descriptor while the service is restarted (FDSTORE). */
+void proc_keep(const char *name, int fd);
 /* Run this program anew in the same process, with the same arguments. Returns only on failure. */
 void proc_replace(struct err *e);
 
 /* Allow as many open files as the system lets us. */
 void proc_raise_file_limit(void);
+uint64_t proc_file_limit(void); /* that many */
 
-/* Become `user` for good: groups, gid, uid, no_new_privs; "" only sets no_new_privs.
+/* Become `user` for good: groups, gid, uid, no_new_privs; "" only sets no_new_privs. Who is not
+ * root has no capability afterwards.
  * Errors: ERR_NOTFOUND (no such user), ERR_ARG (not root), ERR_IO. */
 int proc_drop(const char *user, struct err *e) WARN_UNUSED;
 /* Give a file or folder to `user`, before proc_drop. Errors: ERR_NOTFOUND, ERR_IO. */
@@ -58,5 +66,8 @@ void proc_notify(const char *state);
 void proc_notify_reloading(void);
 /* How often WATCHDOG=1 is wanted, or 0. */
 int64_t proc_watchdog_ms(void);
+
+/* A number that nobody can guess; never 0. */
+uint32_t proc_random(void);
 
 #endif

@@ -53,6 +53,8 @@ static bool number_of(struct syntax *p, const struct field *f, const struct toke
         w = word_find(words_proto, words_proto_n, s, len);
     else if (f->type == FIELD_DSCP)
         w = word_find(words_dscp, words_dscp_n, s, len);
+    else if (f->type == FIELD_SAMPLING)
+        w = word_find(words_sampling, words_sampling_n, s, len);
     else if (f->type == FIELD_FWD)
         w = word_find(words_fwd, words_fwd_n, s, len);
     else if (f->type == FIELD_WEEKDAY)

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "query/answer.h"
-#include "query/opened.h"
 
 static double now_s(void)
 {
@@ -58,7 +57,7 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
     struct query_stats own = { 0 }, *st = stats != NULL ? stats : &own;
     struct err none = { 0 };
     struct group *g = calloc(1, sizeof *g);
-    struct snapshot open = { 0 };
+    struct opened open = { 0 };
     double began = now_s();
     int rc = ERR_NOMEM;
 
@@ -69,7 +68,7 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
         st->incomplete = true;
         (void)snprintf(st->message, sizeof st->message, "%s", ctl->missing);
     }
-    if (g != NULL && (rc = opened_make(&open, p, ctl, snap, st, e)) == ERR_OK &&
+    if (g != NULL && (rc = opened_make(&open, p, ctl, snap, st)) == ERR_OK &&
         (rc = group_init(g, p, &open, ctl, st, e)) == ERR_OK)
         rc = run(g, sink, st, began);
     if (rc == ERR_LIMIT)
@@ -81,7 +80,7 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
         (void)err_set(e, rc, "query: out of memory");
     if (g != NULL)
         group_free(g);
-    snapshot_free(&open);
+    opened_free(&open);
     free(g);
     return rc;
 }

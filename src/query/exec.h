@@ -74,10 +74,14 @@ struct answer_sink {
     int (*end)(struct answer_sink *s, const struct answer_end *end);
 };
 
+/* However many segments a question is about, it holds no more of them open at once. */
+#define QUERY_OPEN_MAX 256u
+
 struct query_control {
     _Atomic bool cancel; /* set by anyone: the query ends with ERR_CANCEL within 4096 rows */
     uint64_t memory_max; /* octets for groups and sorted rows; 0 = 1 GiB */
     uint32_t threads;    /* at most; 0 = as many as the process may use */
+    uint32_t open_max;   /* segments open at once; 0 or more than that = QUERY_OPEN_MAX */
     /* Following (weir tail): only rows received in [received_from_ms, received_to_ms). 0, 0 = all.
      * What arrived is visible within one second, so a follower asks up to a second ago and goes on
      * there. */

@@ -34,6 +34,7 @@ enum calc {
     CALC_ICMP_CODE,  /* from dst_port or the ICMP elements; 0 for other protocols */
     CALC_IS_ICMP,    /* proto 1 or 58 */
     CALC_IP_VERSION, /* 4, 6, 0 = no addresses */
+    CALC_SAMPLING,   /* rate: one packet of so many; 0 = not known */
     CALC_EXPORTER_DOMAIN,
     CALC_EXPORTER_VERSION,
     CALC_ENGINE_TYPE,

@@ -8,45 +8,9 @@
 #include "query/pass.h"
 #include "query/pool.h"
 
-#define DENSE_BITS      18u /* keys of that many bits index arrays */
 #define ROWS_PER_WORKER 16384u
-/* A wave has as many addresses as this part of the memory allowed has octets. */
+/* A wave that numbers addresses has as many as this part of the memory allowed has octets. */
 #define WAVE_OF_MEMORY 256u
-
-/* ------------------------------------------------------------------ bins */
-
-static int64_t floor_to(int64_t t, int64_t step)
-{
-    int64_t r = t % step;
-
-    return t - (r < 0 ? r + step : r);
-}
-
-/* Bins lie on multiples of the step in the zone. Up to an hour the offset of the moment is used, so
- * that a clock that is set back does not join two hours; beyond, bins follow the wall clock. */
-int64_t bin_start(const struct zone *z, int64_t t, int64_t step, int64_t *next)
-{
-    int64_t off, at;
-
-    if (z == NULL || 900000 % step == 0) {
-        at = floor_to(t, step);
-        *next = at + step;
-        return at;
-    }
-    off = zone_offset_s(z, t) * INT64_C(1000);
-    at = floor_to(t + off, step);
-    if (step <= 3600000 && 3600000 % step == 0) {
-        *next = at + step - off;
-        return at - off;
-    }
-    *next = zone_to_utc_ms(z, at + step);
-    return zone_to_utc_ms(z, at);
-}
-
-int64_t group_bin_ms(const struct group *g, uint64_t bin)
-{
-    return g->base_ms + (int64_t)bin * (g->regular ? g->step_ms : 1);
-}
 
 /* ------------------------------------------------------------------ measures */
 
@@ -170,11 +134,6 @@ static bool uses_col(const struct key *k, uint8_t a, uint8_t b)
     return false;
 }
 
-static unsigned bits_for(uint64_t n)
-{
-    return n == 0 ? 1 : 64u - (unsigned)__builtin_clzll(n);
-}
-
 /* Keys of one address column with the same prefix lengths share a numbering. */
 static int share_numbering(struct group *g, struct key_state *ks, uint64_t addrs)
 {
@@ -192,7 +151,7 @@ static int share_numbering(struct group *g, struct key_state *ks, uint64_t addrs
         g->n_numberings++;
     }
     ks->number = x;
-    ks->bits = (uint8_t)MIN(bits_for(addrs + 1), 31);
+    ks->bits = (uint8_t)MIN(group_bits(addrs + 1), 31);
     return ERR_OK;
 }
 
@@ -213,6 +172,7 @@ static bool counted_up(const struct key_state *ks)
 static int choose_groups(struct group *g)
 {
     const struct key_state *one = &g->key[0];
+    unsigned likely = MIN(group_bits(g->addrs + 1), 31);
     bool dense;
     uint32_t words = 0;
 
@@ -232,14 +192,14 @@ static int choose_groups(struct group *g)
         if (table_init(&g->tuple, &g->budget, words, 0) != ERR_OK)
             return ERR_NOMEM;
     }
-    dense = g->tuples || g->bits <= DENSE_BITS || (g->n_keys == 1 && counted_up(one));
-    if (g->n_keys == 1 && one->how == HOW_CODE && g->bits > DENSE_BITS)
-        dense = (UINT64_C(1) << g->bits) * (g->n_acc * 8 + 1) * g->workers < g->budget.max / 4;
+    dense = g->tuples || g->bits <= GROUP_DENSE_BITS || (g->n_keys == 1 && counted_up(one));
+    if (g->n_keys == 1 && one->how == HOW_CODE && counted_up(one) && likely > GROUP_DENSE_BITS)
+        dense = (UINT64_C(1) << likely) * (g->n_acc * 8 + 1) * g->workers < g->budget.max / 4;
     g->by_code = dense && g->n_keys == 1 && one->how == HOW_CODE && one->k->kind == KEY_VALUE;
     return sums_init(&g->groups, &g->budget, g->workers, dense, g->n_sum, g->n_acc - g->n_sum);
 }
 
-static int start_distinct(struct group *g, unsigned group_bits)
+int group_start_distinct(struct group *g, unsigned bits)
 {
     int rc = ERR_OK;
 
@@ -248,7 +208,7 @@ static int start_distinct(struct group *g, unsigned group_bits)
         if (d->ks == NULL)
             continue;
         d->bits = d->ks->bits * key_words(d->ks);
-        d->wide = group_bits + d->bits > 62;
+        d->wide = bits + d->bits > 62;
         sums_free(&d->pairs);
         table_free(&d->tuple);
         rc = sums_init(&d->pairs, &g->budget, g->workers, false, 0, 0);
@@ -257,8 +217,8 @@ static int start_distinct(struct group *g, unsigned group_bits)
         if (rc != ERR_OK || !g->want_total)
             continue;
         sums_free(&d->all);
-        rc = sums_init(&d->all, &g->budget, g->workers, counted_up(d->ks) || d->bits <= DENSE_BITS,
-                       0, 0);
+        rc = sums_init(&d->all, &g->budget, g->workers,
+                       counted_up(d->ks) || d->bits <= GROUP_DENSE_BITS, 0, 0);
     }
     return rc;
 }
@@ -281,7 +241,7 @@ static int hand_init(struct group *g, struct hand *h, unsigned i)
     if (h->made[ACC_ACTIVE] == NULL || h->group_key == NULL || h->pair_key == NULL ||
         h->entry_row == NULL || h->bin_key == NULL || h->bin_row == NULL)
         return ERR_NOMEM;
-    if (rc == ERR_OK && g->groups.dense && g->bits <= DENSE_BITS && !g->tuples)
+    if (rc == ERR_OK && g->groups.dense && g->bits <= GROUP_DENSE_BITS && !g->tuples)
         rc = sums_reserve(&g->groups, i, UINT64_C(1) << g->bits);
     return rc;
 }
@@ -308,31 +268,37 @@ static void hand_free(struct hand *h)
     free(h->bin_row);
 }
 
-/* Rows and addresses that may be read; decides how many hands it takes. */
+/* Rows and addresses that may be read; decides how many hands it takes. Of what is not in the first
+ * wave only rows are known, and each of them may bring an address in every column: *addrs are the
+ * most there can be, g->addrs as many as it will be if the others are like those of the wave. */
 static int look_ahead(struct group *g, uint64_t *addrs)
 {
     const struct snapshot *snap = g->snap;
     unsigned most = g->ctl != NULL && g->ctl->threads > 0 ? g->ctl->threads : proc_cpus();
-    uint64_t rows = 0;
+    uint64_t rows = 0, seen_rows = 0, seen = 0;
+    size_t end;
+    int rc;
 
-    g->wanted = calloc(snap->n + 1, sizeof *g->wanted);
-    g->done = calloc(snap->n + 1, sizeof *g->done);
-    if (g->wanted == NULL || g->done == NULL)
+    if ((g->done = calloc(snap->n + 1, sizeof *g->done)) == NULL)
         return ERR_NOMEM;
+    if ((rc = opened_wave(g->open, 0, OPENED_ADDRS, &end, g->stats, g->e)) != ERR_OK)
+        return rc;
     for (size_t i = 0; i < snap->n; i++) {
         const struct rowset *rs = snap->sets[i];
-        if (rs->n_rows == 0 || prune_rowset(g->p, g->ctl, rs))
-            continue;
-        g->wanted[i] = true;
         rows += rs->n_rows;
-        *addrs += rs->n_addrs;
+        seen_rows += i < end ? rs->n_rows : 0;
+        seen += i < end ? rs->n_addrs : 0;
     }
+    *addrs = seen + (rows - seen_rows) * GROUP_ADDR_COLS + (snap->n - end);
+    g->addrs = rows > seen_rows && seen_rows > 0
+                   ? (uint64_t)((double)seen * (double)rows / (double)seen_rows)
+                   : *addrs;
     most = MIN(most, POOL_MAX);
     g->workers = (unsigned)MAX(MIN(rows / ROWS_PER_WORKER, most), 1);
     return ERR_OK;
 }
 
-int group_init(struct group *g, const struct plan *p, const struct snapshot *snap,
+int group_init(struct group *g, const struct plan *p, struct opened *open,
                struct query_control *ctl, struct query_stats *stats, struct err *e)
 {
     bool proto = false;
@@ -341,7 +307,8 @@ int group_init(struct group *g, const struct plan *p, const struct snapshot *sna
 
     memset(g, 0, sizeof *g);
     g->p = p;
-    g->snap = snap;
+    g->open = open;
+    g->snap = &open->sets;
     g->ctl = ctl;
     g->stats = stats;
     g->e = e;
@@ -370,7 +337,7 @@ int group_init(struct group *g, const struct plan *p, const struct snapshot *sna
     if (rc == ERR_OK)
         rc = choose_groups(g);
     if (rc == ERR_OK)
-        rc = start_distinct(g, g->bits);
+        rc = group_start_distinct(g, g->bits);
     if (rc == ERR_OK && (g->hand = calloc(g->workers, sizeof *g->hand)) == NULL)
         rc = ERR_NOMEM;
     for (unsigned i = 0; i < g->workers && rc == ERR_OK; i++)
@@ -399,7 +366,6 @@ void group_free(struct group *g)
     table_free(&g->tuple);
     table_free(&g->ranks);
     free(g->rank_of);
-    free(g->wanted);
     free(g->done);
     zone_free(g->zone);
     os_mutex_free(&g->lock);
@@ -411,6 +377,9 @@ struct crew {
     struct group *g;
     struct walk walk;
     struct visitor v; /* ctx is filled by each worker */
+    unsigned workers;
+    bool count;   /* into the statistics */
+    bool margins; /* totals by minute may stand for rows */
 };
 
 static int crew_worker(void *ctx, unsigned worker)
@@ -441,18 +410,33 @@ static void gather_stats(struct group *g)
     }
 }
 
-static int one_wave(struct group *g, struct crew *c, size_t first, size_t end, unsigned workers,
-                    bool count)
+/* Rowsets of the wave that are not read: those that cannot be, and those whose totals by minute
+ * answer this scan. */
+static int mark_done(struct group *g, size_t first, size_t end, bool margins, bool count)
+{
+    bool fits = margins && margin_fits(g);
+    int rc = ERR_OK;
+
+    for (size_t i = first; i < end && rc == ERR_OK; i++) {
+        g->done[i] = g->open->unreadable[i];
+        if (fits && !g->done[i])
+            rc = margin_add(g, g->snap->sets[i], count, &g->done[i]);
+    }
+    return rc;
+}
+
+static int one_wave(struct group *g, struct crew *c, size_t first, size_t end)
 {
     int rc = ERR_OK;
 
     for (uint32_t k = 0; k < g->n_numberings && rc == ERR_OK; k++)
-        rc = number_wave(&g->numbering[k], first, end, g->wanted, g->workers);
-    if (rc != ERR_OK)
-        return rc;
-    rc = walk_init(&c->walk, g->p, g->ctl, g->snap, first, end, g->done, count ? g->stats : NULL);
+        rc = number_wave(&g->numbering[k], first, end, g->workers);
     if (rc == ERR_OK)
-        rc = pool_run((unsigned)MAX(MIN(workers, c->walk.n), 1), crew_worker, c);
+        rc = mark_done(g, first, end, c->margins, c->count);
+    if (rc == ERR_OK)
+        rc = walk_init(&c->walk, g->p, g->ctl, g->snap, first, end, g->done, c->count);
+    if (rc == ERR_OK)
+        rc = pool_run((unsigned)MAX(MIN(c->workers, c->walk.n), 1), crew_worker, c);
     walk_free(&c->walk);
     gather_stats(g);
     for (unsigned i = 0; i < g->workers && rc != ERR_OK; i++)
@@ -461,21 +445,17 @@ static int one_wave(struct group *g, struct crew *c, size_t first, size_t end, u
     return rc;
 }
 
-static int walk_all(struct group *g, const struct visitor *v, unsigned workers, bool count)
+static int walk_all(struct group *g, struct crew *c)
 {
-    struct crew c = { .g = g, .v = *v };
-    uint64_t most = g->budget.max / WAVE_OF_MEMORY / MAX(g->n_numberings, 1);
+    uint64_t most =
+        g->n_numberings > 0 ? g->budget.max / WAVE_OF_MEMORY / g->n_numberings : OPENED_ADDRS;
     size_t first = 0, end;
     int rc = ERR_OK;
 
     while (first < g->snap->n && rc == ERR_OK) {
-        uint64_t codes = 0;
-        for (end = first; end < g->snap->n; end++) {
-            codes += g->wanted[end] ? g->snap->sets[end]->n_addrs : 0;
-            if (g->n_numberings > 0 && end > first && codes > most)
-                break;
-        }
-        rc = one_wave(g, &c, first, end, workers, count);
+        rc = opened_wave(g->open, first, most, &end, g->stats, g->e);
+        if (rc == ERR_OK)
+            rc = one_wave(g, c, first, end);
         first = end;
     }
     return rc;
@@ -492,34 +472,23 @@ static void gather_totals(struct group *g)
     }
 }
 
-/* Rowsets whose totals by minute answer this scan are not read. */
-static int add_margins(struct group *g, bool count)
-{
-    bool fits = margin_fits(g);
-    int rc = ERR_OK;
-
-    memset(g->done, 0, g->snap->n * sizeof *g->done);
-    for (size_t i = 0; i < g->snap->n && fits && rc == ERR_OK; i++)
-        if (g->wanted[i])
-            rc = margin_add(g, g->snap->sets[i], count, &g->done[i]);
-    return rc;
-}
-
 int group_scan(struct group *g, bool count)
 {
-    const struct visitor v = { .enter = pass_enter, .vector = pass_vector, .leave = pass_leave };
-    int rc = add_margins(g, count);
+    struct crew c = { .g = g,
+                      .v = { .enter = pass_enter, .vector = pass_vector, .leave = pass_leave },
+                      .workers = g->workers,
+                      .count = count,
+                      .margins = true };
+    int rc = walk_all(g, &c);
 
-    if (rc == ERR_OK)
-        rc = walk_all(g, &v, g->workers, count);
     gather_totals(g);
     return rc;
 }
 
 int group_walk(struct group *g, unsigned workers, int (*vector)(struct scan *s, void *hand))
 {
-    const struct visitor v = { .vector = vector };
-    int rc = walk_all(g, &v, workers, true);
+    struct crew c = { .g = g, .v = { .vector = vector }, .workers = workers, .count = true };
+    int rc = walk_all(g, &c);
 
     gather_totals(g);
     return rc;
@@ -570,39 +539,6 @@ int group_count_distinct(struct group *g, struct sums *x)
             g->total[ACC_DISTINCT + m] += c.n[w];
     }
     return rc;
-}
-
-int group_start_bins(struct group *g)
-{
-    int64_t from = INT64_MAX, to = INT64_MIN, next;
-    uint64_t bins;
-    int rc;
-
-    for (size_t i = 0; i < g->snap->n; i++) {
-        const struct rowset *rs = g->snap->sets[i];
-        if (!g->wanted[i])
-            continue;
-        from = MIN(from, rs->min_start_ms);
-        to = MAX(to, MAX(rs->max_end_ms, rs->max_start_ms + 1));
-    }
-    if (from > to)
-        from = to = 0;
-    if (g->p->framed) {
-        from = MAX(from, g->p->from_ms);
-        to = MIN(MAX(to, from), g->p->to_ms);
-    }
-    g->regular = g->zone == NULL || 900000 % g->step_ms == 0;
-    g->base_ms = bin_start(g->zone, from, g->step_ms, &next);
-    if (!g->regular)
-        g->base_ms -= 2 * 86400000ll; /* a clock set back may name an earlier bin */
-    bins = (uint64_t)(to - g->base_ms) / (uint64_t)(g->regular ? g->step_ms : 1) + 1;
-    g->binning = true;
-    if (bins >= (UINT64_C(1) << 62) / (g->n_ranks + 1))
-        return ERR_LIMIT;
-    bins *= g->n_ranks + 1;
-    rc = sums_init(&g->bins, &g->budget, g->workers, bins <= UINT64_C(1) << DENSE_BITS, g->n_sum,
-                   g->n_acc - g->n_sum);
-    return rc == ERR_OK ? start_distinct(g, bits_for(bins)) : rc;
 }
 
 void group_numbers(const struct group *g, uint64_t key, uint64_t *num)

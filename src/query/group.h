@@ -7,6 +7,7 @@
 #define WEIR_QUERY_GROUP_H
 
 #include "query/keys.h"
+#include "query/opened.h"
 #include "query/sums.h"
 
 /* What a group sums. */
@@ -25,8 +26,10 @@ enum acc {
 };
 _Static_assert(ACC_N <= SUMS_MAX_ACC, "sums keep that many");
 
-#define GROUP_MAX_WORDS (PLAN_MAX_KEYS * 2u)
-#define GROUP_MAX_KEYS  (PLAN_MAX_KEYS + PLAN_MAX_MEASURES)
+#define GROUP_ADDR_COLS  4u /* columns of kind COL_KIND_ADDR */
+#define GROUP_MAX_WORDS  (PLAN_MAX_KEYS * 2u)
+#define GROUP_DENSE_BITS 18u /* keys of that many bits index arrays */
+#define GROUP_MAX_KEYS   (PLAN_MAX_KEYS + PLAN_MAX_MEASURES)
 
 /* Different values of one measure, by group; and of all together. */
 struct distinct {
@@ -46,7 +49,10 @@ struct group {
     struct query_control *ctl;
     struct query_stats *stats;
     struct err *e;
-    const struct snapshot *snap;
+    struct opened *open;
+    const struct snapshot *snap; /* open->sets */
+    uint64_t
+        addrs; /* different ones in the rowsets, each counted for itself: as many as is likely */
     unsigned workers;
     struct budget budget;
     struct zone *zone;
@@ -55,8 +61,8 @@ struct group {
     struct distinct distinct[PLAN_MAX_MEASURES];
     struct numbering numbering[GROUP_MAX_KEYS]; /* one for each pair of prefix lengths */
     uint32_t n_numberings;
-    bool *wanted; /* rowsets of the snapshot that will be read */
-    bool *done;   /* those of them that this scan need not read: their totals were added */
+    bool *done; /* rowsets of the wave that need not be read: unreadable, or their totals were added
+                 */
 
     uint32_t want; /* bit per acc that somebody reads, of groups or of the total */
     int8_t at[ACC_N];
@@ -86,8 +92,8 @@ struct group {
     struct hand *hand; /* workers */
 };
 
-/* `snap` is borrowed until group_free. */
-int group_init(struct group *g, const struct plan *p, const struct snapshot *snap,
+/* `open` is borrowed until group_free. */
+int group_init(struct group *g, const struct plan *p, struct opened *open,
                struct query_control *ctl, struct query_stats *stats, struct err *e) WARN_UNUSED;
 void group_free(struct group *g);
 
@@ -102,8 +108,8 @@ int group_walk(struct group *g, unsigned workers,
 int group_totals(struct scan *s, void *hand) WARN_UNUSED;
 /* Behind the scans: numbers of different values into `x` (groups or bins) and the total. */
 int group_count_distinct(struct group *g, struct sums *x) WARN_UNUSED;
-/* Make bins the target: of the step in g->step_ms, for the groups in g->ranks. */
-int group_start_bins(struct group *g) WARN_UNUSED;
+/* Empty sets of different values, for groups or bins whose keys have so many bits. */
+int group_start_distinct(struct group *g, unsigned bits) WARN_UNUSED;
 
 /* The keys' numbers behind a group: GROUP_MAX_WORDS at most. */
 void group_numbers(const struct group *g, uint64_t key, uint64_t *num);
@@ -112,8 +118,12 @@ int group_compare(const struct group *g, uint64_t a, uint64_t b);
 /* A measure of a group's accumulators; `span_ms` for rates. */
 uint64_t group_measure(const struct group *g, uint32_t m, const uint64_t *acc, int64_t span_ms,
                        double *real);
-int64_t bin_start(const struct zone *z, int64_t t, int64_t step, int64_t *next);
-int64_t group_bin_ms(const struct group *g, uint64_t bin);
+
+/* Bits that numbers below n take. */
+static inline unsigned group_bits(uint64_t n)
+{
+    return n == 0 ? 1 : 64u - (unsigned)__builtin_clzll(n);
+}
 
 /* One worker. */
 struct hand {

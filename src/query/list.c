@@ -3,7 +3,8 @@
 
 #include "query/answer.h"
 
-/* A row kept for sorting; what it holds is one piece of memory. */
+/* A row kept for sorting; what it holds is one piece of memory, for its rowset may be closed before
+ * the row is sent. */
 struct kept {
     uint64_t hi, lo, seq;
     struct kept_row *row;
@@ -11,8 +12,10 @@ struct kept {
 struct kept_row {
     size_t octets; /* counted in the budget */
     int64_t received_ms, start_ms, end_ms;
-    struct record record; /* lists of all columns */
-    struct cell cell[];   /* else; behind them texts or extras */
+    struct record record; /* lists of all columns: what it points at stands in the row */
+    struct exporter_key exporter;
+    struct addr addr[GROUP_ADDR_COLS];
+    struct cell cell[]; /* else; behind them texts or extras */
 };
 
 /* What one worker lists. */
@@ -109,10 +112,33 @@ static void sort_key(struct scan *s, uint32_t row, struct kept *k)
 
 static void kept_free(struct list *l, struct kept *k)
 {
-    if (k->row != NULL)
-        budget_give(&l->g->budget, k->row->octets);
+    if (k->row == NULL)
+        return;
+    budget_give(&l->g->budget, k->row->octets);
+    shape_unref(k->row->record.shape);
     free(k->row);
     k->row = NULL;
+}
+
+/* The record with its extras at `hold`, owning all that it points at. */
+static void keep_record(struct kept_row *r, const struct record *from, uint8_t *hold)
+{
+    uint64_t n = 0;
+
+    r->record = *from;
+    if (from->extra_len > 0)
+        memcpy(hold, from->extra, from->extra_len);
+    r->record.extra = hold;
+    r->record.shape = shape_ref(from->shape);
+    r->exporter = *from->exporter;
+    r->record.exporter = &r->exporter;
+    for (unsigned c = 0; c < COL_N; c++) {
+        if (col_info[c].kind != COL_KIND_ADDR)
+            continue;
+        r->addr[n] = from->addrs[from->v[c]];
+        r->record.v[c] = n++;
+    }
+    r->record.addrs = r->addr;
 }
 
 static int kept_fill(struct list *l, uint32_t row, struct kept *k)
@@ -141,11 +167,9 @@ static int kept_fill(struct list *l, uint32_t row, struct kept *k)
     r->received_ms = (int64_t)s->col[COL_RECEIVED][row];
     r->start_ms = (int64_t)s->col[COL_START][row];
     r->end_ms = (int64_t)s->col[COL_END][row];
+    r->record.shape = NULL;
     if (p->all_columns) {
-        r->record = l->record;
-        if (n > 0)
-            memcpy(hold, l->record.extra, n);
-        r->record.extra = hold;
+        keep_record(r, &l->record, hold);
         return ERR_OK;
     }
     memcpy(r->cell, l->cell, cells);
@@ -382,20 +406,35 @@ static int option_rows(struct group *g, const struct rowset *rs, struct answer_s
     return ERR_OK;
 }
 
+static int option_wave(struct group *g, size_t first, size_t end, struct answer_sink *sink)
+{
+    int rc = ERR_OK;
+
+    for (size_t i = first; rc == ERR_OK && i < end; i++) {
+        if (g->open->unreadable[i])
+            continue;
+        rc = option_rows(g, g->snap->sets[i], sink, &g->stats->rows_matched);
+        if (rc == ERR_CORRUPT) {
+            g->stats->incomplete = true;
+            rc = ERR_OK;
+        }
+    }
+    return rc;
+}
+
 int answer_options(struct group *g, struct answer_sink *sink)
 {
+    size_t first = 0, end;
     int rc = ERR_OK;
 
     if (g->hand[0].s.root != NULL)
         return err_set(g->e, ERR_UNSUPPORTED,
                        "option records cannot be filtered yet: leave the "
                        "filter out");
-    for (size_t i = 0; rc == ERR_OK && i < g->snap->n; i++) {
-        rc = option_rows(g, g->snap->sets[i], sink, &g->stats->rows_matched);
-        if (rc == ERR_CORRUPT) {
-            g->stats->incomplete = true;
-            rc = ERR_OK;
-        }
+    for (; rc == ERR_OK && first < g->snap->n; first = end) {
+        rc = opened_wave(g->open, first, OPENED_ADDRS, &end, g->stats, g->e);
+        if (rc == ERR_OK)
+            rc = option_wave(g, first, end, sink);
     }
     return rc;
 }

@@ -3,8 +3,8 @@
  * else is read from the rows. */
 #include <string.h>
 
+#include "query/bins.h"
 #include "query/match.h"
-#include "query/pass.h"
 
 #define MINUTE_MS 60000
 
@@ -81,15 +81,27 @@ static bool proto_sent(const struct rowset *rs)
     return true;
 }
 
+/* Do options give a rate to records that state none? */
+static bool rates_said(const struct group *g, const struct rowset *rs)
+{
+    for (uint32_t i = 0; g->snap->facts != NULL && i < rs->n_exporters; i++)
+        if (fact_any_rate(g->snap->facts, &rs->exporters[i]))
+            return true;
+    return false;
+}
+
 /* A scaled share is rounded once; rounded by minutes and then scaled it would be another. */
 static bool rows_fit(const struct group *g, const struct rowset *rs, const struct marginal_row *row,
                      uint32_t n)
 {
+    bool said = rates_said(g, rs);
     int64_t next;
 
     if (g->n_keys > 0 && !proto_sent(rs))
         return false;
     for (uint32_t i = 0; i < n; i++) {
+        if (row[i].rate == 0 && said) /* by whom, the totals do not tell */
+            return false;
         if (!g->binning)
             continue;
         if (row[i].rate > 1)
@@ -122,7 +134,7 @@ static int add_row(struct group *g, const struct marginal_row *r)
     for (uint32_t a = 0; a < g->n_acc; a++)
         val[a] = &acc[g->used[a]];
     if (g->binning)
-        key = pass_bin_key(g, r->minute_ms, g->n_keys > 0 ? key : UINT64_MAX);
+        key = bins_key(g, r->minute_ms, g->n_keys > 0 ? key : UINT64_MAX);
     if (x->dense)
         rc = sums_reserve(x, 0, key + 1);
     return rc == ERR_OK ? sums_add(x, 0, 1, &key, val) : rc;

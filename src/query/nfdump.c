@@ -218,6 +218,7 @@ static void format(struct buf *out, const char *s)
 struct seen {
     bool ranked, aggregated, listed, format, quiet, any;
     const char *n, *c, *order, *filter, *tool;
+    const char *note; /* what has no equal, and what to do instead */
 };
 
 /* One option with its value; false = it is none of nfdump's. */
@@ -238,7 +239,7 @@ static bool take(struct buf *out, struct seen *k, char c, const char *value)
         break;
     case 'b':
     case 'B':
-        buf_str(out, " --sessions");
+        k->note = "-b, -B: not yet; a biflow is one row, its two directions count in rankings";
         break;
     case 'n':
         k->n = value;
@@ -253,20 +254,16 @@ static bool take(struct buf *out, struct seen *k, char c, const char *value)
         window(out, value);
         break;
     case 'r':
-        option(out, "data", value);
-        break;
     case 'R':
-        option(out, "data", value);
+        k->note =
+            "-r, -R: Weir asks its own data, --data DIR, and needs no list of files; captures "
+            "come in with weir import";
         break;
     case 'X':
-        buf_str(out, " --explain");
-        break;
     case 'Z':
         buf_str(out, " --check");
         break;
     case 'E':
-        k->tool = "weir exporters";
-        break;
     case 'I':
         k->tool = "weir status";
         break;
@@ -314,12 +311,12 @@ static void finish(struct buf *cmd, const struct seen *k)
 
     if (!ranked && !k->listed && (k->order != NULL || k->n != NULL || k->c != NULL))
         buf_str(cmd, " --list");
-    if (k->order != NULL)
+    if (k->order != NULL && (k->aggregated || !k->ranked)) /* -s has its own order */
         option(cmd, k->aggregated ? "measure" : "sort",
                order(k->order, strlen(k->order), hold, sizeof hold));
     if (k->n != NULL)
         option(cmd, ranked ? "top" : "limit", k->n);
-    if (k->c != NULL)
+    if (k->c != NULL && !ranked)
         option(cmd, "limit", k->c);
     if (k->quiet && !k->format)
         buf_str(cmd, " -o csv");
@@ -369,6 +366,8 @@ bool query_from_nfdump(struct buf *out, int argc, char *const *argv)
         if (k.tool == NULL)
             buf_str(out, buf_cstr(&cmd));
         buf_char(out, '\n');
+        if (k.note != NULL)
+            buf_printf(out, "%s\n", k.note);
     }
     buf_free(&cmd);
     return k.any;

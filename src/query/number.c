@@ -24,11 +24,9 @@ struct number_part {
 int number_init(struct numbering *x, struct budget *b, const struct snapshot *snap, uint8_t mask4,
                 uint8_t mask6)
 {
-    bool masked = (mask4 > 0 && mask4 < 32) || (mask6 > 0 && mask6 < 128);
+    bool masked = mask4 < 32 || mask6 < 128;
 
-    *x = (struct numbering){
-        .mask4 = mask4, .mask6 = mask6, .budget = b, .snap = snap, .n = 1, .n_maps = snap->n
-    };
+    *x = (struct numbering){ .mask4 = mask4, .mask6 = mask6, .budget = b, .snap = snap, .n = 1 };
     /* cut addresses may fall into another range: one range then */
     x->n_parts = masked ? 1 : PARTS;
     x->map = calloc(snap->n + 1, sizeof(uint32_t *));
@@ -40,13 +38,14 @@ int number_init(struct numbering *x, struct budget *b, const struct snapshot *sn
 static void drop_maps(struct numbering *x)
 {
     for (size_t i = x->first; x->map != NULL && i < x->end; i++) {
-        if (x->map[i] != NULL)
-            budget_give(x->budget, x->snap->sets[i]->n_addrs * 4ull);
         free(x->map[i]);
         free(x->order[i]);
         x->map[i] = x->order[i] = NULL;
     }
     x->end = x->first;
+    if (x->map_octets > 0)
+        budget_give(x->budget, x->map_octets);
+    x->map_octets = 0;
 }
 
 void number_free(struct numbering *x)
@@ -79,7 +78,7 @@ static int cut_ranges(struct numbering *x)
         return ERR_NOMEM;
     for (size_t i = x->first; i < x->end; i++) {
         const struct rowset *rs = x->snap->sets[i];
-        for (uint32_t k = 0; k < SAMPLES && rs->n_addrs > 0 && x->wanted[i]; k++)
+        for (uint32_t k = 0; k < SAMPLES && rs->n_addrs > 0; k++)
             a[n++] = rs->addrs[(uint64_t)k * rs->n_addrs / SAMPLES];
     }
     qsort(a, n, sizeof *a, by_addr);
@@ -339,19 +338,18 @@ static int make_maps(struct numbering *x)
 {
     for (size_t i = x->first; i < x->end; i++) {
         uint64_t n = x->snap->sets[i]->n_addrs;
-        if (!x->wanted[i] || n == 0)
+        if (n == 0)
             continue;
         if (budget_take(x->budget, n * 4) != ERR_OK)
             return ERR_LIMIT;
-        if ((x->map[i] = malloc(n * sizeof(uint32_t))) == NULL) {
-            budget_give(x->budget, n * 4);
+        x->map_octets += n * 4;
+        if ((x->map[i] = malloc(n * sizeof(uint32_t))) == NULL)
             return ERR_NOMEM;
-        }
     }
     return ERR_OK;
 }
 
-int number_wave(struct numbering *x, size_t first, size_t end, const bool *wanted, unsigned workers)
+int number_wave(struct numbering *x, size_t first, size_t end, unsigned workers)
 {
     bool begun = x->n > 1;
     int rc;
@@ -361,7 +359,6 @@ int number_wave(struct numbering *x, size_t first, size_t end, const bool *wante
     drop_maps(x);
     x->first = first;
     x->end = end;
-    x->wanted = wanted;
     if ((rc = make_maps(x)) != ERR_OK || (!begun && (rc = cut_ranges(x)) != ERR_OK))
         return rc;
     atomic_store(&x->next, 0);

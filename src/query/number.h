@@ -16,38 +16,33 @@
 struct number_part;
 
 struct numbering {
-    uint8_t mask4, mask6; /* prefix lengths kept, as in struct key; 0 = whole addresses */
+    uint8_t mask4, mask6; /* prefix lengths kept, as in struct key; 32, 128 = whole addresses */
     struct budget *budget;
     struct addr *addr; /* number to address; number 0 is no address */
     uint32_t n, cap;
-    uint32_t **map;   /* rowset of the snapshot to its codes' numbers; NULL outside the wave */
-    uint32_t **order; /* of unsorted rowsets: codes by range, behind where each range begins */
-    size_t n_maps, first, end;
+    uint32_t **map;      /* rowset of the snapshot to its codes' numbers; NULL outside the wave */
+    uint32_t **order;    /* of unsorted rowsets: codes by range, behind where each range begins */
+    uint64_t map_octets; /* of the wave */
+    size_t first, end;
     struct number_part *part;
     uint32_t n_parts;
     _Atomic uint32_t next;
     const struct snapshot *snap;
-    const bool *wanted;
 };
 
 int number_init(struct numbering *x, struct budget *b, const struct snapshot *snap, uint8_t mask4,
                 uint8_t mask6) WARN_UNUSED;
 void number_free(struct numbering *x);
 
-/* Number the addresses of the rowsets first .. end-1 for which wanted[] is set; the maps of the
- * wave before are dropped. Errors: ERR_LIMIT, ERR_NOMEM. */
-int number_wave(struct numbering *x, size_t first, size_t end, const bool *wanted,
-                unsigned workers) WARN_UNUSED;
+/* Number the addresses of the rowsets first .. end-1; the maps of the wave before are dropped.
+ * Errors: ERR_LIMIT, ERR_NOMEM. */
+int number_wave(struct numbering *x, size_t first, size_t end, unsigned workers) WARN_UNUSED;
 
 static inline struct addr number_mask(const struct numbering *x, const struct addr *a)
 {
-    unsigned len = 128;
+    unsigned len = addr_is_v4(a) ? 96u + x->mask4 : x->mask6;
 
-    if (addr_is_v4(a))
-        len = x->mask4 > 0 && x->mask4 < 32 ? 96u + x->mask4 : 128;
-    else if (x->mask6 > 0 && x->mask6 < 128)
-        len = x->mask6;
-    return len == 128 ? *a : addr_mask(a, len);
+    return len >= 128 ? *a : addr_mask(a, len);
 }
 
 #endif

@@ -1,4 +1,3 @@
-/* The rowsets of a snapshot that a question needs, opened. */
 #include "query/opened.h"
 
 #include <stdlib.h>
@@ -17,23 +16,20 @@ static bool not_needed(const struct plan *p, const struct query_control *ctl,
             (rs->max_received_ms < p->from_ms || rs->min_received_ms >= p->to_ms));
 }
 
-static void unreadable(const struct rowset *rs, struct query_stats *st, const struct err *e)
+int opened_make(struct opened *o, const struct plan *p, const struct query_control *ctl,
+                const struct snapshot *snap, struct query_stats *st)
 {
-    st->segments_unreadable++;
-    st->rows_unreadable += rs->n_rows;
-    st->incomplete = true;
-    if (st->message[0] == '\0')
-        memcpy(st->message, e->msg, sizeof st->message - 1);
-}
+    uint32_t max = ctl != NULL && ctl->open_max > 0 ? ctl->open_max : QUERY_OPEN_MAX;
 
-int opened_make(struct snapshot *out, const struct plan *p, const struct query_control *ctl,
-                const struct snapshot *snap, struct query_stats *st, struct err *e)
-{
-    int rc;
-
-    *out = (struct snapshot){ .rows_unreadable = snap->rows_unreadable,
-                              .segments_unreadable = snap->segments_unreadable };
-    if ((out->sets = malloc((snap->n + 1) * sizeof(struct rowset *))) == NULL)
+    memset(o, 0, sizeof *o);
+    o->max = MIN(max, QUERY_OPEN_MAX);
+    o->sets.rows_unreadable = snap->rows_unreadable;
+    o->sets.segments_unreadable = snap->segments_unreadable;
+    o->sets.facts = snap->facts != NULL ? fact_table_ref(snap->facts) : NULL;
+    o->sets.sets = malloc((snap->n + 1) * sizeof(struct rowset *));
+    o->shut = malloc((snap->n + 1) * sizeof(struct rowset *));
+    o->unreadable = calloc(snap->n + 1, sizeof *o->unreadable);
+    if (o->sets.sets == NULL || o->shut == NULL || o->unreadable == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < snap->n; i++) {
         struct rowset *rs = snap->sets[i];
@@ -43,13 +39,78 @@ int opened_make(struct snapshot *out, const struct plan *p, const struct query_c
             st->segments_pruned++;
             continue;
         }
-        rc = rowset_open(rs, &out->sets[out->n], e);
-        if (rc == ERR_OK)
-            out->n++;
-        else if (rc == ERR_NOMEM)
-            return rc;
-        else
-            unreadable(rs, st, e);
+        o->shut[o->sets.n] = rs;
+        o->sets.sets[o->sets.n++] = rowset_ref(rs);
     }
+    return ERR_OK;
+}
+
+void opened_free(struct opened *o)
+{
+    snapshot_free(&o->sets);
+    free(o->shut);
+    free(o->unreadable);
+}
+
+static void mark_unreadable(struct opened *o, size_t i, struct query_stats *st, const struct err *e)
+{
+    o->unreadable[i] = true;
+    st->segments_unreadable++;
+    st->rows_unreadable += o->shut[i]->n_rows;
+    st->incomplete = true;
+    if (st->message[0] == '\0')
+        memcpy(st->message, e->msg, sizeof st->message - 1);
+}
+
+static int open_one(struct opened *o, size_t i, struct query_stats *st, struct err *e)
+{
+    struct rowset *rs;
+    int rc;
+
+    if (o->unreadable[i])
+        return ERR_OK;
+    rc = rowset_open(o->shut[i], &rs, e);
+    if (rc == ERR_OK) {
+        rowset_unref(o->sets.sets[i]);
+        o->sets.sets[i] = rs;
+    } else if (rc != ERR_NOMEM) {
+        mark_unreadable(o, i, st, e);
+        rc = ERR_OK;
+    }
+    return rc;
+}
+
+static void shut_till(struct opened *o, size_t end)
+{
+    for (; o->lo < end; o->lo++) {
+        rowset_unref(o->sets.sets[o->lo]);
+        o->sets.sets[o->lo] = rowset_ref(o->shut[o->lo]);
+    }
+}
+
+int opened_wave(struct opened *o, size_t first, uint64_t max_addrs, size_t *end,
+                struct query_stats *st, struct err *e)
+{
+    uint64_t addrs = 0;
+    size_t i;
+    int rc;
+
+    if (first >= o->lo && first <= o->hi) {
+        shut_till(o, first);
+    } else {
+        shut_till(o, o->hi);
+        o->lo = o->hi = first;
+    }
+    for (i = first; i < o->sets.n && i - first < o->max; i++) {
+        if (i == o->hi) {
+            if ((rc = open_one(o, i, st, e)) != ERR_OK)
+                return rc;
+            o->hi++;
+        }
+        addrs += o->sets.sets[i]->n_addrs;
+        if (i > first && addrs > max_addrs)
+            break; /* it stays open for the next wave */
+    }
+    *end = i;
     return ERR_OK;
 }

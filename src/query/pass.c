@@ -4,43 +4,51 @@
 #include <string.h>
 
 #include "flow/share.h"
+#include "query/bins.h"
 #include "query/pass.h"
-
-/* The rows of a vector in one direction. */
-struct pass {
-    struct hand *h;
-    struct scan *s;
-    const uint16_t *row; /* ascending; all rows of the vector when n is s->n */
-    uint32_t n;
-    bool reversed;
-};
 
 /* ------------------------------------------------------------------ values */
 
-static int room(uint64_t **p, size_t n)
+int pass_room(uint64_t **p, size_t n)
 {
     if (*p == NULL)
         *p = malloc(n * sizeof **p);
     return *p != NULL ? ERR_OK : ERR_NOMEM;
 }
 
-/* A column for the rows of the pass. */
-static int column(struct pass *p, enum col c, const uint64_t **out)
+/* Values of the vector, those of the rows of the pass. */
+static int gather(struct pass *p, enum col c, const uint64_t *v, const uint64_t **out)
 {
-    const uint64_t *v;
     uint64_t *to;
-    int rc = scan_col(p->s, c, &v);
+    int rc;
 
     *out = v;
-    if (rc != ERR_OK || p->n == p->s->n)
-        return rc;
-    if ((rc = room(&p->h->gather[c], ROWSET_VECTOR)) != ERR_OK)
+    if (p->n == p->s->n)
+        return ERR_OK;
+    if ((rc = pass_room(&p->h->gather[c], ROWSET_VECTOR)) != ERR_OK)
         return rc;
     to = p->h->gather[c];
     for (uint32_t j = 0; j < p->n; j++)
         to[j] = v[p->row[j]];
     *out = to;
     return ERR_OK;
+}
+
+/* A column for the rows of the pass. */
+static int column(struct pass *p, enum col c, const uint64_t **out)
+{
+    const uint64_t *v;
+    int rc = scan_col(p->s, c, &v);
+
+    return rc == ERR_OK ? gather(p, c, v, out) : rc;
+}
+
+static int rates(struct pass *p, const uint64_t **out)
+{
+    const uint64_t *v;
+    int rc = scan_rate(p->s, &v);
+
+    return rc == ERR_OK ? gather(p, COL_RATE, v, out) : rc;
 }
 
 static int column32(struct pass *p, enum col c, uint32_t *hold, const uint32_t **out)
@@ -71,14 +79,14 @@ static int volume(struct pass *p, enum col col, bool raw, bool cut, enum acc a)
     struct hand *h = p->h;
     const struct plan *q = h->g->p;
     const uint64_t *v, *rate;
-    uint64_t one, *to;
+    uint64_t *to;
     int rc = column(p, col, &v);
 
-    if (rc != ERR_OK || (rc = room(&h->made[a], ROWSET_VECTOR)) != ERR_OK)
+    if (rc != ERR_OK || (rc = pass_room(&h->made[a], ROWSET_VECTOR)) != ERR_OK)
         return rc;
     to = h->made[a];
-    if (!raw && !(scan_const(p->s, COL_RATE, &one) && one <= 1)) {
-        if ((rc = column(p, COL_RATE, &rate)) != ERR_OK)
+    if (!raw && !scan_unscaled(p->s)) {
+        if ((rc = rates(p, &rate)) != ERR_OK)
             return rc;
         times_rate(to, v, rate, p->n);
         v = to;
@@ -110,7 +118,7 @@ static int counts(struct pass *p, bool cut)
     if (p->reversed)
         return ERR_OK;
     if (cut) {
-        if ((rc = room(&h->made[ACC_FLOWS], ROWSET_VECTOR)) != ERR_OK)
+        if ((rc = pass_room(&h->made[ACC_FLOWS], ROWSET_VECTOR)) != ERR_OK)
             return rc;
         v = h->made[ACC_FLOWS];
         for (uint32_t j = 0; j < p->n; j++)
@@ -119,7 +127,7 @@ static int counts(struct pass *p, bool cut)
     }
     if (!wants(g, ACC_DURATION))
         return ERR_OK;
-    if ((rc = room(&h->made[ACC_DURATION], ROWSET_VECTOR)) != ERR_OK)
+    if ((rc = pass_room(&h->made[ACC_DURATION], ROWSET_VECTOR)) != ERR_OK)
         return rc;
     v = h->made[ACC_DURATION];
     for (uint32_t j = 0; j < p->n; j++)
@@ -135,8 +143,8 @@ static int seen_times(struct pass *p)
 
     if (!wants(h->g, ACC_FIRST) && !wants(h->g, ACC_LAST))
         return ERR_OK;
-    if ((rc = room(&h->made[ACC_FIRST], ROWSET_VECTOR)) != ERR_OK ||
-        (rc = room(&h->made[ACC_LAST], ROWSET_VECTOR)) != ERR_OK)
+    if ((rc = pass_room(&h->made[ACC_FIRST], ROWSET_VECTOR)) != ERR_OK ||
+        (rc = pass_room(&h->made[ACC_LAST], ROWSET_VECTOR)) != ERR_OK)
         return rc;
     for (uint32_t j = 0; j < p->n; j++) {
         h->made[ACC_FIRST][j] = ~h->start[j];
@@ -229,7 +237,7 @@ static int add_wide(struct pass *p, struct distinct *d, uint32_t m, struct sums 
     return rc;
 }
 
-static uint64_t highest(const uint64_t *v, uint32_t n)
+uint64_t pass_highest(const uint64_t *v, uint32_t n)
 {
     uint64_t top = 0;
 
@@ -262,12 +270,12 @@ static int add_values(struct pass *p, uint32_t m, struct sums *x, uint32_t n, co
         }
     }
     if (rc == ERR_OK && to->dense)
-        rc = sums_reserve(to, h->i, highest(h->pair_key, k) + 1);
+        rc = sums_reserve(to, h->i, pass_highest(h->pair_key, k) + 1);
     return rc == ERR_OK ? sums_add(to, h->i, k, h->pair_key, NULL) : rc;
 }
 
-static int add_all_values(struct pass *p, struct sums *x, uint32_t n, const uint64_t *key,
-                          const uint16_t *row)
+int pass_add_values(struct pass *p, struct sums *x, uint32_t n, const uint64_t *key,
+                    const uint16_t *row)
 {
     int rc = ERR_OK;
 
@@ -292,7 +300,7 @@ static int in_order(struct pass *p, uint32_t n, const uint16_t *row, const uint6
         val[a] = v;
         if (row == NULL || v == NULL || v == h->made[ACC_ACTIVE])
             continue;
-        if ((rc = room(&h->bin_val[a], ROWSET_VECTOR)) != ERR_OK)
+        if ((rc = pass_room(&h->bin_val[a], ROWSET_VECTOR)) != ERR_OK)
             return rc;
         for (uint32_t i = 0; i < n; i++)
             h->bin_val[a][i] = v[row[i]];
@@ -308,137 +316,10 @@ static int add_groups(struct pass *p, uint32_t n, const uint64_t *key, const uin
     int rc = in_order(p, n, row, val);
 
     if (rc == ERR_OK && g->groups.dense)
-        rc = sums_reserve(&g->groups, p->h->i, highest(key, n) + 1);
+        rc = sums_reserve(&g->groups, p->h->i, pass_highest(key, n) + 1);
     if (rc == ERR_OK)
         rc = sums_add(&g->groups, p->h->i, n, key, val);
-    return rc == ERR_OK ? add_all_values(p, &g->groups, n, key, row) : rc;
-}
-
-/* ------------------------------------------------------------------ bins */
-
-static int flush_bins(struct pass *p)
-{
-    struct hand *h = p->h;
-    struct group *g = h->g;
-    const uint64_t *val[SUMS_MAX_ACC];
-    int rc = ERR_OK;
-
-    for (uint32_t a = 0; a < g->n_acc; a++)
-        val[a] = g->used[a] >= ACC_DISTINCT ? h->made[ACC_ACTIVE] : h->bin_val[a];
-    if (g->bins.dense)
-        rc = sums_reserve(&g->bins, h->i, highest(h->bin_key, h->n_bin) + 1);
-    if (rc == ERR_OK)
-        rc = sums_add(&g->bins, h->i, h->n_bin, h->bin_key, val);
-    if (rc == ERR_OK)
-        rc = add_all_values(p, &g->bins, h->n_bin, h->bin_key, h->bin_row);
-    h->n_bin = 0;
-    return rc;
-}
-
-/* What row j adds to a bin of which it covers [from, to). */
-static uint64_t bin_value(const struct pass *p, unsigned acc, uint32_t j, int64_t from, int64_t to,
-                          bool first)
-{
-    const struct hand *h = p->h;
-    const struct plan *q = h->g->p;
-    int64_t start = (int64_t)h->start[j], end = (int64_t)h->end[j];
-
-    if (acc <= ACC_RAW_PACKETS)
-        return q->whole ? h->val[acc][j] : share_inside(h->val[acc][j], start, end, from, to);
-    if (acc == ACC_FLOWS)
-        return first && !p->reversed &&
-               (!q->framed || q->whole || (start >= q->from_ms && start < q->to_ms));
-    if (acc == ACC_ACTIVE)
-        return !p->reversed;
-    if (acc == ACC_DURATION)
-        return first ? h->val[acc][j] : 0;
-    return acc <= ACC_LAST ? h->val[acc][j] : 0;
-}
-
-struct bin {
-    int64_t at, next;
-    uint64_t key;
-};
-
-static void find_bin(const struct group *g, int64_t t, struct bin *b)
-{
-    b->at = bin_start(g->zone, t, g->step_ms, &b->next);
-    b->key = (uint64_t)(b->at - g->base_ms);
-    if (g->regular)
-        b->key /= (uint64_t)g->step_ms;
-    b->key *= g->n_ranks + 1;
-    if (b->next <= t)
-        b->next = t + 1; /* a zone that jumps by more than the step */
-}
-
-/* A row spread over the bins it touches. Each bin gets its share; the start's bin gets the flow. */
-static int put_bins(struct pass *p, uint32_t j, uint64_t rank1, struct bin *b)
-{
-    struct hand *h = p->h;
-    const struct group *g = h->g;
-    int64_t t = (int64_t)h->start[j], last = MAX((int64_t)h->end[j], t + 1);
-    bool first = true;
-    int rc = ERR_OK;
-
-    if (g->p->framed) {
-        t = MAX(t, g->p->from_ms);
-        last = MIN(last, g->p->to_ms);
-    }
-    while (rc == ERR_OK && t < last) {
-        uint32_t i = h->n_bin++;
-        if (t < b->at || t >= b->next)
-            find_bin(g, t, b);
-        h->bin_key[i] = b->key + rank1;
-        h->bin_row[i] = (uint16_t)j;
-        for (uint32_t a = 0; a < g->n_acc; a++)
-            h->bin_val[a][i] = bin_value(p, g->used[a], j, t, MIN(b->next, last), first);
-        if (h->n_bin == ROWSET_VECTOR)
-            rc = flush_bins(p);
-        if (g->p->whole)
-            break;
-        first = false;
-        t = b->next;
-    }
-    return rc;
-}
-
-static uint64_t rank_of(const struct group *g, uint64_t key)
-{
-    uint32_t n;
-
-    if (g->rank_of != NULL)
-        return g->rank_of[key];
-    n = table_find(&g->ranks, &key, table_hash(&key, 1));
-    return n == TABLE_NONE ? 0 : n + UINT64_C(1);
-}
-
-uint64_t pass_bin_key(const struct group *g, int64_t ms, uint64_t key)
-{
-    struct bin b;
-
-    find_bin(g, ms, &b);
-    return b.key + (key != UINT64_MAX ? rank_of(g, key) : 0);
-}
-
-static int add_bins(struct pass *p, uint32_t n, const uint64_t *key, const uint16_t *row)
-{
-    const struct group *g = p->h->g;
-    struct bin b = { 0 };
-    uint64_t last = UINT64_MAX, rank1 = 0;
-    int rc = ERR_OK;
-
-    b.at = b.next = INT64_MIN;
-    for (uint32_t a = 0; a < g->n_acc; a++)
-        if ((rc = room(&p->h->bin_val[a], ROWSET_VECTOR)) != ERR_OK)
-            return rc;
-    for (uint32_t i = 0; i < n && rc == ERR_OK; i++) {
-        if (key != NULL && key[i] != last) {
-            last = key[i];
-            rank1 = rank_of(g, last);
-        }
-        rc = put_bins(p, row != NULL ? row[i] : i, rank1, &b);
-    }
-    return rc == ERR_OK ? flush_bins(p) : rc;
+    return rc == ERR_OK ? pass_add_values(p, &g->groups, n, key, row) : rc;
 }
 
 /* ------------------------------------------------------------------ keys */
@@ -519,7 +400,7 @@ static int add_combinations(struct pass *p)
             n += there;
         }
         if (rc == ERR_OK && n > 0)
-            rc = g->binning ? add_bins(p, n, h->group_key, h->entry_row)
+            rc = g->binning ? bins_add(p, n, h->group_key, h->entry_row)
                             : add_groups(p, n, h->group_key, h->entry_row);
     }
     return rc;
@@ -552,7 +433,7 @@ static int add_codes(struct pass *p, enum col col)
     if (g->n_states == 1)
         return ERR_OK;
     simple_keys(p);
-    return add_all_values(p, &g->groups, p->n, h->group_key, NULL);
+    return pass_add_values(p, &g->groups, p->n, h->group_key, NULL);
 }
 
 static int add_rows(struct pass *p)
@@ -562,7 +443,7 @@ static int add_rows(struct pass *p)
     int rc;
 
     if (g->n_keys == 0)
-        return add_bins(p, p->n, NULL, NULL);
+        return bins_add(p, p->n, NULL, NULL);
     if (g->by_code && !p->reversed && !g->binning) {
         enum col col = (enum col)g->key[0].alts[0].v[0].col;
         if ((p->s->common_cols >> col & 1) != 0)
@@ -573,7 +454,7 @@ static int add_rows(struct pass *p)
     if (!g->simple)
         return add_combinations(p);
     simple_keys(p);
-    return g->binning ? add_bins(p, p->n, h->group_key, NULL)
+    return g->binning ? bins_add(p, p->n, h->group_key, NULL)
                       : add_groups(p, p->n, h->group_key, NULL);
 }
 
@@ -587,7 +468,7 @@ static int total_pass(struct pass *p, bool cut)
     if (rc != ERR_OK)
         return rc;
     add_totals(p);
-    return g->n_states > g->n_keys ? add_all_values(p, NULL, p->n, NULL, NULL) : ERR_OK;
+    return g->n_states > g->n_keys ? pass_add_values(p, NULL, p->n, NULL, NULL) : ERR_OK;
 }
 
 /* Totals count all rows; a ranking by port leaves ICMP out, so its rows may be fewer. */

@@ -205,18 +205,50 @@ static int put_order(struct asking *q)
     return ERR_OK;
 }
 
+static int out_of_place(struct asking *q, enum query_param which, const char *why)
+{
+    q->params->where = q->params->text[which] != NULL ? (uint8_t)which : QUERY_FILTER;
+    return err_at(q->e, ERR_SYNTAX, 0, 1, "%s", why);
+}
+
+/* What is given must mean something: words of another view are no silent nothing. Sort and limit
+ * alone make a list, as columns do. */
+static int view_words(struct asking *q)
+{
+    struct draft *d = &q->d;
+    bool sorted = d->plan->sorted, whole = !d->rank && !d->series;
+
+    if (whole && (sorted || d->limited) && q->params->text[QUERY_VIEW] == NULL)
+        d->list = true;
+    if (d->list && d->rank)
+        return out_of_place(
+            q, QUERY_BY, "a ranking and a list are two views: leave out by, or list and columns");
+    if (d->list && d->series)
+        return out_of_place(
+            q, QUERY_SERIES,
+            "a series and a list are two views: leave out series, or list and columns");
+    if (sorted && !d->list)
+        return out_of_place(
+            q, QUERY_SORT,
+            "sort is of lists; a ranking is ordered by its first measure, or by order");
+    if (d->limited && !d->list)
+        return out_of_place(q, QUERY_LIMIT, "limit is of lists; of a ranking say top");
+    if (d->topped && !d->rank)
+        return out_of_place(q, d->plan->bottom ? QUERY_BOTTOM : QUERY_TOP,
+                            "top and bottom are of rankings: say by what, as in by src ip");
+    return ERR_OK;
+}
+
 static int finish(struct asking *q)
 {
     struct draft *d = &q->d;
     struct plan *plan = d->plan;
     int rc;
 
-    plan->view = d->rank ? VIEW_RANK : d->list || plan->option_records ? VIEW_LIST : VIEW_TOTALS;
-    if (d->list && d->rank) {
-        q->params->where = q->params->text[QUERY_BY] != NULL ? QUERY_BY : QUERY_FILTER;
-        return err_at(q->e, ERR_SYNTAX, 0, 1,
-                      "a ranking and a list are two views: leave out by, or list and columns");
-    }
+    d->list = d->list || (plan->option_records && !d->rank);
+    if ((rc = view_words(q)) != ERR_OK)
+        return rc;
+    plan->view = d->rank ? VIEW_RANK : d->list ? VIEW_LIST : VIEW_TOTALS;
     if (plan->view == VIEW_LIST && plan->n_cols == 0 && !plan->all_columns) {
         default_columns(plan);
         if (plan->option_records)

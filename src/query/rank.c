@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "query/answer.h"
+#include "query/bins.h"
 
 #define RANK_BITS 18u /* keys of that many bits find their rank in an array */
 
@@ -224,9 +225,9 @@ static void addr_cell(const struct key_state *ks, uint64_t num, struct cell *c)
     c->kind = CELL_ADDR;
     c->prefix = 255;
     c->a = key_addr(ks, num);
-    if (addr_is_v4(&c->a) && k->mask4 > 0 && k->mask4 < 32)
+    if (addr_is_v4(&c->a) && k->mask4 < 32)
         c->prefix = k->mask4;
-    else if (!addr_is_v4(&c->a) && k->mask6 > 0 && k->mask6 < 128)
+    else if (!addr_is_v4(&c->a) && k->mask6 < 128)
         c->prefix = k->mask6;
 }
 
@@ -370,7 +371,7 @@ static int bin_row(struct group *g, const struct ranked *b, const struct best *t
     char text[PLAN_MAX_KEYS][PAIR_TEXT];
     struct answer_row row = { .cell = c };
     uint64_t rank1 = b->key % (g->n_ranks + 1);
-    int64_t from = group_bin_ms(g, b->key / (g->n_ranks + 1)), to;
+    int64_t from = bins_time(g, b->key / (g->n_ranks + 1)), to;
 
     c[0] = (struct cell){ .kind = CELL_TIME, .u = (uint64_t)from };
     (void)bin_start(g->zone, from, g->step_ms, &to);
@@ -443,7 +444,7 @@ static int series_pass(struct group *g, const struct best *top)
     g->want_total = false;
     sums_free(&g->groups);
     if (rc == ERR_OK)
-        rc = group_start_bins(g);
+        rc = bins_start(g);
     return rc == ERR_OK ? group_scan(g, false) : rc;
 }
 
@@ -484,7 +485,7 @@ int answer_groups(struct group *g, struct answer_sink *sink, struct cell *total)
 
     g->step_ms = p->step_ms;
     if (p->step_ms != 0 && !two)
-        rc = group_start_bins(g);
+        rc = bins_start(g);
     if (rc == ERR_OK)
         rc = group_scan(g, true);
     if (rc == ERR_OK && !g->binning)

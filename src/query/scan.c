@@ -53,7 +53,7 @@ static int one_vector(struct scan *s, const struct walk *w, const struct visitor
     int rc;
 
     s->loaded = s->loaded32 = 0;
-    s->extras_loaded = false;
+    s->extras_loaded = s->rate_loaded = false;
     memset(live, 1, s->n);
     if ((rc = frame_mask(s, live)) != ERR_OK)
         return rc;
@@ -109,12 +109,13 @@ static int one_block(struct scan *s, const struct walk *w, const struct visitor 
 }
 
 /* Make a rowset the one that is read. s->rs = NULL: nothing of it can match. */
-static int enter(struct scan *s, const struct rowset *rs, const struct visitor *v)
+static int enter(struct scan *s, const struct rowset *rs, const struct fact_table *facts,
+                 const struct visitor *v)
 {
     int rc;
 
     s->rs = rs;
-    if ((rc = prune_tables(s)) != ERR_OK)
+    if ((rc = rate_enter(s, facts)) != ERR_OK || (rc = prune_tables(s)) != ERR_OK)
         return rc;
     s->nothing = prune_filter(s, UINT32_MAX) == TRI_NEVER;
     if (s->nothing)
@@ -132,7 +133,7 @@ static int one_morsel(struct scan *s, const struct walk *w, const struct morsel 
     int rc;
 
     s->set = m->set;
-    rc = s->rs != rs ? enter(s, rs, v) : ERR_OK;
+    rc = s->rs != rs ? enter(s, rs, w->snap->facts, v) : ERR_OK;
     if (rc != ERR_OK)
         return rc;
     if (s->nothing) {
@@ -204,23 +205,21 @@ int scan_walk(struct scan *s, struct walk *w, const struct visitor *v)
 }
 
 int walk_init(struct walk *w, const struct plan *p, const struct query_control *ctl,
-              const struct snapshot *snap, size_t first, size_t end, const bool *done,
-              struct query_stats *stats)
+              const struct snapshot *snap, size_t first, size_t end, const bool *done, bool count)
 {
     size_t max = 0;
 
     memset(w, 0, sizeof *w);
     w->snap = snap;
-    w->count = stats != NULL;
+    w->count = count;
     for (size_t i = first; i < end; i++)
         max += snap->sets[i]->n_blocks / MORSEL_BLOCKS + 1;
     if ((w->m = malloc((max + 1) * sizeof *w->m)) == NULL)
         return ERR_NOMEM;
     for (size_t i = first; i < end; i++) {
         const struct rowset *rs = snap->sets[i];
-        bool out = rs->n_rows == 0 || prune_rowset(p, ctl, rs);
-        for (uint32_t b = 0; b < rs->n_blocks && !out && !(done != NULL && done[i]);
-             b += MORSEL_BLOCKS)
+        bool out = done[i] || rs->n_rows == 0 || prune_rowset(p, ctl, rs);
+        for (uint32_t b = 0; b < rs->n_blocks && !out; b += MORSEL_BLOCKS)
             w->m[w->n++] = (struct morsel){ (uint32_t)i, b, MIN(b + MORSEL_BLOCKS, rs->n_blocks) };
     }
     return ERR_OK;
@@ -289,6 +288,8 @@ void scan_free(struct scan *s)
     for (unsigned c = 0; c < COL_N; c++)
         free(s->col32[c]);
     free(s->shape_cols);
+    free(s->rate_memo);
+    free(s->rate);
     if (s->extras != NULL)
         buf_free(&s->extras->hold);
     free(s->extras);

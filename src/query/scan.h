@@ -36,8 +36,13 @@ struct scan {
     uint64_t same_value[COL_N];
     uint64_t *shape_cols; /* per shape of the rowset: columns that it fills */
     uint32_t shape_cap;
-    uint64_t common_cols; /* columns that all shapes of the rowset fill */
-    bool inside;          /* the block lies in the frame: nothing is cut */
+    uint64_t common_cols;           /* columns that all shapes of the rowset fill */
+    const struct fact_table *facts; /* NULL: they say no rate of any exporter of the rowset */
+    struct rate_memo *rate_memo;
+    uint64_t *rate;
+    const uint64_t *rate_now; /* what scan_rate() gave last */
+    bool rate_loaded;
+    bool inside; /* the block lies in the frame: nothing is cut */
     bool extras_loaded;
     struct rowset_extras *extras;
     void *match; /* pcre2_match_data */
@@ -77,12 +82,11 @@ struct visitor {
     int (*leave)(struct scan *s, void *ctx);  /* behind the last one this worker sees for now */
 };
 
-/* Morsels of the rowsets first .. end-1 of the snapshot that the plan's time does not rule out;
- * those with done[] are answered already and only counted (done may be NULL).
- * Counts those rowsets in *stats (NULL: a second pass, count nothing). */
+/* Morsels of the rowsets first .. end-1 of the snapshot that the plan's time does not rule out, but
+ * for those with done[]. `count`: into the statistics, in the first pass. */
 int walk_init(struct walk *w, const struct plan *p, const struct query_control *ctl,
               const struct snapshot *snap, size_t first, size_t end, const bool *done,
-              struct query_stats *stats) WARN_UNUSED;
+              bool count) WARN_UNUSED;
 void walk_free(struct walk *w);
 /* Take morsels until none is left. Threads: each worker with a scan of its own. */
 int scan_walk(struct scan *s, struct walk *w, const struct visitor *v) WARN_UNUSED;
@@ -92,6 +96,13 @@ int scan_col(struct scan *s, enum col c, const uint64_t **out) WARN_UNUSED;
 int scan_col32(struct scan *s, enum col c, const uint32_t **out) WARN_UNUSED; /* up to 32 bits */
 /* The column has one value in the whole block: *v. */
 bool scan_const(const struct scan *s, enum col c, uint64_t *v);
+
+/* rate.c: sampling rates of the vector's rows, 0 = not known; valid until the next vector. */
+int scan_rate(struct scan *s, const uint64_t **out) WARN_UNUSED;
+/* All rows of the block count as they are. */
+bool scan_unscaled(const struct scan *s);
+/* The rowset in s->rs: does anything said by options concern it? */
+int rate_enter(struct scan *s, const struct fact_table *t) WARN_UNUSED;
 
 enum value_type value_type(const struct value_alts *a);
 

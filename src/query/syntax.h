@@ -121,6 +121,7 @@ enum field_type {
     FIELD_ICMP,
     FIELD_DIR,
     FIELD_FWD,
+    FIELD_SAMPLING,
     FIELD_ASA_EVENT,
     FIELD_ASA_DENIED,
     FIELD_NAT_EVENT,
@@ -173,8 +174,9 @@ struct word_number {
     const char *word;
     uint64_t lo, hi;
 };
-extern const struct word_number words_proto[], words_dscp[], words_fwd[], words_weekday[];
-extern const size_t words_proto_n, words_dscp_n, words_fwd_n;
+extern const struct word_number words_proto[], words_dscp[], words_fwd[], words_sampling[],
+    words_weekday[];
+extern const size_t words_proto_n, words_dscp_n, words_fwd_n, words_sampling_n;
 const struct word_number *word_find(const struct word_number *w, size_t n, const char *s,
                                     size_t len);
 /* Nearest of a list by edit distance, or NULL. Alternatives inside one entry are separated by '|'.

@@ -155,6 +155,7 @@ static struct expr *field_term(struct syntax *p, const struct field *f, const st
     case FIELD_ICMP:
     case FIELD_DIR:
     case FIELD_FWD:
+    case FIELD_SAMPLING:
     case FIELD_ASA_EVENT:
     case FIELD_ASA_DENIED:
     case FIELD_NAT_EVENT:

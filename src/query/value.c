@@ -155,6 +155,7 @@ static uint64_t calc_cols(unsigned calc)
         [CALC_ICMP_CODE] = COL_BIT(COL_PROTO) | COL_BIT(COL_DST_PORT) | COL_BIT(COL_SHAPE),
         [CALC_IS_ICMP] = COL_BIT(COL_PROTO),
         [CALC_IP_VERSION] = COL_BIT(COL_SRC_IP) | COL_BIT(COL_DST_IP),
+        [CALC_SAMPLING] = COL_BIT(COL_RATE),
         [CALC_EXPORTER_DOMAIN] = COL_BIT(COL_EXPORTER),
         [CALC_EXPORTER_VERSION] = COL_BIT(COL_EXPORTER),
         [CALC_ENGINE_TYPE] = COL_BIT(COL_EXPORTER),
@@ -166,10 +167,15 @@ static uint64_t calc_cols(unsigned calc)
 
 int scan_load_value(struct scan *s, const struct value *v)
 {
+    const uint64_t *rate;
+    int rc;
+
     switch ((enum value_kind)v->kind) {
     case VALUE_COL:
         return scan_load(s, COL_BIT(v->col) | COL_BIT(COL_SHAPE));
     case VALUE_CALC:
+        if ((calc_cols(v->calc) & COL_BIT(COL_RATE)) != 0 && (rc = scan_rate(s, &rate)) != ERR_OK)
+            return rc;
         return scan_load(s, calc_cols(v->calc) | COL_BIT(COL_SHAPE));
     case VALUE_EXPORTER:
         return scan_load(s, COL_BIT(COL_EXPORTER));
@@ -313,17 +319,17 @@ static uint64_t calc(struct scan *s, unsigned what, uint32_t i)
 
     switch ((enum calc)what) {
     case CALC_BYTES:
-        return times(c[COL_BYTES][i], c[COL_RATE][i]);
+        return times(c[COL_BYTES][i], s->rate_now[i]);
     case CALC_PACKETS:
-        return times(c[COL_PACKETS][i], c[COL_RATE][i]);
+        return times(c[COL_PACKETS][i], s->rate_now[i]);
     case CALC_OUT_BYTES:
-        return times(out_counter(s, COL_REV_BYTES, COL_OUT_BYTES, i), c[COL_RATE][i]);
+        return times(out_counter(s, COL_REV_BYTES, COL_OUT_BYTES, i), s->rate_now[i]);
     case CALC_OUT_PACKETS:
-        return times(out_counter(s, COL_REV_PACKETS, COL_OUT_PACKETS, i), c[COL_RATE][i]);
+        return times(out_counter(s, COL_REV_PACKETS, COL_OUT_PACKETS, i), s->rate_now[i]);
     case CALC_BPS:
-        return per_duration(s, times(c[COL_BYTES][i], c[COL_RATE][i]), 8000, i);
+        return per_duration(s, times(c[COL_BYTES][i], s->rate_now[i]), 8000, i);
     case CALC_PPS:
-        return per_duration(s, times(c[COL_PACKETS][i], c[COL_RATE][i]), 1000, i);
+        return per_duration(s, times(c[COL_PACKETS][i], s->rate_now[i]), 1000, i);
     case CALC_BPP:
         return c[COL_PACKETS][i] > 0 ? c[COL_BYTES][i] / c[COL_PACKETS][i] : 0;
     case CALC_RAW_BYTES:
@@ -357,14 +363,16 @@ static uint64_t calc(struct scan *s, unsigned what, uint32_t i)
         return c[COL_PROTO][i] == 1 || c[COL_PROTO][i] == 58;
     case CALC_IP_VERSION:
         return ip_version(s, i);
+    case CALC_SAMPLING:
+        return s->rate_now[i];
     case CALC_EXPORTER_DOMAIN:
         return x[c[COL_EXPORTER][i]].domain;
     case CALC_EXPORTER_VERSION:
         return x[c[COL_EXPORTER][i]].version;
     case CALC_ENGINE_TYPE:
-        return x[c[COL_EXPORTER][i]].version != 10 ? x[c[COL_EXPORTER][i]].domain >> 8 & 255 : 0;
+        return x[c[COL_EXPORTER][i]].version < 10 ? x[c[COL_EXPORTER][i]].domain >> 8 & 255 : 0;
     case CALC_ENGINE_ID:
-        return x[c[COL_EXPORTER][i]].version != 10 ? x[c[COL_EXPORTER][i]].domain & 255 : 0;
+        return x[c[COL_EXPORTER][i]].version < 10 ? x[c[COL_EXPORTER][i]].domain & 255 : 0;
     case CALC_N:
         break;
     }

@@ -51,6 +51,9 @@ const struct word_number words_fwd[] = {
 };
 const size_t words_fwd_n = ARRAY_LEN(words_fwd);
 
+const struct word_number words_sampling[] = { ONE("unknown", 0) };
+const size_t words_sampling_n = ARRAY_LEN(words_sampling);
+
 const struct word_number words_weekday[] = {
     ONE("mon", 1), ONE("tue", 2), ONE("wed", 3), ONE("thu", 4),
     ONE("fri", 5), ONE("sat", 6), ONE("sun", 7),
@@ -225,10 +228,11 @@ bool query_duration(int64_t *out_ms, const char *s, size_t len)
     if (len == 0)
         return false;
     while (i < len) {
-        uint64_t v = 0, places = 1;
+        unsigned __int128 v = 0;
+        uint64_t places = 1;
         size_t start = i, letters = 0;
         int64_t ms = 0;
-        for (; i < len && s[i] >= '0' && s[i] <= '9' && v < (1ull << 50); i++)
+        for (; i < len && s[i] >= '0' && s[i] <= '9' && v < INT64_MAX / 4; i++)
             v = v * 10 + (unsigned)(s[i] - '0');
         if (i == start)
             return false;
@@ -244,11 +248,11 @@ bool query_duration(int64_t *out_ms, const char *s, size_t len)
                 ms = units[k].ms;
         if (ms == 0)
             return false;
-        sum += (unsigned __int128)v * (uint64_t)ms / places;
+        sum += v * (uint64_t)ms / places;
+        if (sum > INT64_MAX / 4)
+            return false;
         i += letters;
     }
-    if (sum > INT64_MAX / 4)
-        return false;
     *out_ms = (int64_t)sum;
     return true;
 }

@@ -284,28 +284,17 @@ static int is_free(const char *to, struct err *e)
 {
     struct os_stat st;
     size_t n = 0;
+    int rc = os_file_stat(to, &st, e);
 
-    if (os_file_stat(to, &st, NULL) == ERR_NOTFOUND)
+    if (rc == ERR_NOTFOUND)
         return ERR_OK;
-    if (!os_is_dir(to))
+    if (rc == ERR_OK && !st.is_dir)
         return err_set(e, ERR_ARG, "%s: exists and is not a directory", to);
-    (void)os_dir_list(to, count_any, &n, NULL);
+    if (rc != ERR_OK || (rc = os_dir_list(to, count_any, &n, e)) != ERR_OK)
+        return rc;
     return n == 0 ? ERR_OK
                   : err_set(e, ERR_ARG,
                             "%s: is not empty; name a directory that does not exist yet", to);
-}
-
-static int sync_parent(const char *to, struct err *e)
-{
-    char path[STORE_PATH], *slash;
-
-    (void)snprintf(path, sizeof path, "%s", to);
-    slash = strrchr(path, '/');
-    if (slash == path)
-        slash[1] = '\0';
-    else if (slash != NULL)
-        *slash = '\0';
-    return os_dir_sync(slash != NULL ? path : ".", e);
 }
 
 static void trim(char *path)
@@ -340,9 +329,12 @@ int store_copy_to(struct store *s, const char *dir, struct store_copy *c, struct
     buf_free(&b.note);
     if (rc == ERR_OK && c->verify)
         rc = store_verify_copy(b.to, c, e);
-    if (rc == ERR_OK && (rc = os_rename(b.to, name, e)) == ERR_OK)
-        return sync_parent(name, e);
-    remove_tree(b.to);
+    if (rc == ERR_OK)
+        rc = os_rename(b.to, name, e);
+    if (rc == ERR_OK && (rc = os_parent_sync(name, e)) != ERR_OK)
+        remove_tree(name);
+    if (rc != ERR_OK)
+        remove_tree(b.to);
     return rc;
 }
 
@@ -432,7 +424,7 @@ static void first_finding(void *ctx, const struct store_finding *f)
 int store_verify_copy(const char *dir, const struct store_copy *made, struct err *e)
 {
     struct store_finding first = { .file = "" };
-    struct store_check c = { .found = first_finding, .ctx = &first };
+    struct store_check c = { .strict = true, .found = first_finding, .ctx = &first };
     uint64_t count[3];
     int rc = store_verify_note(dir, count, e);
 

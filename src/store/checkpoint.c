@@ -4,9 +4,7 @@
 
 #include "store/entry.h"
 
-#define CHECKPOINT_MAGIC "WEIR-CKP"
-#define CHECKPOINT_DRAFT 1u
-#define CHECKPOINT_HEAD  32u /* without the positions */
+#define CHECKPOINT_HEAD 32u /* without the positions */
 
 uint64_t store_sum(const void *p, size_t n)
 {
@@ -47,8 +45,9 @@ int checkpoint_get(const uint8_t *p, size_t n, const char *name, struct manifest
         return err_set(e, ERR_CORRUPT, "%s: not a checkpoint", name);
     if (draft != CHECKPOINT_DRAFT)
         return err_set(e, ERR_VERSION,
-                       "%s: written in draft %u of the format, this weir reads draft %u only", name,
-                       draft, CHECKPOINT_DRAFT);
+                       "%s: written in draft %u of the format, this weir reads draft %u only; its "
+                       "state is learned anew",
+                       name, draft, CHECKPOINT_DRAFT);
     for (uint64_t i = 0; i < shards && i < SEG_SHARDS; i++)
         cut->journal[i] = rd_le(&r, 8);
     sum = rd_le(&r, 8);

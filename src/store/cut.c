@@ -61,6 +61,8 @@ int store_seal_cut(struct store *s, struct flow_batch *const *b, size_t n,
     uint64_t before;
     int rc;
 
+    if (cut->checkpoint != NULL && !buf_ok(cut->checkpoint))
+        return err_set(e, ERR_NOMEM, "store %s: out of memory for the checkpoint", s->dir);
     if (s->mode != STORE_WRITE || cut->n_shards > SEG_SHARDS)
         return err_set(e, ERR_ARG, "store %s: %s", s->dir,
                        s->mode != STORE_WRITE ? "opened for reading" : "too many shards");
@@ -73,10 +75,14 @@ int store_seal_cut(struct store *s, struct flow_batch *const *b, size_t n,
     rc = write_all(s, b, n, &c, cut->checkpoint, &w, e);
     if (rc == ERR_OK)
         rc = store_publish(s, &w, &p, e);
-    written_free(&w, rc == ERR_OK ? NULL : s);
     store_checkpoint_path(s, path, rc == ERR_OK ? before : c.id);
-    if (rc != ERR_OK || before != 0)
+    if (rc == ERR_OK ? before != 0 : !s->log_torn)
         (void)os_unlink(path, NULL); /* one that stays is removed at the next start */
+    if (rc != ERR_OK && w.n > 0 && os_dir_sync(s->dir, NULL) != ERR_OK) {
+        written_free(&w, NULL); /* a checkpoint never stands there without its segments */
+        return rc;
+    }
+    written_free(&w, rc == ERR_OK ? NULL : s);
     return rc;
 }
 

@@ -57,7 +57,11 @@ struct store {
     struct os_mutex log;   /* manifest, m, next ids */
     struct os_mutex list;  /* what snapshots copy; held for moments */
 
-    struct manifest m;   /* state of the log; under `log` */
+    struct manifest m; /* state of the log; under `log` */
+    /* Left undone where the disk refused, done before the next record: octets of a record that does
+     * not count behind those of m.good; the name of a manifest written anew. Under `log`. */
+    _Atomic bool log_torn; /* looked at without the lock too */
+    bool log_name;
     struct os_stat seen; /* STORE_READ: the manifest as last read */
     struct entry *entry; /* under `list` */
     size_t n_entries, cap_entries;
@@ -68,8 +72,12 @@ struct store {
     uint64_t segments_removed, rows_removed, segments_moved;
     uint64_t *spared; /* segments that compaction leaves alone; its caller's thread only */
     size_t n_spared, cap_spared;
-    uint32_t quarantined; /* files moved there since open */
-    bool rebuilt;         /* the manifest was made again from the segments */
+    struct os_mutex learn;    /* taken before the others; names_good */
+    struct fact_table *facts; /* reference held; under `list` */
+    size_t names_good;        /* octets of DIR/names that count */
+    bool names_damaged;       /* at open: the rest of it was not a torn record only */
+    uint32_t quarantined;     /* files moved there since open */
+    bool rebuilt;             /* the manifest was made again from the segments */
 };
 
 /* DIR/name into out[STORE_PATH]. */
@@ -131,6 +139,9 @@ int store_publish(struct store *s, struct written *w, const struct publish *p,
 int store_replace(struct store *s, const uint64_t *old, size_t n_old, struct written *w,
                   struct err *e) WARN_UNUSED;
 
+#define CHECKPOINT_MAGIC "WEIR-CKP"
+#define CHECKPOINT_DRAFT 1u
+
 /* Checkpoint files: content with its cut. */
 void checkpoint_put(struct buf *out, const struct manifest_cut *cut, const struct buf *content);
 /* Errors: ERR_CORRUPT, ERR_VERSION. *content is borrowed from p. */
@@ -172,6 +183,16 @@ uint64_t store_sum(const void *p, size_t n); /* XXH3-64 */
 /* Read the manifest into s->m; rebuild it from the segments where it is damaged or lost. Under
  * `log`. */
 int store_load(struct store *s, struct err *e) WARN_UNUSED;
+
+/* names.c: DIR/names into s->facts. Errors: ERR_VERSION, ERR_IO, ERR_NOMEM; damage is none. */
+int store_open_names(struct store *s, struct err *e) WARN_UNUSED;
+/* What the option records of these batches say that was not known: to DIR/names and s->facts. */
+int store_learn(struct store *s, struct flow_batch *const *b, size_t n, struct err *e) WARN_UNUSED;
+/* All records of a log into a table; *good: octets that are whole. Errors: ERR_CORRUPT (behind
+ * *good), ERR_VERSION, ERR_NOMEM. */
+int names_read(const uint8_t *p, size_t n, const char *path, struct fact_table *t, size_t *good,
+               struct err *e) WARN_UNUSED;
+struct fact_table *store_facts(struct store *s); /* a reference */
 
 /* Make the catalogue from the manifest's state. Under `log`. */
 int store_fill(struct store *s) WARN_UNUSED;

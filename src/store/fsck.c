@@ -10,6 +10,7 @@
 struct bad {
     uint64_t id;
     bool unreadable, lost; /* not to be opened; some rows or option records are lost */
+    bool foreign;          /* of another draft: no damage that a repair may touch */
     bool options_bad;
     uint8_t *block_bad;
 };
@@ -85,26 +86,31 @@ static int look_at_manifest(struct fsck *f)
     return rc == ERR_CORRUPT ? ERR_OK : rc;
 }
 
+/* Nobody knows what stands in a file that the system does not give us: that is told, but nothing is
+ * put aside or called damaged for it. */
+static bool refused(const struct fsck *f, int rc)
+{
+    return rc == ERR_NOMEM || (rc == ERR_IO && (f->c->repair || f->c->strict));
+}
+
 static int look_at_checkpoint(struct fsck *f)
 {
     struct buf content = buf_init((size_t)4 << 30);
     struct store_finding x = { .part = "decoders' state", .block = UINT32_MAX };
-    uint64_t journal[64];
-    uint32_t n;
     struct err why = { 0 };
-    int rc = store_last_cut(f->s, &n, journal, &content, &why);
+    int rc = store_last_cut(f->s, &f->c->n_shards, f->c->journal, &content, &why);
 
     f->c->files += rc == ERR_OK && content.len > 0;
     step(f, content.len);
     buf_free(&content);
-    if (rc == ERR_NOMEM)
+    if (refused(f, rc))
         return err_set(f->e, rc, "%s", why.msg);
     if (rc == ERR_OK || rc == ERR_NOTFOUND || (f->writer && rc == ERR_CORRUPT))
         return ERR_OK; /* a writer removes the one before at any time */
-    f->checkpoint_bad = true;
+    f->checkpoint_bad = rc != ERR_VERSION;
     (void)snprintf(x.file, sizeof x.file, "checkpoint-%012llu", (unsigned long long)f->s->m.cut.id);
     (void)snprintf(x.why, sizeof x.why,
-                   "damaged or missing; templates are learned again, sets that waited are lost");
+                   "%.160s; templates are learned again, sets that waited are lost", why.msg);
     found(f, &x);
     return ERR_OK;
 }
@@ -138,6 +144,7 @@ static void unreadable(struct fsck *f, const struct entry *x, const struct err *
     (void)snprintf(y.why, sizeof y.why, "%.255s", why->msg);
     f->any = true;
     f->now->unreadable = f->now->lost = true;
+    f->now->foreign = why->code == ERR_VERSION;
     f->c->rows_lost += x->info.n_rows;
     f->c->options_lost += x->info.n_options;
     found(f, &y);
@@ -158,7 +165,7 @@ static int look_at_segment(struct fsck *f, const struct entry *x)
     f->c->rows += x->info.n_rows;
     f->c->options += x->info.n_options;
     rc = rowset_open(&x->file->rs, &rs, &why);
-    if (rc == ERR_NOMEM)
+    if (refused(f, rc))
         return err_set(f->e, rc, "%s", why.msg);
     if (rc != ERR_OK) {
         unreadable(f, x, &why);
@@ -246,6 +253,8 @@ static int repair_segment(struct fsck *f, const struct bad *b)
     struct rowset *rs = NULL;
     int rc = ERR_OK;
 
+    if (b->foreign)
+        return ERR_OK;
     if (m == NULL) /* the rebuilt manifest could not take it: it is in quarantine by now */
         return ERR_OK;
     if (!b->unreadable) {

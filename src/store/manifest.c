@@ -114,10 +114,19 @@ static void add(struct manifest *m, const struct manifest_segment *x)
     m->n_seg++;
 }
 
+bool manifest_gone(const struct manifest *m, uint64_t id)
+{
+    for (size_t i = 0; i < MIN(m->n_gone, MANIFEST_GONE); i++)
+        if (m->gone[i] == id)
+            return true;
+    return false;
+}
+
 static void remove_one(struct manifest *m, uint64_t id)
 {
     struct manifest_segment *x = find(m, id);
 
+    m->gone[m->n_gone++ % MANIFEST_GONE] = id;
     if (x == NULL)
         return;
     m->n_seg--;
@@ -287,6 +296,8 @@ void manifest_put_all(const struct manifest *m, struct buf *out)
             manifest_put_within(out, &m->import[k]);
     if (m->cut.id != 0)
         manifest_put_cut(out, &m->cut, NULL, 0);
+    if (m->n_gone > 0)
+        manifest_put_remove(out, m->gone, MIN(m->n_gone, MANIFEST_GONE));
     free(list);
 }
 

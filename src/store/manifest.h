@@ -33,6 +33,10 @@ struct manifest_cut {
     uint64_t octets, sum; /* of the checkpoint file; 0 octets: there is none. XXH3-64 */
 };
 
+/* Numbers of segments that went lately. A crash, or a power cut before the directory was durable,
+ * may leave their files; they must not be taken for what a torn record named. */
+#define MANIFEST_GONE 1024u
+
 /* The state after all records. */
 struct manifest {
     struct manifest_segment *seg; /* ascending id */
@@ -42,7 +46,9 @@ struct manifest {
     struct manifest_cut cut;
     uint64_t next_id;  /* above every number seen in the log */
     uint64_t reserved; /* numbers below may have been given out without a trace in the log */
-    size_t good;       /* octets of whole records; what follows is a torn one */
+    uint64_t gone[MANIFEST_GONE];
+    size_t n_gone; /* in all; gone[] holds the last ones */
+    size_t good;   /* octets of whole records; what follows is a torn one */
     bool torn;
 };
 
@@ -54,6 +60,8 @@ void manifest_empty(struct manifest *m); /* a new one; what *m held must be free
 
 /* NULL: not listed. */
 const struct manifest_segment *manifest_find(const struct manifest *m, uint64_t id);
+/* Did a segment of that number go lately? */
+bool manifest_gone(const struct manifest *m, uint64_t id);
 /* Is anything of this import still listed? */
 bool manifest_holds(const struct manifest *m, const struct manifest_import *im);
 

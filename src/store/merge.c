@@ -234,10 +234,10 @@ static int rows_agree(struct merge *m, const struct merge_piece *p, const struct
                       bool *agree)
 {
     struct merge_input *in = &m->in[p->input];
-    const uint32_t *was = segment_attr(in->s, d->attr, m->e), *is = m->b.attr[d->attr];
+    const uint32_t *was, *is = m->b.attr[d->attr];
     const uint32_t *to = d->parent == COL_SRC_IP ? m->k.src : m->k.dst;
     uint32_t v[PAGE_VALUES], differ = 0;
-    int rc = was != NULL ? ERR_OK : ERR_CORRUPT;
+    int rc = segment_attr(in->s, d->attr, &was, m->e);
 
     for (uint32_t first = 0; first < p->rows && rc == ERR_OK; first += PAGE_VALUES) {
         uint32_t n = MIN(PAGE_VALUES, p->rows - first);
@@ -630,6 +630,17 @@ static void merge_free(struct merge *m)
     (void)XXH3_freeState(m->sum);
 }
 
+/* Zeros that stood for octets of an input that cannot be read may have been copied. */
+static int inputs_held(struct merge *m)
+{
+    for (size_t i = 0; i < m->n_in; i++)
+        if (os_map_faulted(&m->in[i].s->map))
+            return merge_blame(m, i,
+                               err_set(m->e, ERR_CORRUPT, "segment %s: part of it cannot be read",
+                                       m->in[i].s->name));
+    return ERR_OK;
+}
+
 int segment_merge(struct rowset *const *in, size_t n, const char *path,
                   const struct merge_options *o, struct merge_result *out, struct err *e)
 {
@@ -663,6 +674,8 @@ int segment_merge(struct rowset *const *in, size_t n, const char *path,
         rc = os_file_open(&m->fd, path, OS_OPEN_TRUNC, m->e);
     if (rc == ERR_OK) {
         rc = put_file(m);
+        if (rc == ERR_OK)
+            rc = inputs_held(m);
         os_file_close(&m->fd);
         if (rc != ERR_OK)
             (void)os_unlink(path, NULL);

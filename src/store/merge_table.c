@@ -177,6 +177,7 @@ static uint32_t attr_of(const struct merge_input *in, unsigned a, const uint32_t
 static int choose_attrs(struct merge *m, unsigned a)
 {
     uint32_t *to = calloc((size_t)m->b.n_addrs + 1, sizeof *to);
+    int rc;
 
     m->b.attr[a] = to;
     if (to == NULL)
@@ -186,8 +187,8 @@ static int choose_attrs(struct merge *m, unsigned a)
         const uint32_t *t;
         if (in->s->table[TABLE_ATTR + a].len == 0)
             continue;
-        if ((t = segment_attr(in->s, a, m->e)) == NULL)
-            return merge_blame(m, i, ERR_CORRUPT);
+        if ((rc = segment_attr(in->s, a, &t, m->e)) != ERR_OK)
+            return merge_blame(m, i, rc);
         for (uint32_t c = 0; c < in->s->rs.n_addrs; c++) {
             uint32_t at = in->addr[c];
             to[at] = to[at] != 0 ? to[at] : attr_of(in, a, t, c);
@@ -195,9 +196,12 @@ static int choose_attrs(struct merge *m, unsigned a)
     }
     for (size_t i = 0; i < m->n_in; i++) {
         struct merge_input *in = &m->in[i];
-        const uint32_t *t =
-            in->s->table[TABLE_ATTR + a].len > 0 ? segment_attr(in->s, a, m->e) : NULL;
-        uint32_t differ = t == NULL;
+        const uint32_t *t = NULL;
+        uint32_t differ;
+        if (in->s->table[TABLE_ATTR + a].len > 0 &&
+            (rc = segment_attr(in->s, a, &t, m->e)) != ERR_OK)
+            return merge_blame(m, i, rc);
+        differ = t == NULL;
         for (uint32_t c = 0; t != NULL && c < in->s->rs.n_addrs; c++)
             differ |= to[in->addr[c]] ^ attr_of(in, a, t, c);
         in->same_attr[a] = differ == 0;

@@ -278,6 +278,51 @@ static int lock_writer(struct store *s, const char *socket_path, struct err *e)
     return rc;
 }
 
+/* The draft in the first octets of a file with this magic; 0: it cannot be told. */
+static uint32_t draft_of(const char *path, const char *magic)
+{
+    uint8_t head[12];
+    size_t got = 0;
+    int fd, rc;
+
+    if (os_file_open(&fd, path, OS_OPEN_READ, NULL) != ERR_OK)
+        return 0;
+    rc = os_file_read(fd, path, 0, head, sizeof head, &got, NULL);
+    os_file_close(&fd);
+    return rc == ERR_OK && got == sizeof head && memcmp(head, magic, 8) == 0 ? le32(head + 8) : 0;
+}
+
+/* Another weir has gone on here: nothing is touched. The newest segments tell; two, as a damaged
+ * octet may make one look so. An older checkpoint is damage: it only holds what is learned again.
+ */
+static int refuse_other_drafts(const struct store *s, struct err *e)
+{
+    size_t n = MIN(s->m.n_seg, 2);
+    uint32_t draft = 0;
+    char path[STORE_PATH];
+
+    for (size_t i = 0; i < n; i++) {
+        const struct manifest_segment *m = &s->m.seg[s->m.n_seg - 1 - i];
+        store_segment_path(s, path, m->tier, m->info.id);
+        draft = draft_of(path, SEG_MAGIC);
+        if (draft == 0 || draft == SEG_DRAFT)
+            break;
+        if (i + 1 == n)
+            return err_set(e, ERR_VERSION,
+                           "%s: written in draft %u of the format, this weir reads draft %u only; "
+                           "use the weir that wrote it, or another data directory",
+                           path, draft, SEG_DRAFT);
+    }
+    store_checkpoint_path(s, path, s->m.cut.id);
+    draft = s->m.cut.id != 0 ? draft_of(path, CHECKPOINT_MAGIC) : 0;
+    if (draft > CHECKPOINT_DRAFT)
+        return err_set(e, ERR_VERSION,
+                       "%s: written in draft %u of the format, this weir reads draft %u only; use "
+                       "the weir that wrote it, or another data directory",
+                       path, draft, CHECKPOINT_DRAFT);
+    return ERR_OK;
+}
+
 static int open_writer(struct store *s, const char *socket_path, struct err *e)
 {
     char path[STORE_PATH];
@@ -291,23 +336,28 @@ static int open_writer(struct store *s, const char *socket_path, struct err *e)
     store_path(s, path, "readers");
     if ((rc = os_file_open(&s->readers_fd, path, OS_OPEN_CREATE, e)) != ERR_OK)
         return rc;
-    if ((rc = store_load(s, e)) != ERR_OK || (rc = clean_dirs(s, e)) != ERR_OK)
+    if ((rc = store_load(s, e)) != ERR_OK || (rc = refuse_other_drafts(s, e)) != ERR_OK ||
+        (rc = clean_dirs(s, e)) != ERR_OK)
         return rc;
     store_path(s, path, "manifest");
     if ((s->manifest_fd < 0 &&
          (rc = os_file_open(&s->manifest_fd, path, OS_OPEN_CREATE, e)) != ERR_OK) ||
         (rc = os_file_truncate(s->manifest_fd, path, s->m.good, e)) != ERR_OK)
         return rc;
+    s->m.torn = false;
     return ERR_OK;
 }
 
 static int open_reader(struct store *s, struct err *e)
 {
     char path[STORE_PATH];
-    int rc;
+    struct os_stat st;
+    int rc = os_file_stat(s->dir, &st, e);
 
-    if (!os_is_dir(s->dir))
+    if (rc == ERR_NOTFOUND || (rc == ERR_OK && !st.is_dir))
         return err_set(e, ERR_NOTFOUND, "%s: no such directory", s->dir);
+    if (rc != ERR_OK)
+        return rc;
     store_path(s, path, "readers");
     rc = os_file_open(&s->readers_fd, path, OS_OPEN_READ, e);
     if (rc == ERR_OK) /* the writer holds it for the moments in which it unlinks */
@@ -331,6 +381,7 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, const 
     os_mutex_init(&s->files);
     os_mutex_init(&s->log);
     os_mutex_init(&s->list);
+    os_mutex_init(&s->learn);
     if (strlen(dir) >= sizeof s->dir || strlen(socket_path) >= STORE_PATH - 32) {
         rc = err_set(e, ERR_ARG, "store: path too long");
     } else {
@@ -344,6 +395,8 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, const 
     }
     if (rc == ERR_OK && (rc = store_fill(s)) != ERR_OK)
         rc = err_set(e, rc, "store %s: out of memory", dir);
+    if (rc == ERR_OK)
+        rc = store_open_names(s, e);
     if (rc != ERR_OK) {
         store_close(s);
         return rc;
@@ -380,5 +433,7 @@ void store_close(struct store *s)
     os_mutex_free(&s->files);
     os_mutex_free(&s->log);
     os_mutex_free(&s->list);
+    os_mutex_free(&s->learn);
+    fact_table_unref(s->facts);
     free(s);
 }

@@ -97,11 +97,12 @@ static int read32(struct segment *s, uint32_t block, enum col col, uint32_t firs
         memset(out, 0, n * sizeof *out);
         return ERR_OK;
     }
-    if (!find_page(s, b, col, c, first, &page) || page_decode32(&page, out, n) != ERR_OK)
+    if (!find_page(s, b, col, c, first, &page) || page_decode32(&page, out, n) != ERR_OK ||
+        !segment_held(s, c->ref))
         return damaged(s, block, col, e);
     if (c->form != 0) {
-        if ((attr = segment_attr(s, d->attr, NULL)) == NULL)
-            return damaged(s, block, col, e);
+        if ((rc = segment_attr(s, d->attr, &attr, e)) != ERR_OK)
+            return rc == ERR_NOMEM ? rc : damaged(s, block, col, e);
         if ((rc = read32(s, block, d->parent, first, n, codes, e)) != ERR_OK)
             return rc;
         for (uint32_t i = 0; i < n; i++)
@@ -123,7 +124,8 @@ static int read64(struct segment *s, uint32_t block, enum col col, uint32_t firs
         memset(out, 0, n * sizeof *out);
         return ERR_OK;
     }
-    if (!find_page(s, b, col, c, first, &page) || page_decode64(&page, out, n) != ERR_OK)
+    if (!find_page(s, b, col, c, first, &page) || page_decode64(&page, out, n) != ERR_OK ||
+        !segment_held(s, c->ref))
         return damaged(s, block, col, e);
     if (c->form == 0)
         return ERR_OK;
@@ -367,6 +369,19 @@ static int open_footer(struct segment *s, struct err *e)
     return ERR_OK;
 }
 
+/* A read failed while all that was taken from the file: is it what it should be? */
+static int open_again(const struct segment *s, struct err *e)
+{
+    static const unsigned loaded[] = { TABLE_ADDRS, TABLE_EXPORTERS, TABLE_SHAPES };
+    struct rd footer;
+    int rc = find_footer(s, &footer, e);
+
+    for (unsigned i = 0; rc == ERR_OK && i < ARRAY_LEN(loaded); i++)
+        if (segment_chunk(s, s->table[loaded[i]], "table", e) == NULL)
+            rc = ERR_CORRUPT;
+    return rc;
+}
+
 int segment_open(struct rowset **out, const char *name, struct os_map map, bool owned,
                  struct err *e)
 {
@@ -391,6 +406,8 @@ int segment_open(struct rowset **out, const char *name, struct os_map map, bool 
     rc = open_footer(s, e);
     if (rc == ERR_OK)
         rc = segment_load_tables(s, e);
+    if (rc == ERR_OK && os_map_faulted(&s->map))
+        rc = open_again(s, e);
     if (rc != ERR_OK) {
         segment_free(&s->rs);
         return rc;
@@ -409,8 +426,13 @@ int segment_past(const struct rowset *rs, struct seg_past *out, struct err *e)
 {
     struct segment *s = segment_of(rs);
     struct rd r = s->origin;
+    struct rd footer;
     int rc = segment_get_origin(&r, out);
 
+    if (rc == ERR_OK && os_map_faulted(&s->map) && find_footer(s, &footer, e) != ERR_OK) {
+        segment_past_free(out);
+        return ERR_CORRUPT;
+    }
     return rc == ERR_OK ? rc : err_set(e, rc, "segment %s: %s", s->name, err_name(rc));
 }
 

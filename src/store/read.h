@@ -59,6 +59,13 @@ static inline struct segment *segment_of(const struct rowset *rs)
 const uint8_t *segment_chunk(const struct segment *s, struct seg_ref r, const char *what,
                              struct err *e);
 
+/* Asked after octets of a chunk were used: were they those that its checksum is of? Where a read of
+ * the file has failed meanwhile, zeros may have stood in their place. */
+static inline bool segment_held(const struct segment *s, struct seg_ref r)
+{
+    return !os_map_faulted(&s->map) || segment_chunk(s, r, "", NULL) != NULL;
+}
+
 /* The next page in a list of postings of `width` octets each, or (0) of gaps; *before is 0 at
  * first. False when the list is not whole. */
 static inline bool segment_next_page(struct rd *list, uint32_t width, uint32_t *before,
@@ -89,8 +96,9 @@ int segment_marginal(const struct rowset *rs, enum marginal which, const struct 
                      uint32_t *n, struct err *e);
 int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, struct err *e);
 
-/* Attribute table `a` (n_addrs values), loaded if need be. NULL and *e filled when damaged. */
-const uint32_t *segment_attr(struct segment *s, enum seg_attr a, struct err *e);
+/* Attribute table `a` (n_addrs values), loaded if need be. Errors: ERR_CORRUPT, ERR_NOMEM. */
+int segment_attr(struct segment *s, enum seg_attr a, const uint32_t **out,
+                 struct err *e) WARN_UNUSED;
 
 int segment_load_tables(struct segment *s, struct err *e) WARN_UNUSED;
 

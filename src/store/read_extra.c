@@ -28,6 +28,7 @@ struct reading {
     uint32_t next[ROWSET_VECTOR];
     uint64_t at[ROWSET_VECTOR]; /* octet in hold */
     struct rowset_extras *out;
+    bool no_memory; /* why it failed, where it is not damage */
 };
 
 /* A field over the rows of one page of ranks. */
@@ -48,8 +49,10 @@ static bool open_groups(struct reading *x, struct rd r)
         return false;
     x->g = calloc((size_t)n + 1, sizeof *x->g);
     x->of_shape = calloc((size_t)x->s->rs.n_shapes + 1, sizeof *x->of_shape);
-    if (x->g == NULL || x->of_shape == NULL)
+    if (x->g == NULL || x->of_shape == NULL) {
+        x->no_memory = true;
         return false;
+    }
     for (uint32_t i = 0; i < n; i++) {
         struct group *g = &x->g[i];
         uint32_t shape = (uint32_t)rd_le(&list, 2);
@@ -97,7 +100,8 @@ static int assign_rows(struct reading *x, uint32_t block, uint32_t first, uint32
 }
 
 /* Decode one field of the group for the page of ranks, moving g->content (a copy) over it. */
-static bool field_open(struct field *f, struct rd *r, const struct group *g, uint32_t page)
+static bool field_open(struct reading *x, struct field *f, struct rd *r, const struct group *g,
+                       uint32_t page)
 {
     uint32_t pages = vec_pages(g->rows);
     struct vec v;
@@ -105,11 +109,13 @@ static bool field_open(struct field *f, struct rd *r, const struct group *g, uin
     if (f->f->len >= 1 && f->f->len <= 8) {
         f->number = malloc(PAGE_VALUES * sizeof *f->number);
         f->relation = (uint8_t)rd_le(r, 1);
+        x->no_memory |= f->number == NULL;
         return f->number != NULL && (f->relation == 0 || relation_column(f->relation & 63)) &&
                vec_open(&v, r, g->rows) == ERR_OK && vec_page64(&v, page, f->number) == ERR_OK;
     }
     for (uint32_t i = 0; i < pages; i++) {
         int rc = i == page ? zst_decode(r, &f->octets, BATCH_EXTRA_OCTETS) : zst_skip(r);
+        x->no_memory |= rc == ERR_NOMEM;
         if (rc != ERR_OK)
             return false;
     }
@@ -135,19 +141,19 @@ static bool load_column(struct reading *x, unsigned col)
 {
     uint32_t narrow[ROWSET_VECTOR];
     uint64_t *v = x->column[col];
+    bool wide = col_info[col].bits > 32;
+    int rc = ERR_NOMEM;
 
     if (v != NULL)
         return true;
     v = x->column[col] = malloc(ROWSET_VECTOR * sizeof *v);
-    if (v == NULL)
-        return false;
-    if (col_info[col].bits > 32)
-        return segment_read(&x->s->rs, x->block, (enum col)col, x->first, x->n, v, NULL) == ERR_OK;
-    if (segment_read(&x->s->rs, x->block, (enum col)col, x->first, x->n, narrow, NULL) != ERR_OK)
-        return false;
-    for (uint32_t i = 0; i < x->n; i++)
+    if (v != NULL)
+        rc = segment_read(&x->s->rs, x->block, (enum col)col, x->first, x->n,
+                          wide ? (void *)v : narrow, NULL);
+    x->no_memory |= rc == ERR_NOMEM;
+    for (uint32_t i = 0; rc == ERR_OK && !wide && i < x->n; i++)
         v[i] = narrow[i];
-    return true;
+    return rc == ERR_OK;
 }
 
 static uint64_t number_of(const struct reading *x, const struct field *f, uint32_t rank,
@@ -192,7 +198,7 @@ static bool columns_page(struct reading *x, const struct group *g, struct field 
 
     for (unsigned k = 0; k < n_fields; k++) {
         f[k].relation = 0;
-        if (!field_open(&f[k], &r, g, page))
+        if (!field_open(x, &f[k], &r, g, page))
             return false;
         if (f[k].relation != 0 &&
             (!load_column(x, f[k].relation & 63) || !load_column(x, COL_PROTO)))
@@ -219,6 +225,7 @@ static bool read_columns(struct reading *x, const struct group *g)
     uint32_t row = g->head, rank = g->before;
     bool ok = f != NULL;
 
+    x->no_memory |= f == NULL;
     for (unsigned k = 0; ok && k < g->shape->n_fields; k++)
         if (g->shape->f[k].col == COL_NONE)
             f[n_fields++] =
@@ -251,8 +258,11 @@ static bool read_rows(struct reading *x, const struct group *g)
         struct rd r = g->content, in;
         buf_clear(&octets);
         ok = vec_open(&v, &r, g->rows) == ERR_OK && vec_page64(&v, page, lens) == ERR_OK;
-        for (uint32_t i = 0; ok && i <= page; i++)
-            ok = (i == page ? zst_decode(&r, &octets, BATCH_EXTRA_OCTETS) : zst_skip(&r)) == ERR_OK;
+        for (uint32_t i = 0; ok && i <= page; i++) {
+            int rc = i == page ? zst_decode(&r, &octets, BATCH_EXTRA_OCTETS) : zst_skip(&r);
+            x->no_memory |= rc == ERR_NOMEM;
+            ok = rc == ERR_OK;
+        }
         in = rd_init(octets.p, octets.len);
         for (uint32_t i = 0; ok && i < rank % PAGE_VALUES; i++)
             ok = rd_take(&in, lens[i]) != NULL;
@@ -283,7 +293,7 @@ static int read_groups(struct reading *x)
         if (rows > g->rows)
             return ERR_CORRUPT;
         if (g->form == EXTRA_COLUMNS ? !read_columns(x, g) : !read_rows(x, g))
-            return ERR_CORRUPT;
+            return x->no_memory ? ERR_NOMEM : ERR_CORRUPT;
     }
     return buf_ok(&x->out->hold) ? ERR_OK : ERR_NOMEM;
 }
@@ -334,12 +344,15 @@ int segment_extras(const struct rowset *rs, uint32_t block, uint32_t first, uint
     x->first = first;
     x->n = n;
     if (!open_groups(x, rd_init(s->map.p + s->block[block].extras.off, s->block[block].extras.len)))
+        rc = x->no_memory ? ERR_NOMEM : ERR_CORRUPT;
+    else if ((rc = assign_rows(x, block, first, n, e)) == ERR_OK)
+        rc = read_groups(x);
+    if (rc == ERR_NOMEM)
+        rc = err_set(e, rc, "segment %s: out of memory", s->name);
+    else if (rc != ERR_OK)
         rc = damaged(s, block, e);
-    else
-        rc = assign_rows(x, block, first, n, e);
-    if (rc == ERR_OK && (rc = read_groups(x)) != ERR_OK)
-        rc = rc == ERR_NOMEM ? err_set(e, ERR_NOMEM, "segment %s: out of memory", s->name)
-                             : damaged(s, block, e);
+    if (rc == ERR_OK && !segment_held(s, s->block[block].extras))
+        rc = damaged(s, block, e);
     for (uint32_t i = 0; rc == ERR_OK && i < n; i++)
         if (out->len[i] > 0)
             out->p[i] = out->hold.p + x->at[i];

@@ -19,6 +19,12 @@ static int no_memory(const struct segment *s, struct err *e)
     return err_set(e, ERR_NOMEM, "segment %s: out of memory", s->name);
 }
 
+/* Out of memory is no damage: what is damaged is put aside or written anew by repairs. */
+static int bad(const struct segment *s, int rc, const char *what, struct err *e)
+{
+    return rc == ERR_NOMEM ? no_memory(s, e) : damaged(s, what, e);
+}
+
 /* Open a table chunk; ERR_CORRUPT when damaged. */
 static int table_open(const struct segment *s, unsigned t, const char *what, struct rd *r,
                       struct err *e)
@@ -38,16 +44,20 @@ static bool plausible(const struct rd *r, uint64_t n)
     return n / PAGE_VALUES * 11 <= r->left;
 }
 
-/* Decode the next vector into fresh memory; NULL when malformed or out of memory. */
-static uint64_t *take_vector(struct rd *r, uint32_t n)
+/* Decode the next vector into fresh memory; NULL when *rc was, or is now, ERR_NOMEM or ERR_CORRUPT.
+ */
+static uint64_t *take_vector(struct rd *r, uint32_t n, int *rc)
 {
     struct vec v;
-    uint64_t *out;
+    uint64_t *out = NULL;
 
-    if (!plausible(r, n) || vec_open(&v, r, n) != ERR_OK)
+    if (*rc == ERR_OK && (!plausible(r, n) || vec_open(&v, r, n) != ERR_OK))
+        *rc = ERR_CORRUPT;
+    if (*rc != ERR_OK)
         return NULL;
     out = malloc(((size_t)vec_pages(n) * PAGE_VALUES + 1) * sizeof *out);
-    if (out != NULL && vec_decode64(&v, out) != ERR_OK) {
+    *rc = out == NULL ? ERR_NOMEM : vec_decode64(&v, out) != ERR_OK ? ERR_CORRUPT : ERR_OK;
+    if (*rc != ERR_OK) {
         free(out);
         return NULL;
     }
@@ -96,12 +106,12 @@ static int load_addrs(struct segment *s, struct err *e)
     s->addrs = malloc((size_t)s->rs.n_addrs * sizeof *s->addrs);
     if (s->addrs == NULL)
         return no_memory(s, e);
-    d4 = take_vector(&r, (uint32_t)v4);
-    hi = take_vector(&r, (uint32_t)(low + high));
-    lo = take_vector(&r, (uint32_t)(low + high));
-    if (d4 == NULL || hi == NULL || lo == NULL || r.left != 0 ||
+    d4 = take_vector(&r, (uint32_t)v4, &rc);
+    hi = take_vector(&r, (uint32_t)(low + high), &rc);
+    lo = take_vector(&r, (uint32_t)(low + high), &rc);
+    if (rc != ERR_OK || r.left != 0 ||
         fill_addrs(s, (uint32_t)low, (uint32_t)v4, d4, hi, lo) != ERR_OK)
-        rc = damaged(s, "address table", e);
+        rc = bad(s, rc, "address table", e);
     free(d4);
     free(hi);
     free(lo);
@@ -143,7 +153,7 @@ static int load_shapes(struct segment *s, struct err *e)
     for (uint32_t i = 0; i < s->rs.n_shapes; i++) {
         rc = shape_read(&s->shapes[i], &r);
         if (rc != ERR_OK)
-            return rc == ERR_NOMEM ? no_memory(s, e) : damaged(s, "shape table", e);
+            return bad(s, rc, "shape table", e);
     }
     return r.left == 0 ? ERR_OK : damaged(s, "shape table", e);
 }
@@ -157,29 +167,41 @@ int segment_load_tables(struct segment *s, struct err *e)
     return rc == ERR_OK ? load_shapes(s, e) : rc;
 }
 
-const uint32_t *segment_attr(struct segment *s, enum seg_attr a, struct err *e)
+static int load_attr(struct segment *s, enum seg_attr a, struct err *e)
 {
-    uint32_t *t = atomic_load_explicit(&s->attr[a], memory_order_acquire);
-    uint64_t *v = NULL;
+    static const char what[] = "table of what belongs to addresses";
+    uint32_t *t = NULL;
+    uint64_t *v;
     struct rd r;
+    int rc = table_open(s, TABLE_ATTR + a, what, &r, e);
 
-    if (t != NULL)
-        return t;
+    if (rc != ERR_OK)
+        return rc;
+    v = take_vector(&r, s->rs.n_addrs, &rc);
+    if (rc == ERR_OK && (r.left != 0 || !segment_held(s, s->table[TABLE_ATTR + a])))
+        rc = ERR_CORRUPT;
+    if (rc == ERR_OK && (t = malloc((size_t)s->rs.n_addrs * sizeof *t)) == NULL)
+        rc = ERR_NOMEM;
+    for (uint32_t i = 0; t != NULL && i < s->rs.n_addrs; i++)
+        t[i] = (uint32_t)v[i];
+    free(v);
+    atomic_store_explicit(&s->attr[a], t, memory_order_release);
+    return rc == ERR_OK ? rc : bad(s, rc, what, e);
+}
+
+int segment_attr(struct segment *s, enum seg_attr a, const uint32_t **out, struct err *e)
+{
+    int rc = ERR_OK;
+
+    *out = atomic_load_explicit(&s->attr[a], memory_order_acquire);
+    if (*out != NULL)
+        return ERR_OK;
     os_lock(&s->late);
-    t = atomic_load_explicit(&s->attr[a], memory_order_relaxed);
-    if (t == NULL &&
-        table_open(s, TABLE_ATTR + a, "table of what belongs to addresses", &r, e) == ERR_OK) {
-        v = take_vector(&r, s->rs.n_addrs);
-        t = v != NULL && r.left == 0 ? malloc((size_t)s->rs.n_addrs * sizeof *t) : NULL;
-        for (uint32_t i = 0; t != NULL && i < s->rs.n_addrs; i++)
-            t[i] = (uint32_t)v[i];
-        if (t == NULL)
-            (void)damaged(s, "table of what belongs to addresses", e);
-        atomic_store_explicit(&s->attr[a], t, memory_order_release);
-        free(v);
-    }
+    if (atomic_load_explicit(&s->attr[a], memory_order_relaxed) == NULL)
+        rc = load_attr(s, a, e);
+    *out = atomic_load_explicit(&s->attr[a], memory_order_relaxed);
     os_unlock(&s->late);
-    return t;
+    return rc;
 }
 
 /* ------------------------------------------------------------------ index */
@@ -190,19 +212,18 @@ int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, stru
     uint32_t groups = vec_pages(rs->n_addrs), pages = rs->n_blocks * ROWSET_BLOCK_PAGES, width;
     uint64_t counts[PAGE_VALUES], at;
     uint32_t before = 0, page;
-    const uint8_t *p, *starts;
+    const uint8_t *starts;
     struct vec v;
     struct rd r, list;
 
     if (code >= rs->n_addrs)
         return err_set(e, ERR_ARG, "segment %s: no address has code %u", s->name, code);
-    p = s->map.p + s->table[TABLE_PAGES].off;
     if (!atomic_load_explicit(&s->pages_checked, memory_order_acquire)) {
         if (segment_chunk(s, s->table[TABLE_PAGES], "index of addresses", e) == NULL)
             return ERR_CORRUPT;
         atomic_store_explicit(&s->pages_checked, true, memory_order_release);
     }
-    r = rd_init(p, s->table[TABLE_PAGES].len);
+    r = rd_init(s->map.p + s->table[TABLE_PAGES].off, s->table[TABLE_PAGES].len);
     width = (uint32_t)rd_le(&r, 1);
     starts = rd_take(&r, (size_t)groups * 4);
     if (starts == NULL || width > 2 || vec_open(&v, &r, rs->n_addrs) != ERR_OK ||
@@ -222,27 +243,29 @@ int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, stru
             return damaged(s, "index of addresses", e);
         bitmap[page / 64] |= 1ull << page % 64;
     }
-    return ERR_OK;
+    return segment_held(s, s->table[TABLE_PAGES]) ? ERR_OK : damaged(s, "index of addresses", e);
 }
 
 /* ------------------------------------------------------------------ option records */
 
 /* With all four vectors decoded: the octets, and a row for each record. */
-static bool fill_options(struct segment *s, struct rd *r, uint64_t *const v[4], uint32_t n)
+static int fill_options(struct segment *s, struct rd *r, uint64_t *const v[4], uint32_t n)
 {
     uint32_t pieces = (uint32_t)rd_le(r, 4);
     size_t at = 0;
+    int rc = ERR_OK;
 
-    for (uint32_t i = 0; rd_ok(r) && i < pieces; i++)
-        if (zst_decode(r, &s->option_octets, BATCH_OPTION_OCTETS) != ERR_OK)
-            return false;
+    for (uint32_t i = 0; rd_ok(r) && i < pieces && rc == ERR_OK; i++)
+        rc = zst_decode(r, &s->option_octets, BATCH_OPTION_OCTETS);
+    if (rc != ERR_OK || !rd_ok(r) || r->left != 0)
+        return rc != ERR_OK ? rc : ERR_CORRUPT;
     s->options = calloc((size_t)n + 1, sizeof *s->options);
-    if (s->options == NULL || !rd_ok(r) || r->left != 0)
-        return false;
+    if (s->options == NULL)
+        return ERR_NOMEM;
     for (uint32_t i = 0; i < n; i++) {
         if (v[1][i] >= s->rs.n_exporters || v[2][i] >= s->rs.n_shapes ||
             v[3][i] > s->option_octets.len - at)
-            return false;
+            return ERR_CORRUPT;
         s->options[i] = (struct rowset_option){ .received_ms = (int64_t)v[0][i],
                                                 .exporter = (uint32_t)v[1][i],
                                                 .shape = (uint32_t)v[2][i],
@@ -250,35 +273,34 @@ static bool fill_options(struct segment *s, struct rd *r, uint64_t *const v[4], 
                                                 .len = (uint32_t)v[3][i] };
         at += v[3][i];
     }
-    return true;
+    return ERR_OK;
 }
 
 static int load_options(struct segment *s, struct err *e)
 {
     uint64_t *v[4] = { NULL };
     struct rd r;
-    bool ok = false;
     uint32_t n;
     int rc = table_open(s, TABLE_OPTIONS, "table of option records", &r, e);
 
     if (rc != ERR_OK)
         return rc;
     n = (uint32_t)rd_le(&r, 4);
-    if (rd_ok(&r) && n == s->info.n_options) {
-        ok = true;
-        for (unsigned c = 0; c < 4 && ok; c++) {
-            v[c] = take_vector(&r, n);
-            ok = v[c] != NULL;
-        }
-        ok = ok && fill_options(s, &r, v, n);
-    }
+    if (!rd_ok(&r) || n != s->info.n_options)
+        rc = ERR_CORRUPT;
+    for (unsigned c = 0; c < 4; c++)
+        v[c] = take_vector(&r, n, &rc);
+    if (rc == ERR_OK)
+        rc = fill_options(s, &r, v, n);
+    if (rc == ERR_OK && !segment_held(s, s->table[TABLE_OPTIONS]))
+        rc = ERR_CORRUPT;
     for (unsigned c = 0; c < 4; c++)
         free(v[c]);
-    if (!ok) {
+    if (rc != ERR_OK) {
         free(s->options);
         s->options = NULL;
         buf_free(&s->option_octets);
-        return damaged(s, "table of option records", e);
+        return bad(s, rc, "table of option records", e);
     }
     atomic_store_explicit(&s->options_loaded, true, memory_order_release);
     return ERR_OK;
@@ -304,15 +326,15 @@ int segment_option(const struct rowset *rs, uint32_t i, struct rowset_option *ou
 
 /* ------------------------------------------------------------------ marginals */
 
-static struct marginal_row *load_marginal(const struct segment *s, struct rd *r, uint32_t n)
+static struct marginal_row *load_marginal(struct rd *r, uint32_t n, int *rc)
 {
-    struct marginal_row *row;
+    struct marginal_row *row = NULL;
 
-    if (!plausible(r, n))
-        return NULL;
-    row = calloc((size_t)n + 1, sizeof *row);
+    *rc = plausible(r, n) ? ERR_OK : ERR_CORRUPT;
+    if (*rc == ERR_OK && (row = calloc((size_t)n + 1, sizeof *row)) == NULL)
+        *rc = ERR_NOMEM;
     for (unsigned c = 0; c < 10 && row != NULL; c++) {
-        uint64_t *v = take_vector(r, n);
+        uint64_t *v = take_vector(r, n, rc);
         if (v == NULL) {
             free(row);
             return NULL;
@@ -350,7 +372,6 @@ static struct marginal_row *load_marginal(const struct segment *s, struct rd *r,
         }
         free(v);
     }
-    (void)s;
     return row;
 }
 
@@ -382,9 +403,10 @@ int segment_marginal(const struct rowset *rs, enum marginal which, const struct 
         if (row == NULL &&
             (rc = table_open(s, TABLE_MARGINAL + which, "table of totals", &r, e)) == ERR_OK) {
             s->n_marginal[which] = (uint32_t)rd_le(&r, 4);
-            row = load_marginal(s, &r, s->n_marginal[which]);
-            if (row == NULL || r.left != 0 || !keys_fit(s, which, row, s->n_marginal[which])) {
-                rc = damaged(s, "table of totals", e);
+            row = load_marginal(&r, s->n_marginal[which], &rc);
+            if (row == NULL || r.left != 0 || !keys_fit(s, which, row, s->n_marginal[which]) ||
+                !segment_held(s, s->table[TABLE_MARGINAL + which])) {
+                rc = bad(s, rc, "table of totals", e);
                 free(row);
                 row = NULL;
             }

@@ -1,6 +1,8 @@
 /* Segments that no record lists, judged by what they say of themselves: for a manifest that is lost
  * or damaged, or whose last record is. The rules:
  *
+ * - What a readable manifest says that went is not taken, nor a segment of another cut than the
+ *   torn record's: a power cut may bring such files back, and a seal that failed may leave them.
  * - A part file is never taken: its import or compaction was not finished.
  * - The newest checkpoint in the directory is that of the last cut (it is written when its segments
  *   are durable, and the one before is removed only later). Segments of a later cut are not taken:
@@ -105,7 +107,8 @@ static int take(struct scan *c, const char *name, uint64_t id)
         c->n++;
         return ERR_OK;
     }
-    if (rc == ERR_NOMEM || rc == ERR_VERSION)
+    /* what the system refuses now it may give later: only damage is put aside */
+    if (rc != ERR_CORRUPT && rc != ERR_FORMAT && rc != ERR_NOTFOUND)
         return err_set(c->e, rc, "%s", why.msg);
     if (c->s->mode != STORE_WRITE || !c->all)
         return ERR_OK;
@@ -126,7 +129,7 @@ static int each(void *ctx, const char *name)
         return ERR_OK;
     }
     if (id == 0 || c->dir == NULL || strcmp(rest, ".seg") != 0 ||
-        manifest_find(&c->s->m, id) != NULL)
+        manifest_find(&c->s->m, id) != NULL || manifest_gone(&c->s->m, id))
         return ERR_OK;
     return take(c, name, id);
 }
@@ -201,27 +204,31 @@ static void choose(struct scan *c, struct found *f)
     }
 }
 
-/* The last cut as files and footers tell it. */
-static void last_cut(const struct scan *c, struct manifest_cut *cut)
+/* The last cut as files and footers tell it. A checkpoint that is damaged does not count; one that
+ * the system does not give us now is an error: without it, a cut would be taken for undone. */
+static int last_cut(const struct scan *c, struct manifest_cut *cut)
 {
     struct buf b = buf_init((size_t)4 << 30);
     char path[STORE_PATH];
     struct rd content;
-    struct err ignored;
+    int rc;
 
     memset(cut, 0, sizeof *cut);
     if (c->checkpoint != 0) {
         store_checkpoint_path(c->s, path, c->checkpoint);
-        if (os_file_slurp(path, &b, &ignored) == ERR_OK) {
-            if (checkpoint_get(b.p, b.len, path, cut, &content, &ignored) == ERR_VERSION)
+        rc = os_file_slurp(path, &b, c->e);
+        if (rc == ERR_OK) {
+            if (checkpoint_get(b.p, b.len, path, cut, &content, NULL) == ERR_VERSION)
                 cut->id = 0;
             cut->octets = MAX(b.len, 1);
             cut->sum = store_sum(b.p, b.len);
         }
         buf_free(&b);
+        if (rc != ERR_OK && rc != ERR_NOTFOUND)
+            return rc;
     }
     if (cut->id == c->checkpoint && cut->id != 0)
-        return;
+        return ERR_OK;
     memset(cut, 0, sizeof *cut);
     for (size_t i = 0; i < c->n; i++) {
         const struct seg_origin *o = &c->list[i].past.o;
@@ -233,6 +240,7 @@ static void last_cut(const struct scan *c, struct manifest_cut *cut)
     }
     cut->id = MAX(cut->id, c->checkpoint);
     cut->octets = cut->id != 0; /* there was a checkpoint, and it cannot be read */
+    return ERR_OK;
 }
 
 static void put_one(struct buf *out, const struct found *f)
@@ -246,35 +254,48 @@ static void put_one(struct buf *out, const struct found *f)
     }
 }
 
+/* Beside a readable manifest: sealed with another cut than that of the torn record. Where it had a
+ * record, that would have named it; where it failed and was tried again, the next one has its rows.
+ */
+static bool of_other_cut(const struct scan *c, const struct seg_origin *o, uint64_t torn)
+{
+    return !c->all && o->kind == SEG_LIVE && o->n_replaced == 0 && o->cut != 0 &&
+           (o->cut != torn || torn <= c->s->m.cut.id);
+}
+
 /* Records for everything that counts. */
-static void judge(struct scan *c, struct buf *out)
+static int judge(struct scan *c, struct buf *out)
 {
     struct manifest_cut cut;
     uint64_t limit;
+    int rc;
 
     if (c->n > 0)
         qsort(c->list, c->n, sizeof *c->list, by_id);
-    last_cut(c, &cut);
+    if ((rc = last_cut(c, &cut)) != ERR_OK)
+        return rc;
     /* beside a readable manifest, a cut that cannot be read did not happen */
     if (!c->all && (cut.id <= c->s->m.cut.id || cut.octets <= 1))
         cut = c->s->m.cut;
     limit = c->all ? c->checkpoint : cut.id;
     for (size_t i = 0; i < c->n; i++)
-        c->list[i].drop = c->list[i].past.o.cut > limit && (limit != 0 || !c->all);
+        c->list[i].drop = (c->list[i].past.o.cut > limit && (limit != 0 || !c->all)) ||
+                          of_other_cut(c, &c->list[i].past.o, limit);
     for (size_t i = 0; i < c->n; i++)
-        if (c->list[i].past.o.cut <= limit || (limit == 0 && c->all))
+        if (!c->list[i].drop)
             choose(c, &c->list[i]);
     for (size_t i = 0; i < c->n; i++)
         if (!c->list[i].drop)
             put_one(out, &c->list[i]);
-    if (c->all)
-        last_cut(c, &cut); /* positions of those taken */
+    if (c->all && (rc = last_cut(c, &cut)) != ERR_OK) /* positions of those taken */
+        return rc;
     if (cut.id != 0 && cut.id != c->s->m.cut.id)
         manifest_put_cut(out, &cut, NULL, 0);
     for (size_t i = 0; i < c->n; i++)
         c->top = MAX(c->top, c->list[i].past.o.cut);
     if (c->all && c->top > 0)
         manifest_put_ids(out, c->top + 1 + IDS_AHEAD);
+    return ERR_OK;
 }
 
 int store_adopt(struct store *s, bool all, struct buf *records, struct err *e)
@@ -289,7 +310,7 @@ int store_adopt(struct store *s, bool all, struct buf *records, struct err *e)
     }
     rc = scan_dirs(&c, e);
     if (rc == ERR_OK)
-        judge(&c, records);
+        rc = judge(&c, records);
     for (size_t i = 0; i < c.n; i++)
         segment_past_free(&c.list[i].past);
     free(c.list);

@@ -66,7 +66,11 @@ int store_snapshot_with(struct store *s, struct snapshot *out,
         rc = err_set(e, rc, "snapshot: open batches: %s", err_name(rc));
     if (rc == ERR_OK)
         rc = copy_list(s, out, e);
+    if (rc == ERR_OK && s->facts != NULL)
+        out->facts = fact_table_ref(s->facts);
     os_unlock(&s->list);
+    if (rc == ERR_OK && (rc = snapshot_learn(out)) != ERR_OK)
+        rc = err_set(e, rc, "snapshot: out of memory");
     if (rc != ERR_OK)
         snapshot_free(out);
     return rc;

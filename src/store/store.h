@@ -141,22 +141,30 @@ struct store_finding {
     char part[64];          /* of it: "column bytes", "footer", "last record" */
     uint32_t block;         /* UINT32_MAX: not of a block */
     uint64_t rows, options; /* records that cannot be read in full for it */
+    uint64_t datagrams;     /* of a journal: not there any more, at least */
     bool derived;           /* nothing is lost: it can be made again */
     bool note;              /* worth saying, not damage */
     char why[256];
 };
 struct store_check {
     bool repair;
+    bool strict; /* a file that the system does not let us read ends it, as it does a repair */
     void (*found)(void *ctx, const struct store_finding *f);             /* may be NULL */
     void (*progress)(void *ctx, uint64_t octets, uint64_t octets_total); /* may be NULL */
     void *ctx;
 
-    uint64_t files, octets, rows, options;  /* looked at */
-    uint64_t findings;                      /* damaged parts */
-    uint64_t rows_lost, options_lost;       /* each counted once */
+    uint64_t files, octets, rows, options; /* looked at */
+    uint64_t findings;                     /* damaged parts */
+    uint64_t rows_lost, options_lost;      /* each counted once */
+    uint64_t datagrams, datagrams_lost;    /* of the journals, behind the last cut */
+    uint64_t history_lost;                 /* places of history/ that say nothing any more */
+    uint32_t n_shards;                     /* of the last cut, and up to where all is sealed */
+    uint64_t journal[64];
     uint64_t segments_written, quarantined; /* by the repair */
 };
-/* Errors: as store_open; damage is not one. */
+/* Manifest, checkpoint and segments; collect_check() does the rest. Errors: as store_open; damage
+ * is not one. With `repair`, ERR_IO and ERR_NOMEM come before anything was changed for the file
+ * that they name. */
 int store_check(const char *dir, struct store_check *c, struct err *e) WARN_UNUSED;
 
 /* A copy of the directory as it stands at one moment, itself a data directory: segments as hard

@@ -41,16 +41,29 @@ void store_checkpoint_path(const struct store *s, char *out, uint64_t id)
 
 /* ------------------------------------------------------------------ log */
 
+/* A new file with these octets, durable but for its name. */
+static int write_temp(const char *temp, const struct buf *b, int *fd, struct err *e)
+{
+    int rc;
+
+    if ((rc = os_file_open(fd, temp, OS_OPEN_TRUNC, e)) != ERR_OK)
+        return rc;
+    rc = os_file_write(*fd, temp, 0, b->p, b->len, e);
+    return rc == ERR_OK ? os_file_sync(*fd, temp, e) : rc;
+}
+
 /* Octets that the state needs; what the log has beyond is dead weight. */
 static size_t state_octets(const struct manifest *m)
 {
-    return 1024 + m->n_seg * 72 + m->n_import * 320;
+    return 1024 + m->n_seg * 72 + m->n_import * 320 + MIN(m->n_gone, MANIFEST_GONE) * 8;
 }
 
+/* The new file is written and opened before it gets the name: behind that nothing can fail that
+ * would let us go on appending to a file that has none. */
 int store_rewrite(struct store *s, struct err *e)
 {
     struct buf b = buf_init(MANIFEST_MAX);
-    char path[STORE_PATH];
+    char path[STORE_PATH], temp[STORE_PATH + 8];
     struct manifest fresh;
     int rc, fd = -1;
 
@@ -59,23 +72,46 @@ int store_rewrite(struct store *s, struct err *e)
     manifest_put_all(&s->m, &b);
     rc = buf_ok(&b) ? manifest_read(&fresh, b.p, b.len, e)
                     : err_set(e, ERR_NOMEM, "%s: out of memory", path);
+    (void)snprintf(temp, sizeof temp, "%s.tmp", path);
     if (rc == ERR_OK)
-        rc = store_write_durable(path, &b, e);
-    /* from here on the new file is the manifest: going on appending to the old one would lose
-     * what is appended */
-    if (rc == ERR_OK && (rc = os_file_open(&fd, path, OS_OPEN_CREATE, e)) == ERR_OK) {
+        rc = write_temp(temp, &b, &fd, e);
+    if (rc == ERR_OK && (rc = os_rename(temp, path, e)) == ERR_OK) {
         fresh.next_id = MAX(fresh.next_id, s->m.next_id);
         manifest_free(&s->m);
         s->m = fresh;
         manifest_empty(&fresh);
         os_file_close(&s->manifest_fd);
         s->manifest_fd = fd;
-        rc = os_dir_sync(s->dir, e);
-    } else if (rc == ERR_OK) {
-        os_file_close(&s->manifest_fd);
+        fd = -1;
+        s->log_torn = false;
+        s->log_name = true;
+        if ((rc = os_dir_sync(s->dir, e)) == ERR_OK)
+            s->log_name = false;
+    } else if (rc != ERR_OK && fd >= 0) {
+        (void)os_unlink(temp, NULL);
     }
+    os_file_close(&fd);
     manifest_free(&fresh);
     buf_free(&b);
+    return rc;
+}
+
+/* What the last record left undone: its name in the directory, or octets of one that failed. */
+static int settle(struct store *s, const char *path, struct err *e)
+{
+    int rc;
+
+    if (s->log_name) {
+        if ((rc = os_dir_sync(s->dir, e)) != ERR_OK)
+            return rc;
+        s->log_name = false;
+    }
+    if (!s->log_torn)
+        return ERR_OK;
+    rc = os_file_truncate(s->manifest_fd, path, s->m.good, e);
+    if (rc == ERR_OK)
+        rc = os_file_sync(s->manifest_fd, path, e);
+    s->log_torn = rc != ERR_OK;
     return rc;
 }
 
@@ -89,13 +125,17 @@ int store_log(struct store *s, const struct buf *record, struct err *e)
         return err_set(e, ERR_NOMEM, "%s: out of memory", path);
     if (s->manifest_fd < 0 && (rc = os_file_open(&s->manifest_fd, path, OS_OPEN_CREATE, e)) != 0)
         return rc;
+    if ((rc = settle(s, path, e)) != ERR_OK)
+        return rc;
     fault_point("manifest.write");
     rc = os_file_write(s->manifest_fd, path, s->m.good, record->p, record->len, e);
     fault_point("manifest.written");
     if (rc == ERR_OK)
         rc = os_file_sync(s->manifest_fd, path, e);
-    if (rc != ERR_OK) { /* what may stand there is a torn record; the next one overwrites it */
-        (void)os_file_truncate(s->manifest_fd, path, s->m.good, NULL);
+    if (rc != ERR_OK) { /* what may stand there must not count after a crash */
+        s->log_torn = true;
+        if (!s->m.torn) /* else this was to make a torn record good: the next start tries again */
+            (void)settle(s, path, NULL);
         return rc;
     }
     if (manifest_apply(&s->m, record->p, record->len) != ERR_OK)
@@ -141,11 +181,9 @@ int store_write_durable(const char *path, const struct buf *b, struct err *e)
     int fd, rc;
 
     (void)snprintf(temp, sizeof temp, "%s.tmp", path);
-    if ((rc = os_file_open(&fd, temp, OS_OPEN_TRUNC, e)) != ERR_OK)
+    rc = write_temp(temp, b, &fd, e);
+    if (rc != ERR_OK && fd < 0)
         return rc;
-    rc = os_file_write(fd, temp, 0, b->p, b->len, e);
-    if (rc == ERR_OK)
-        rc = os_file_sync(fd, temp, e);
     os_file_close(&fd);
     if (rc == ERR_OK)
         rc = os_rename(temp, path, e);
@@ -192,7 +230,8 @@ void written_free(struct written *w, struct store *remove_from)
 
     for (size_t i = 0; i < w->n; i++) {
         rowset_unref(w->rs[i]);
-        if (remove_from == NULL)
+        /* a record that failed and could not be taken back may count after a crash */
+        if (remove_from == NULL || remove_from->log_torn)
             continue;
         store_part_path(remove_from, path, w->tier, w->info[i].id);
         (void)os_unlink(path, &ignored);
@@ -274,6 +313,8 @@ int store_write(struct store *s, struct flow_batch *const *b, size_t n,
     uint64_t id;
     int rc = store_take_id(s, &id, e);
 
+    if (rc == ERR_OK)
+        rc = store_learn(s, b, n, e);
     return rc == ERR_OK ? write_as(s, id, b, n, from, w, e) : rc;
 }
 
@@ -582,7 +623,8 @@ int store_import_seal_as(struct store_import *im, uint64_t ticket, struct flow_b
 
     if (count_records(b, n) == 0)
         return ERR_OK;
-    rc = write_as(im->s, ticket, b, n, &from, &w, e);
+    if ((rc = store_learn(im->s, b, n, e)) == ERR_OK)
+        rc = write_as(im->s, ticket, b, n, &from, &w, e);
     os_lock(&im->lock);
     for (size_t i = 0; rc == ERR_OK && i < w.n; i++) {
         struct rowset *rs = rowset_ref(w.rs[i]);

@@ -23,13 +23,16 @@ def v5(seq, count, base_ip=0x0A000000, engine=0, at=None):
 
 
 class Server:
-    def __init__(self, weir, *options, folder=None, env=None, before=None):
-        self.weir = weir
-        self.before = before  # called in the child before it becomes weir
+    def __init__(self, weir, *options, folder=None, env=None, before=None, popen=None, logfile=None, quiet=False):
+        """before: called in the child before it becomes weir. popen: starts it instead of subprocess.Popen. logfile: where it
+        writes, if not to standard error. quiet: it does not say that it started."""
+        self.weir, self.quiet, self.before = weir, quiet, before
+        self.popen = popen or subprocess.Popen
         self.hold = None if folder else tempfile.TemporaryDirectory(prefix="weir-e2e-")
         self.dir = pathlib.Path(folder or self.hold.name)
         self.data = self.dir / "data"
         self.log = open(self.dir / "log", "ab+")
+        self.logfile = logfile or self.dir / "log"
         probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         probe.bind(("127.0.0.1", 0))
         self.port = probe.getsockname()[1]
@@ -40,12 +43,13 @@ class Server:
     def start(self, *options):
         """Again, in the same folder and on the same port."""
         said = self.text().count("answers at")
-        self.p = subprocess.Popen([self.weir, "serve", "--data", self.data, "--listen", f"udp://127.0.0.1:{self.port}",
+        self.p = self.popen([self.weir, "serve", "--data", self.data, "--listen", f"udp://127.0.0.1:{self.port}",
                                    "--http.listen", "127.0.0.1:0", "--ring.size", "16M", *options],
                                   stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, env=self.env,
                                   preexec_fn=self.before)
         try:
-            self.wait(lambda: self.text().count("answers at") > said, "the server to start", 60)
+            self.wait(lambda: self.answers() if self.quiet else self.text().count("answers at") > said,
+                      "the server to start", 60)
         except AssertionError:
             self.kill_all()
             raise
@@ -60,8 +64,13 @@ class Server:
         while self.pids():
             time.sleep(0.01)
 
+    def answers(self):
+        r = subprocess.run([self.weir, "status", "--data", self.data, "-o", "json"], capture_output=True, timeout=60)
+        return r.returncode == 0 and json.loads(r.stdout)["pid"] is not None
+
     def text(self):
-        return (self.dir / "log").read_text(errors="replace")
+        """What it said."""
+        return self.logfile.read_text(errors="replace") if self.logfile.exists() else ""
 
     def wait(self, true, what, seconds=20):
         end = time.monotonic() + seconds

@@ -7,6 +7,41 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* What a writer does with the state: one more segment, the first two replaced by it, all of the
+ * rest moved, the last removed. Records just made always apply. */
+static void change(struct manifest *m)
+{
+    struct buf b = buf_init(64u << 20);
+    struct seg_info x = { .id = m->next_id, .n_rows = 1 };
+    uint64_t *id = malloc((m->n_seg + 1) * sizeof *id);
+    size_t n = m->n_seg, left = n - MIN(n, 2) + 1;
+
+    if (id == NULL || n == 0 || m->next_id >= UINT64_MAX / 2) {
+        free(id);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        id[i] = m->seg[i].info.id;
+    manifest_put_replace(&b, id, MIN(n, 2), &x, 1, TIER_SLOW);
+    manifest_put_move(&b, TIER_SLOW, id, n);
+    if (!buf_ok(&b) || manifest_reserve(m, b.len) != ERR_OK ||
+        manifest_apply(m, b.p, b.len) != ERR_OK || m->n_seg != left ||
+        manifest_find(m, x.id) == NULL)
+        abort();
+    for (size_t i = 0; i < m->n_seg; i++)
+        if (m->seg[i].tier != TIER_SLOW)
+            abort();
+    for (size_t i = 0; i < m->n_import; i++)
+        if (manifest_holds(m, &m->import[i]) && m->import[i].within == id[0])
+            abort(); /* it follows what replaced it */
+    buf_clear(&b);
+    manifest_put_remove(&b, &x.id, 1);
+    if (!buf_ok(&b) || manifest_apply(m, b.p, b.len) != ERR_OK || manifest_find(m, x.id) != NULL)
+        abort();
+    free(id);
+    buf_free(&b);
+}
+
 static void one(const uint8_t *p, size_t size)
 {
     struct buf b = buf_init(64u << 20);
@@ -20,6 +55,7 @@ static void one(const uint8_t *p, size_t size)
     if (!buf_ok(&b) || manifest_read(&again, b.p, b.len, &e) != ERR_OK || again.n_seg != m.n_seg)
         abort();
     manifest_free(&again);
+    change(&m);
     manifest_free(&m);
     buf_free(&b);
 }

@@ -84,16 +84,46 @@ static void read_block(const struct rowset *rs, uint32_t b)
     buf_free(&x.hold);
 }
 
+/* What a caller may ask for by mistake is refused. */
+static void ask_beyond(const struct rowset *rs)
+{
+    static struct rowset_extras x;
+    uint64_t v[1], min, max;
+    struct rowset_option o;
+    struct err e;
+
+    x.hold = buf_init(1);
+    if (rs->ops->read(rs, rs->n_blocks, COL_BYTES, 0, 1, v, &e) == ERR_OK ||
+        rs->ops->read(rs, 0, COL_BYTES, 1, 1, v, &e) == ERR_OK ||
+        rs->ops->extras(rs, rs->n_blocks, 0, 1, &x, &e) == ERR_OK ||
+        rs->ops->option(rs, rs->n_options, &o, &e) == ERR_OK ||
+        rs->ops->pages(rs, rs->n_addrs, v, &e) == ERR_OK ||
+        rs->ops->zone(rs, rs->n_blocks, COL_BYTES, &min, &max) ||
+        rs->ops->read(rs, 0, COL_BYTES, 0, 0, v, &e) != ERR_OK)
+        abort();
+}
+
 static void read_all(const struct rowset *rs)
 {
+    struct seg_info info;
     uint64_t *bits = calloc(ROWSET_PAGE_WORDS(rs->n_blocks) + 1u, sizeof *bits);
     struct seg_past past;
     struct err e;
 
     if (segment_past(rs, &past, &e) == ERR_OK)
         segment_past_free(&past);
-    for (uint32_t b = 0; b < rs->n_blocks && b < 4; b++)
+    segment_info(rs, &info);
+    if (info.n_rows != rs->n_rows || info.n_blocks != rs->n_blocks ||
+        segment_memory(rs) < rs->n_addrs * sizeof *rs->addrs)
+        abort();
+    ask_beyond(rs);
+    for (uint32_t b = 0; b < rs->n_blocks && b < 4; b++) {
+        uint64_t min, max;
+        for (unsigned c = 0; c < COL_N; c++)
+            if (!rs->ops->zone(rs, b, c, &min, &max))
+                abort();
         read_block(rs, b);
+    }
     for (uint32_t i = 0; i < rs->n_options && i < 100; i++) {
         struct rowset_option o;
         if (rs->ops->option(rs, i, &o, &e) == ERR_OK && o.len > 0 && o.octets[o.len - 1] == 1)
@@ -115,7 +145,7 @@ static void one(const uint8_t *p, size_t size)
     struct rowset *rs;
     struct err e;
 
-    if (segment_open(&rs, "fuzz", (struct os_map){ p, size }, false, &e) != ERR_OK)
+    if (segment_open(&rs, "fuzz", (struct os_map){ .p = p, .len = size }, false, &e) != ERR_OK)
         return;
     read_all(rs);
     rowset_unref(rs);

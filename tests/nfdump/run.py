@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Filters count the same as nfdump does: 1 000 000 records of tools/flowgen and records.py go to nfcapd over loopback
+"""Filters count the same as nfdump does, and rankings, aggregations and windows (answers.py) give the same values: 1 000 000 records of tools/flowgen and records.py go to nfcapd over loopback
 and, as the same datagrams in captures, to Weir; then every filter of filters.txt is asked of both.
 
 usage: run.py WEIR FLOWGEN
@@ -25,6 +25,7 @@ import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+import answers  # noqa: E402
 import harness  # noqa: E402
 import records  # noqa: E402
 
@@ -112,11 +113,21 @@ class Weir:
     def __init__(self, path):
         self.http = Unix(path)
 
-    def ask(self, text):
-        self.http.request("GET", "/api/v1/query?format=json&q=" + urllib.parse.quote(text))
+    def get(self, **question):
+        self.http.request("GET", "/api/v1/query?format=json&" + urllib.parse.urlencode(question))
         r = self.http.getresponse()
         body = r.read().decode(errors="replace")
-        return (json.loads(body)["totals"]["flows"], "") if r.status == 200 else (None, body[:200])
+        return (json.loads(body), "") if r.status == 200 else (None, body[:200])
+
+    def ask(self, text):
+        answer, why = self.get(q=text)
+        return answer["totals"]["flows"] if answer else None, why
+
+    def answer(self, **question):
+        answer, why = self.get(**question)
+        if not answer:
+            raise SystemExit(f"{question}: {why}")
+        return answer
 
 
 class Verdict:
@@ -179,6 +190,7 @@ def main():
             compare(v, weir, counts.__getitem__)
             refused(v, weir, lambda f: nfdump(tmp / "nf", f))
             differences(v, weir, lambda f: nfdump(tmp / "nf", f))
+            answers.compare(v, tmp / "nf", weir.answer)
             server.stop()
     print(f"{v.passed} passed, {v.failed} failed")
     sys.exit(v.failed > 0)

@@ -5,6 +5,8 @@
 
 #include "unit.h"
 
+#include "folder.h"
+
 #include "collect/history.h"
 #include "collect/history_file.h"
 #include "os/file.h"
@@ -39,8 +41,7 @@ static void open_again(int64_t ms)
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/weir-history-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    assert_int_equal(folder_make(dir), 0);
     memset(&st, 0, sizeof st);
     memset(x, 0, sizeof x);
     st.exporter = x;
@@ -56,26 +57,12 @@ static int setup(void **state)
     return 0;
 }
 
-static int remove_one(void *ctx, const char *name)
-{
-    char path[256];
-
-    (void)snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
-    return os_unlink(path, NULL);
-}
-
 static int teardown(void **state)
 {
-    char sub[128];
-
     (void)state;
     history_close(h);
     h = NULL;
-    (void)snprintf(sub, sizeof sub, "%s/history", dir);
-    (void)os_dir_list(sub, remove_one, sub, NULL);
-    (void)remove(sub);
-    (void)remove(dir);
-    return 0;
+    return folder_remove(dir);
 }
 
 static void hear(unsigned i, uint64_t datagrams)
@@ -333,7 +320,7 @@ static void usual_pauses_and_strangers_are_no_silence(void **state)
     for (unsigned i = 0; i < 200; i++) {
         minute();
         if (i % 5 == 0)
-            hear(0, 1);
+            hear(0, i == 0 ? 2 : 1); /* one datagram alone makes nobody known */
         note();
     }
     a = gaps();
@@ -531,15 +518,27 @@ static void a_flipped_octet_costs_a_record(void **state)
     buf_free(&b);
 }
 
+/* A newer one is refused, and nothing is changed. */
 static void another_draft_is_put_aside(void **state)
 {
     struct buf b = some_day(), again = buf_init(1u << 20);
     struct gap_list a;
+    struct err e = { 0 };
     char path[300];
 
     (void)state;
     history_close(h);
     b.p[8]++;
+    put_back(b.p, b.len);
+    assert_int_equal(history_open(&h, dir, false, 0, now, &e), ERR_VERSION);
+    assert_null(h);
+    assert_non_null(strstr(e.msg, "draft 2"));
+    today(path);
+    assert_int_equal(os_file_slurp(path, &again, NULL), ERR_OK);
+    assert_int_equal(again.len, b.len);
+    assert_memory_equal(again.p, b.p, b.len);
+    buf_clear(&again);
+    b.p[8] = 0;
     put_back(b.p, b.len);
     open_again(now + 500);
     a = gaps();
@@ -656,6 +655,165 @@ static void a_crowd_has_few_rows(void **state)
     assert_true(octets_of(T0) - before < HISTORY_EXPORTERS * 60);
 }
 
+static void strangers_take_no_rows_of_the_known(void **state)
+{
+    const unsigned known = MAX_X - 1;
+    struct gap_list a;
+    bool told = false;
+
+    (void)state;
+    st.n_exporters = MAX_X;
+    x[known].key.addr = addr_from_v4(0xfffffffe); /* the last in order */
+    for (unsigned i = 0; i < MAX_X; i++)
+        x[i].trusted = i % 2 == 1; /* half of the others are trusted for want of a list */
+    for (unsigned k = 0; k < 3; k++) {
+        minute();
+        hear(known, 5);
+        for (unsigned i = 0; k == 1 && i < known; i++) {
+            hear(i, 1);
+            x[i].c.sets_malformed[DECODE_RECORD] = 1;
+        }
+        x[known].lost += k == 1;
+        note();
+    }
+    a = gaps();
+    assert_int_equal(a.n, HISTORY_EXPORTERS + 1);
+    for (size_t i = 0; i < a.n; i++)
+        told |= a.g[i].reason == GAP_LOST && a.g[i].whose == GAP_OF_EXPORTER;
+    assert_true(told);
+    gap_list_free(&a);
+    for (unsigned k = 0; k < 30; k++) { /* one datagram each: nobody waits for the next */
+        minute();
+        hear(known, 5);
+        note();
+    }
+    a = gaps();
+    for (size_t i = 0; i < a.n; i++)
+        assert_int_not_equal(a.g[i].reason, GAP_SILENT);
+    gap_list_free(&a);
+}
+
+static struct history_series series(const struct addr *exporter)
+{
+    struct history_series a, b;
+
+    assert_int_equal(history_series(h, INT64_MIN, INT64_MAX, exporter, &a, NULL), ERR_OK);
+    assert_int_equal(history_series_of(dir, INT64_MIN, INT64_MAX, exporter, true, &b, NULL),
+                     ERR_OK);
+    assert_int_equal(a.n, b.n);
+    for (size_t i = 0; i < a.n; i++)
+        assert_memory_equal(&a.row[i], &b.row[i], sizeof *a.row);
+    history_series_free(&b);
+    return a;
+}
+
+static void same_row(const struct history_row *r, int64_t from, int64_t to, uint64_t datagrams,
+                     int64_t lost, uint64_t ring)
+{
+    assert_false(r->down || r->unknown);
+    assert_int_equal(r->from_ms, from);
+    assert_int_equal(r->to_ms, to);
+    assert_int_equal(r->datagrams, datagrams);
+    assert_int_equal(r->records, datagrams * 20);
+    assert_int_equal(r->lost, lost);
+    assert_int_equal(r->own[OWN_RING], ring);
+}
+
+static void minutes_are_told_over_a_restart(void **state)
+{
+    const int64_t again = T0 + 2 * MIN_ + 300000, hour = T0 - T0 % (60 * MIN_);
+    struct history_series s;
+
+    (void)state;
+    st.n_exporters = 2;
+    minute();
+    hear(0, 10);
+    note();
+    minute();
+    hear(0, 10);
+    hear(1, 5);
+    x[0].lost = 7;
+    st.ring_dropped = 3;
+    note();
+    restart(300000);
+    st.ring_dropped = 0;
+    note();
+    minute();
+    hear(0, 4);
+    note();
+    s = series(NULL);
+    assert_int_equal(s.n, 4);
+    same_row(&s.row[0], T0, T0 + MIN_, 10, 0, 0);
+    same_row(&s.row[1], T0 + MIN_, T0 + 2 * MIN_, 15, 7, 3);
+    assert_true(s.row[2].down);
+    assert_int_equal(s.row[2].from_ms, T0 + 2 * MIN_);
+    assert_int_equal(s.row[2].to_ms, again);
+    same_row(&s.row[3], again, again + MIN_, 4, 0, 0);
+    history_series_sum(&s, 60 * MIN_);
+    assert_int_equal(s.n, 2);
+    same_row(&s.row[0], hour, hour + 60 * MIN_, 29, 7, 3);
+    assert_true(s.row[1].down);
+    history_series_free(&s);
+    s = series(&x[0].key.addr);
+    assert_int_equal(s.n, 4);
+    same_row(&s.row[1], T0 + MIN_, T0 + 2 * MIN_, 10, 7, 0); /* Weir's own are not its */
+    history_series_free(&s);
+    s = series(&x[1].key.addr);
+    same_row(&s.row[0], T0, T0 + MIN_, 0, 0, 0);
+    same_row(&s.row[1], T0 + MIN_, T0 + 2 * MIN_, 5, 0, 0);
+    history_series_free(&s);
+    assert_int_equal(history_series_of(dir, T0 + MIN_, T0 + 2 * MIN_, NULL, true, &s, NULL),
+                     ERR_OK);
+    assert_int_equal(s.n, 1); /* what touches the frame only is out */
+    history_series_free(&s);
+    assert_int_equal(history_series_of("/nowhere", T0, T0 + 1, NULL, false, &s, NULL), ERR_OK);
+    assert_int_equal(s.n, 0);
+}
+
+/* Of one that may be among the others nothing is known. */
+static void a_crowd_hides_an_exporter(void **state)
+{
+    struct history_series s;
+    unsigned unknown = 0;
+
+    (void)state;
+    st.n_exporters = HISTORY_EXPORTERS + 10;
+    minute();
+    for (unsigned i = 0; i < st.n_exporters; i++)
+        hear(i, 1);
+    note();
+    s = series(NULL);
+    same_row(&s.row[s.n - 1], T0, T0 + MIN_, HISTORY_EXPORTERS + 10, 0, 0);
+    history_series_free(&s);
+    for (unsigned i = 0; i < st.n_exporters; i++) {
+        s = series(&x[i].key.addr);
+        unknown += s.row[s.n - 1].unknown;
+        history_series_free(&s);
+    }
+    assert_int_equal(unknown, 10);
+}
+
+static void gaps_of_one_exporter(void **state)
+{
+    struct gap_list l;
+
+    (void)state;
+    st.n_exporters = 2;
+    minute();
+    hear(0, 1);
+    hear(1, 1);
+    x[0].lost = 3;
+    x[1].lost = 4;
+    st.kernel_dropped = 9;
+    note();
+    l = gaps();
+    assert_int_equal(l.n, 3);
+    gap_only_of(&l, &x[1].key.addr);
+    assert_int_equal(l.n, 1);
+    assert_int_equal(l.g[0].count, 4);
+    gap_list_free(&l);
+}
+
 static void gaps_have_a_ceiling(void **state)
 {
     struct gap_list l = { 0 }, out = { 0 };
@@ -700,6 +858,10 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(another_draft_is_put_aside, setup, teardown),
         cmocka_unit_test_setup_teardown(old_minutes_become_hours_and_gaps_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crowd_has_few_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(strangers_take_no_rows_of_the_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(minutes_are_told_over_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_crowd_hides_an_exporter, setup, teardown),
+        cmocka_unit_test_setup_teardown(gaps_of_one_exporter, setup, teardown),
         cmocka_unit_test(gaps_have_a_ceiling),
     };
 

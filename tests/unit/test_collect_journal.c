@@ -226,6 +226,45 @@ static void a_flipped_octet_costs_its_frame_only(void **s)
     free(file);
 }
 
+/* Datagrams full of what looks like frames of a far serial, as anybody may send them: where a file
+ * is written over, the end of the new frames lies in the midst of an old one. */
+static void a_sender_cannot_write_frames(void **s)
+{
+    struct journal *j = open_at(&small, 0);
+    struct journal_found found;
+    uint64_t n = 1;
+    struct seen x;
+
+    (void)s;
+    for (; n <= 700; n++) {
+        uint32_t room = (uint32_t)frame_room(1440);
+        uint8_t *octets = calloc(1, room);
+        struct frame *f = (struct frame *)(void *)octets;
+        struct err e;
+        assert_non_null(octets);
+        *f = (struct frame){ .len = 1440, .serial = n };
+        for (struct frame *g = f + 1; (uint8_t *)(g + 1) <= octets + room; g++) {
+            *g = (struct frame){ .serial = UINT64_MAX - 1 };
+            g->sum = frame_sum(g);
+        }
+        assert_int_equal(journal_write(j, octets, room, n, n, &e), ERR_OK);
+        free(octets);
+        if (n > 200)
+            journal_release(j, n - 1);
+    }
+    for (; n <= 1400; n++) {
+        assert_int_equal(put(j, n, n), ERR_OK);
+        journal_release(j, n - 1);
+        if (n % 50 == 0) {
+            journal_close(j);
+            j = open_at(&small, n);
+        }
+    }
+    journal_close(j);
+    x = read_all(1390, UINT64_MAX, &found);
+    assert_true(x.n == 10 && x.last == 1400);
+}
+
 static void a_missing_file_is_counted(void **s)
 {
     struct journal_found found;
@@ -251,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup(files_are_written_over_and_what_they_held_does_not_come_back, fresh),
         cmocka_unit_test_setup(a_full_journal_says_so_and_goes_on_when_released, fresh),
         cmocka_unit_test_setup(a_flipped_octet_costs_its_frame_only, fresh),
+        cmocka_unit_test_setup(a_sender_cannot_write_frames, fresh),
         cmocka_unit_test_setup_teardown(a_missing_file_is_counted, fresh, gone),
     };
 

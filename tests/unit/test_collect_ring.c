@@ -38,6 +38,12 @@ static void what_goes_in_comes_out_in_order_over_many_wraps(void **s)
         assert_true(in > out);
         while ((f = ring_next(r)) != NULL) {
             const uint8_t *p = (const uint8_t *)(f + 1);
+            const struct frame *l[3];
+            unsigned ahead = ring_look(r, l, 3);
+            assert_int_equal(ahead, MIN(3, in - out));
+            assert_ptr_equal(l[0], f);
+            for (unsigned i = 0; i < ahead; i++)
+                assert_int_equal(l[i]->serial, out + 1 + i);
             assert_int_equal(f->len, out * 7 % 1400);
             assert_int_equal(f->serial, out + 1);
             for (uint32_t i = 0; i < f->len; i++)
@@ -105,8 +111,7 @@ static void *copier(void *arg)
         struct ring_piece p = ring_copy(b->r, (uint8_t *)out, sizeof out);
         for (size_t at = 0; at < p.len;) {
             const struct frame *f = (const void *)((const uint8_t *)out + at);
-            b->wrong |=
-                f->sum != frame_sum(f) || f->serial <= b->last || f->len != (f->serial - 1) % 64;
+            b->wrong |= f->serial <= b->last || f->len != (f->serial - 1) % 64;
             b->last = f->serial;
             b->journaled++;
             at += frame_room(f->len);

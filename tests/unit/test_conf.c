@@ -19,7 +19,7 @@ static void every_default_lies_within_its_bounds(void **s)
     assert_int_equal(conf_make(&c, NULL, NULL, 0, NULL, 0, &e), ERR_OK);
     assert_int_equal(conf_num(c, OPT_RING_SIZE), 256u << 20);
     assert_int_equal(conf_num(c, OPT_SEAL_AGE), 300000);
-    assert_int_equal(c->v[OPT_LISTEN].n_items, 2);
+    assert_int_equal(c->v[OPT_LISTEN].n_items, 3);
     assert_string_equal(c->v[OPT_LISTEN].item[1], "udp://[::]:4739");
     conf_unref(c);
 }
@@ -77,7 +77,7 @@ static void what_is_wrong_is_named_with_its_place(void **s)
         { "ring: {size: 5}\n", "w.yaml:1:14: ring.size: 5 is out of bounds; allowed is 1M to 64G" },
         { "shards: many\n", "w.yaml:1:9: shards: \"many\" is not a whole number" },
         { "log: {level: loud}\n",
-          "w.yaml:1:14: log.level: \"loud\" is none of: error warn info debug" },
+          "w.yaml:1:14: log.level: \"loud\" is none of: error warning notice info debug" },
         { "shards: 1\nshards: 2\n", "w.yaml:2:1: set twice: shards" },
         { "shards: [1]\n", "w.yaml:1:9: expected one value for shards" },
         { "listen: [[1]]\n", "w.yaml:1:10: expected a plain value in the list listen" },

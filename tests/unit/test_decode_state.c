@@ -80,6 +80,7 @@ static void feed(void)
 
     if (be16(out.p) == 10)
         be_put(exact + 2, out.len, 2);
+    decoder_expect(d, &g, 1); /* a hint and no more */
     assert_int_equal(decoder_feed(d, &g, &sink), ERR_OK);
     free(exact);
 }
@@ -396,6 +397,30 @@ static void effective_times(void **state)
     check_time(4, NOW - 10, NOW, NOW + 3600000 - 10, NOW + 3600000, MARK_TIME_SHIFTED);
 }
 
+/* Outside as a whole: moved as a whole, with its duration; partly: cut. */
+static void a_clamped_record_keeps_its_duration(void **state)
+{
+    const int64_t day = 86400000, lo = NOW - day, hi = NOW + 60000, far = 4102444800000;
+
+    (void)state;
+    timed_record(1000, 1061);
+    check_time(0, lo, lo + 61, 1000, 1061, MARK_TIME_CLAMPED);
+    timed_record(far, far + 61);
+    check_time(1, hi - 61, hi, far, far + 61, MARK_TIME_CLAMPED);
+    timed_record(lo - 5000, lo + 3000);
+    check_time(2, lo, lo + 3000, lo - 5000, lo + 3000, MARK_TIME_CLAMPED);
+    timed_record(hi - 3000, hi + 5000);
+    check_time(3, hi - 3000, hi, hi - 3000, hi + 5000, MARK_TIME_CLAMPED);
+    timed_record(1000, 1000 + 2 * day); /* longer than there is room */
+    check_time(4, lo, hi, 1000, 1000 + 2 * day, MARK_TIME_CLAMPED | MARK_LONG);
+    timed_record(1061, 1000); /* ends before it begins */
+    check_time(5, lo, lo, 1061, 1000, MARK_TIME_CLAMPED);
+    timed_record(1000, far); /* from one side to the other */
+    check_time(6, lo, hi, 1000, far, MARK_TIME_CLAMPED | MARK_LONG);
+    timed_record(INT64_MIN, INT64_MAX);
+    check_time(7, lo, hi, INT64_MIN, INT64_MAX, MARK_TIME_CLAMPED | MARK_LONG);
+}
+
 static void rules_of_columns(void **state)
 {
     static const uint16_t f[][2] = { { 1, 4 },  { 231, 4 }, { 298, 4 }, { 4, 1 },
@@ -526,6 +551,184 @@ static void untrusted_have_a_small_budget(void **state)
     plain_data(9, 1);
     feed();
     assert_true((value(COL_MARKS, 0) & MARK_UNTRUSTED) != 0);
+}
+
+static struct decode_memory memory(void)
+{
+    struct decode_memory m;
+
+    decoder_memory(d, &m);
+    return m;
+}
+
+static bool find(uint32_t address, struct decode_exporter *x)
+{
+    struct addr a = addr_from_v4(address);
+
+    for (uint32_t i = 0; decoder_exporter(d, i, x); i++)
+        if (addr_cmp(&x->key.addr, &a) == 0)
+            return true;
+    return false;
+}
+
+/* What was heard for long stays through a flood of addresses that are heard once; what is new finds
+ * a place when it has gone on for ten seconds. Nothing is lost from the sums. */
+static void a_flood_pushes_out_only_its_own(void **state)
+{
+    struct decoder_limits lim = { .max_exporters = 100 };
+    const uint32_t known = 0x0a000001, lately = 0x0a000002, late = 0x0a000003;
+    struct decode_exporter x;
+    unsigned tries = 0;
+
+    (void)teardown(state);
+    (void)setup_with(&lim);
+    for (unsigned i = 0; i < 12; i++, now_ms += 60000) {
+        peer = known;
+        plain_template(9);
+        feed();
+    }
+    now_ms += 12 * 3600000; /* silent for half a day, and still there */
+    peer = lately;
+    plain_template(9);
+    feed();
+    feed();
+    for (unsigned i = 0; i < 20000; i++, now_ms += 20) { /* 400 s */
+        peer = 0x0b000000 + i;
+        plain_template(9);
+        feed();
+    }
+    assert_true(find(known, &x) && x.templates == 1 && x.c.datagrams == 12);
+    assert_true(find(lately, &x) && x.templates == 1);
+    assert_int_equal(decoder_exporters(d), 100);
+    /* 98 places, each for ten seconds */
+    assert_in_range(totals().exporters_forgotten, 98 * 39 - 98, 98 * 40);
+    assert_int_equal(totals().datagrams, 12 + 2 + 20000);
+    assert_int_equal(totals().datagrams_refused[DECODE_EXPORTER_LIMIT],
+                     20000 - 98 - totals().exporters_forgotten);
+    for (bool in = false; !in && tries < 600; tries++, now_ms += 20) { /* the flood goes on */
+        peer = 0x0b010000 + tries;
+        plain_template(9);
+        feed();
+        peer = late;
+        plain_template(9);
+        feed();
+        in = find(late, &x);
+    }
+    assert_true(tries < 600);
+    peer = known;
+    plain_data(9, 3);
+    feed();
+    assert_int_equal(flow_batch_rows(sink.batch), 3);
+    now_ms += 86400000 + 1; /* a day of silence ends it, when its place is wanted */
+    for (unsigned i = 0; i < 1000; i++) {
+        peer = 0x0c000000 + i;
+        plain_template(9);
+        feed();
+    }
+    assert_false(find(known, &x));
+    assert_int_equal(totals().flows, 3);
+}
+
+static void equal_templates_share_a_plan(void **state)
+{
+    static const uint16_t other[][2] = { { 8, 4 }, { 12, 4 } };
+    uint64_t one;
+
+    (void)state;
+    plain_template(9);
+    feed();
+    one = memory().plans;
+    for (unsigned i = 1; i < 500; i++) {
+        peer = 0x0a000000 + i;
+        plain_template(9);
+        feed();
+    }
+    assert_int_equal(memory().n_plans, 1);
+    assert_int_equal(memory().plans, one);
+    begin(9, 1);
+    template(0, 300, other, 2);
+    template(0, 301, plain, ARRAY_LEN(plain) - 1);
+    feed();
+    assert_int_equal(memory().n_plans, 3);
+    for (unsigned i = 1; i < 500; i++) { /* each id has another meaning now */
+        peer = 0x0a000000 + i;
+        begin(9, 1);
+        template(0, 300, other, 1);
+        template(0, 301, other, 1);
+        feed();
+    }
+    assert_in_range(memory().n_plans, 2, 3);
+    peer = 0xc0000201;
+    plain_data(9, 3);
+    feed();
+    assert_int_equal(flow_batch_rows(sink.batch), 3);
+}
+
+static void many_fields(unsigned version, unsigned id, unsigned n)
+{
+    uint16_t f[400][2];
+
+    for (unsigned i = 0; i < n; i++) {
+        f[i][0] = (uint16_t)(1 + (i * 7 + id) % 400);
+        f[i][1] = 4;
+    }
+    begin(version, 1);
+    template(version == 9 ? 0 : 2, id, (const uint16_t(*)[2])f, n);
+}
+
+/* New exporters fill half of the memory, strangers a quarter; the rest is for those known long. */
+static void memory_has_a_ceiling(void **state)
+{
+    struct decoder_limits lim = { .max_octets = 4u << 20 };
+    struct decode_exporter x;
+
+    (void)teardown(state);
+    (void)setup_with(&lim);
+    for (unsigned i = 0; i < 12; i++, now_ms += 60000) {
+        plain_template(9);
+        feed();
+    }
+    trusted = false;
+    for (unsigned i = 0; i < 200; i++) {
+        peer = 0x0b000000 + i % 3;
+        many_fields(9, 300 + i, 300);
+        feed();
+    }
+    assert_in_range(memory().exporters, lim.max_octets / 5, lim.max_octets / 4 + 4096);
+    trusted = true;
+    for (unsigned i = 0; i < 400; i++) {
+        peer = 0x0a000000 + i % 3;
+        many_fields(9, 300 + i, 300);
+        feed();
+    }
+    assert_in_range(memory().exporters, lim.max_octets / 5 * 2, lim.max_octets / 2 + 4096);
+    assert_true(totals().sets_malformed[DECODE_TEMPLATE_LIMIT] > 100);
+    for (unsigned i = 0; i < 5000; i++) { /* ports, and exporters, too */
+        port = (uint16_t)(2000 + i);
+        peer = 0x0a010000 + i / 64;
+        plain_template(9);
+        feed();
+    }
+    assert_true(totals().datagrams_refused[DECODE_EXPORTER_LIMIT] > 0);
+    assert_true(memory().exporters <= lim.max_octets / 2 + 4096);
+    port = 1000;
+    peer = 0xc0000201; /* known for long */
+    for (unsigned i = 0; i < 60; i++) {
+        many_fields(9, 300 + i, 300);
+        feed();
+    }
+    assert_true(find(peer, &x) && x.templates == 61);
+    for (unsigned i = 0; i < 400; i++) {
+        many_fields(9, 400 + i, 300);
+        feed();
+    }
+    assert_in_range(memory().exporters, lim.max_octets - 16384, lim.max_octets);
+    for (unsigned i = 0; i < 2000; i++) { /* redefined again and again */
+        many_fields(9, 300 + i % 60, 100 + i % 300);
+        feed();
+    }
+    assert_true(memory().exporters <= lim.max_octets);
+    assert_true(memory().plans <= memory().exporters);
 }
 
 static uint32_t rnd_state;
@@ -667,7 +870,7 @@ static void bad_templates(void **state)
     assert_int_equal(totals().sets_malformed[DECODE_TEMPLATE_LIMIT], 2);
     assert_int_equal(totals().sets_template, 2);
     buf_clear(&out);
-    buf_be(&out, 7, 2);
+    buf_be(&out, 6, 2);
     feed();
     assert_int_equal(totals().datagrams_refused[DECODE_VERSION], 1);
 }
@@ -684,10 +887,14 @@ int main(void)
         T(restart_forgets_templates),
         T(v5_columns_and_uptime_wrap),
         T(effective_times),
+        T(a_clamped_record_keeps_its_duration),
         T(rules_of_columns),
         T(uptime_in_ipfix_needs_the_boot_time),
         T(totals_become_deltas),
         T(untrusted_have_a_small_budget),
+        T(a_flood_pushes_out_only_its_own),
+        T(equal_templates_share_a_plan),
+        T(memory_has_a_ceiling),
         T(sequence_v5),
         T(sequence_v9),
         T(sequence_ipfix),

@@ -35,19 +35,26 @@ static void table_is_sorted_and_found(void **state)
         uint32_t pen;
         uint16_t id;
         char name[96];
+        size_t len = elem_name(e->pen, e->id, name, sizeof name);
         assert_ptr_equal(elem_find(e->pen, e->id), e);
-        assert_true(elem_parse(e->name, strlen(e->name), &pen, &id));
+        assert_int_equal(len, strlen(name));
+        assert_true(elem_parse(name, len, &pen, &id)); /* as printed, it means that element again */
         assert_int_equal(pen, e->pen);
         assert_int_equal(id, e->id);
-        assert_int_equal(elem_name(pen, id, name, sizeof name), strlen(e->name));
-        assert_string_equal(name, e->name);
+        assert_int_equal(strchr(name, '/') != NULL, e->shared);
+        assert_true(elem_parse(e->name, strlen(e->name), &pen, &id));
+        assert_int_equal(pen != e->pen || id != e->id, e->shared);
         if (i > 0)
             assert_true(e[-1].pen < e->pen || (e[-1].pen == e->pen && e[-1].id < e->id));
     }
     assert_null(elem_find(0, 65));
     assert_null(elem_find(0, 65535));
-    assert_null(elem_find(5951, 128));
+    assert_null(elem_find(5951, 127));
     assert_non_null(elem_find(0, 491));
+    /* the vendor's number in NetFlow v9, which has no enterprises */
+    assert_string_equal(elem_find(0, 57590)->name, "L7_PROTO");
+    assert_string_equal(elem_find(0, 45004)->name, "clientIPv4Address");
+    assert_string_equal(elem_find(9, 12236)->name, "clientIPv4Address");
 }
 
 static void names(void **state)
@@ -61,6 +68,11 @@ static void names(void **state)
         { "OCTETDELTACOUNT", 0, 1 },
         { "reverseOctetDeltaCount", PEN_REVERSE, 1 },
         { "5951/128", 5951, 128 },
+        { "netscalerRoundTripTime", 5951, 128 },
+        { "6876/flowDirection", 6876, 954 },
+        { "flowDirection", 0, 61 },
+        { "35632/L7_PROTO", 35632, 118 },
+        { "0/l7_proto", 0, 57590 },
         { "0/8", 0, 8 },
         { "8", 0, 8 },
         { "0/sourceIPv4Address", 0, 8 },
@@ -82,8 +94,12 @@ static void names(void **state)
     }
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_false(elem_parse(bad[i], strlen(bad[i]), &pen, &id));
-    assert_int_equal(elem_name(5951, 128, name, sizeof name), 8);
-    assert_string_equal(name, "5951/128");
+    assert_int_equal(elem_name(5951, 127, name, sizeof name), 8);
+    assert_string_equal(name, "5951/127");
+    (void)elem_name(6876, 954, name, sizeof name);
+    assert_string_equal(name, "6876/flowDirection");
+    (void)elem_name(6876, 950, name, sizeof name);
+    assert_string_equal(name, "ruleId");
     (void)elem_name(0, 65, name, sizeof name);
     assert_string_equal(name, "0/65");
     (void)elem_name(SHAPE_PEN_V9_SCOPE, 9, name, sizeof name);
@@ -93,6 +109,122 @@ static void names(void **state)
     assert_string_equal(elem_nearest("octetDeltaCont", 14), "octetDeltaCount");
     assert_string_equal(elem_nearest("sourceIpv6Adress", 16), "sourceIPv6Address");
     assert_null(elem_nearest("zzzzzzzzzzzzzzzz", 16));
+}
+
+#define HEAD "pen,id,name,type,semantics,units\n"
+
+static void own_rows(void **state)
+{
+    static const char text[] = "\xef\xbb\xbf" HEAD "# mine\r\n\r\n"
+                               "65000,7,roomTemperature,signed16,quantity,\"degrees, 0.1\"\r\n"
+                               "5951,128,\"roundTripMicroseconds\",unsigned32\n"
+                               "0,65,ciscoNumber,unsigned16,,\n"
+                               "65000,8,flowDirection,string\n"
+                               "65001,8,roomtemperature,unsigned8";
+    struct elem_own *o;
+    struct err e = { 0 };
+    char name[96];
+    uint32_t pen;
+    uint16_t id;
+
+    (void)state;
+    assert_int_equal(elem_own_parse(&o, "mine.csv", text, sizeof text - 1, &e), ERR_OK);
+    elem_own_use(o);
+    assert_int_equal(o->n, 5);
+    assert_string_equal(elem_find(65000, 7)->units, "degrees, 0.1");
+    assert_string_equal(elem_find(65000, 7)->semantics, "quantity");
+    check_json(65000, 7, "\xff\xf6", 2, "-10");
+    (void)elem_name(5951, 128, name, sizeof name); /* before the built-in row */
+    assert_string_equal(name, "roundTripMicroseconds");
+    assert_true(elem_parse("netscalerRoundTripTime", 22, &pen, &id)); /* which keeps its name */
+    assert_int_equal(id, 128);
+    (void)elem_name(0, 65, name, sizeof name);
+    assert_string_equal(name, "ciscoNumber");
+    (void)elem_name(65000, 8, name, sizeof name);
+    assert_string_equal(name, "65000/flowDirection");
+    (void)elem_name(65001, 8, name, sizeof name);
+    assert_string_equal(name, "65001/roomtemperature");
+    assert_true(elem_parse("ROOMTEMPERATURE", 15, &pen, &id));
+    assert_int_equal(pen, 65000);
+    assert_true(elem_parse("65001/roomTemperature", 21, &pen, &id));
+    assert_int_equal(id, 8);
+    assert_string_equal(elem_nearest("roomTemperatur", 14), "roomTemperature");
+    for (size_t i = 0; i < elem_count; i++) /* nothing built in is lost */
+        assert_non_null(elem_find(elem_table[i].pen, elem_table[i].id));
+    elem_own_use(NULL);
+    assert_null(elem_find(65000, 7));
+    elem_own_free(o);
+    elem_own_free(NULL);
+}
+
+static void own_rows_refused(void **state)
+{
+    static const struct {
+        const char *text, *said;
+    } bad[] = {
+        { "", "m:1:1: the first line is to name the columns" },
+        { "# only this\n", "m:1:1: the first line is to name the columns" },
+        { "id,pen,name,type\n", "m:1:1: the column pen is expected here" },
+        { "pen,id,name\n", "m:1:12: the column type is missing" },
+        { HEAD "1,2,a", "m:2:6: the cell type is missing" },
+        { "pen,id,name,type\n1,2,a,string,flags\n", "m:2:14: one cell more" },
+        { HEAD "1,2,a,string,,,\n", "m:2:16: a line has at most six cells" },
+        { HEAD "\n4294967294,2,a,string\n", "m:3:1: pen: 4294967294" },
+        { HEAD "x,2,a,string\n", "m:2:1: pen: x" },
+        { HEAD "1,32768,a,string\n", "m:2:3: id: 32768 is no number of an element, 0 to 32767" },
+        { HEAD "0,65536,a,string\n", "m:2:3: id: 65536 is no number of an element, 0 to 65535" },
+        { HEAD "1,,a,string\n", "m:2:3: id:" },
+        { HEAD "1,2,,string\n", "m:2:5: name: an empty cell" },
+        { HEAD "1,2,3a,string\n", "m:2:5: name: 3a" },
+        { HEAD "1,2,a b,string\n", "m:2:5: name: a b" },
+        { HEAD "1,2,a,strin\n", "m:2:7: type: strin is none; did you mean string" },
+        { HEAD "1,2,a,string,flag,\n", "m:2:14: semantics: flag is none; did you mean flags" },
+        { HEAD "1,2,a,string,,\t\n", "m:2:15: units:" },
+        { HEAD "1,2,\"a,string\n", "m:2:5: the cell's closing quote" },
+        { HEAD "1,2,\"a\"b,string\n", "m:2:5: the cell's closing quote" },
+        { HEAD "1,2,a,string\n1,3,b,string\n1,2,c,string\n",
+          "m:4:1: 1/2 c stands twice: line 2 has the same number" },
+        { HEAD "1,2,a,string\n\n1,3,A,string\n",
+          "m:4:1: 1/3 A stands twice: line 2 has the same name" },
+        { HEAD "9,1,clientpackets,string\n", "m:2:1: clientpackets is the name of 9/9265 already" },
+    };
+    static const char nul[] = HEAD "1,2,a\0b,string\n";
+    struct elem_own *o;
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_int_equal(elem_own_parse(&o, "m", bad[i].text, strlen(bad[i].text), &e), ERR_SYNTAX);
+        assert_null(o);
+        if (strncmp(e.msg, bad[i].said, strlen(bad[i].said)) != 0)
+            assert_string_equal(e.msg, bad[i].said);
+    }
+    assert_int_equal(elem_own_parse(&o, "m", nul, sizeof nul - 1, &e), ERR_SYNTAX);
+    assert_string_equal(e.msg, "m:2:5: a NUL octet is no text");
+}
+
+static void own_rows_are_bounded(void **state)
+{
+    struct buf b = buf_init(ELEM_OWN_OCTETS + 1);
+    struct elem_own *o;
+    struct err e;
+
+    (void)state;
+    buf_str(&b, HEAD);
+    for (unsigned i = 0; i < ELEM_OWN_ROWS; i++)
+        buf_printf(&b, "%u,%u,e%u,string\n", 70000 + i % 3, i / 3, i);
+    assert_int_equal(elem_own_parse(&o, "m", buf_cstr(&b), b.len, &e), ERR_OK);
+    assert_int_equal(o->n, ELEM_OWN_ROWS);
+    elem_own_use(o);
+    assert_string_equal(elem_find(70002, 1000)->name, "e3002");
+    elem_own_use(NULL);
+    elem_own_free(o);
+    buf_str(&b, "1,1,more,string\n");
+    assert_int_equal(elem_own_parse(&o, "m", buf_cstr(&b), b.len, &e), ERR_LIMIT);
+    assert_string_equal(e.msg, "m:65538:1: more than 65536 elements");
+    assert_non_null(buf_room(&b, ELEM_OWN_OCTETS + 1 - b.len));
+    assert_int_equal(elem_own_parse(&o, "m", (const char *)b.p, b.len, &e), ERR_LIMIT);
+    buf_free(&b);
 }
 
 static void numbers(void **state)
@@ -170,7 +302,7 @@ static void times(void **state)
 static void unknown_elements_are_hex(void **state)
 {
     (void)state;
-    check_json(5951, 128, "\x01\xab", 2, "\"01ab\"");
+    check_json(5951, 127, "\x01\xab", 2, "\"01ab\"");
     JSON(65, "\x0e\x0c", "\"0e0c\"");
     JSON(291, "\x03\x00\x01", "\"030001\"");
     check_json(PEN_REVERSE, 1, "\x01\x00", 2, "256");
@@ -200,6 +332,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_is_sorted_and_found),
         cmocka_unit_test(names),
+        cmocka_unit_test(own_rows),
+        cmocka_unit_test(own_rows_refused),
+        cmocka_unit_test(own_rows_are_bounded),
         cmocka_unit_test(numbers),
         cmocka_unit_test(floats_and_booleans),
         cmocka_unit_test(addresses),

@@ -124,6 +124,11 @@ static struct value_alts alts(unsigned c)
 {
     return (struct value_alts){ .n = 1, .v = { col_value(c) } };
 }
+
+static struct key whole_address(enum col c)
+{
+    return (struct key){ .kind = KEY_VALUE, .a = alts(c), .mask4 = 32, .mask6 = 128 };
+}
 static struct expr *everything(void)
 {
     struct expr *x = expr_new(EXPR_CONST);
@@ -227,7 +232,7 @@ static void ranking_gives_reverse_bytes_to_the_other_side(void **state)
 
     (void)state;
     p->n_keys = 1;
-    p->keys[0] = (struct key){ .kind = KEY_VALUE, .a = alts(COL_SRC_IP) };
+    p->keys[0] = whole_address(COL_SRC_IP);
     g = ask(p);
     assert_int_equal(g->n, 60);
     for (uint32_t r = 0; r < g->n; r++) {
@@ -255,8 +260,8 @@ static void top_and_rest_make_the_total(void **state)
 
     (void)state;
     p->n_keys = 2;
-    p->keys[0] = (struct key){ .kind = KEY_VALUE, .a = alts(COL_SRC_IP) };
-    p->keys[1] = (struct key){ .kind = KEY_VALUE, .a = alts(COL_DST_IP) };
+    p->keys[0] = whole_address(COL_SRC_IP);
+    p->keys[1] = whole_address(COL_DST_IP);
     p->top = 7;
     g = ask(p);
     assert_int_equal(g->n, 8);
@@ -274,7 +279,9 @@ static void either_key_counts_a_record_once_for_each_value(void **state)
 
     (void)state;
     p->n_keys = 1;
-    p->keys[0] = (struct key){ .kind = KEY_EITHER, .a = alts(COL_SRC_IP), .b = alts(COL_DST_IP) };
+    p->keys[0] = whole_address(COL_SRC_IP);
+    p->keys[0].kind = KEY_EITHER;
+    p->keys[0].b = alts(COL_DST_IP);
     p->n_measures = 4;
     p->measures[3].kind = MEASURE_DISTINCT;
     p->measures[3].distinct = (struct key){ .kind = KEY_VALUE, .a = alts(COL_DST_PORT) };

@@ -152,7 +152,7 @@ static const struct {
     { "ie(192)[2] > 3",
       "ie(ipTTL)[2] >= 4" },
     { "ie(9/12235) ~ /voice/i",
-      "ie(9/12235) ~ /voice/i" },
+      "ie(9/appHTTPHost) ~ /voice/i" },
     { "ie(ipTTL) < 5",
       "ie(ipTTL) <= 4" },
     { "ie(sourceIPv4Address) 10.0.0.1",
@@ -347,6 +347,8 @@ static const struct {
       "proto tcp" },
     { "tcp | list start,src ip,ie(9/12235),octetDeltaCount; sort bytes desc; limit 5",
       "proto tcp" },
+    { "sampling unknown",
+      "sampling 0" },
     { "tos 0",
       "tos 0" },
     { "ttl < 5",
@@ -561,8 +563,6 @@ static const struct {
       "a number is expected here; did you mean tcp?" },
     { "raw port 5", 0,
       "port has no such side: raw stands before bytes, packets, bps, pps" },
-    { "sampling unknown", 0,
-      "not yet: sampling" },
     { "sender ip 10.0.0.1", 0,
       "not yet: sender" },
     { "server packets >= 100", 0,
@@ -709,6 +709,42 @@ static void full_form(void **state)
     assert_int_equal(ask(&p, "top", "x", &e), ERR_SYNTAX);
 }
 
+/* A word of another view is no silent nothing. */
+static void words_of_another_view_are_told(void **state)
+{
+    static const struct {
+        const char *filter, *msg; /* NULL: a list */
+    } t[] = {
+        { "| sort bytes", NULL },
+        { "| limit 5", NULL },
+        { "| by proto | sort bytes",
+          "sort is of lists; a ranking is ordered by its first measure, or by order" },
+        { "| by proto | limit 3", "limit is of lists; of a ranking say top" },
+        { "| series 5m | limit 3", "limit is of lists; of a ranking say top" },
+        { "| series 5m | columns src ip",
+          "a series and a list are two views: leave out series, or list and columns" },
+        { "| by proto | columns src ip",
+          "a ranking and a list are two views: leave out by, or list and columns" },
+        { "| top 5", "top and bottom are of rankings: say by what, as in by src ip" },
+        { "| series 5m | bottom 5",
+          "top and bottom are of rankings: say by what, as in by src ip" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        struct err e = { 0 };
+        struct plan *p;
+        int rc = ask(&p, "filter", t[i].filter, &e);
+        if (rc != (t[i].msg != NULL ? ERR_SYNTAX : ERR_OK))
+            fail_msg("%s: %s", t[i].filter, e.msg);
+        if (t[i].msg != NULL)
+            assert_string_equal(e.msg, t[i].msg);
+        else
+            assert_int_equal(p->view, VIEW_LIST);
+        plan_free(p);
+    }
+}
+
 static void moments(void **state)
 {
     static const struct {
@@ -760,6 +796,13 @@ static void nfdump_options(void **state)
         { "-t 2026/03/03.14:00:00-2026/03/03.14:20:00",
           "weir query --from 2026-03-03T14:00 --to 2026-03-03T14:20\n" },
         { "-I", "weir status\n" },
+        { "-E", "weir status\n" },
+        { "-s srcip -O bytes -c 20", "weir query --by 'src ip' --measure flows\n" },
+        { "-X any", "weir query any --check\n" },
+        { "-r nfcapd.2026 -s dstport",
+          "weir query --by 'dst port' --measure flows\n-r, -R: Weir asks its own data, --data DIR, "
+          "and "
+          "needs no list of files; captures come in with weir import\n" },
         { "--sort -bytes --list", NULL },
         { "--from -1h tcp -o csv", NULL },
     };
@@ -793,8 +836,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters_read_back), cmocka_unit_test(mistakes_have_a_place),
-        cmocka_unit_test(full_form),         cmocka_unit_test(moments),
-        cmocka_unit_test(nfdump_options),
+        cmocka_unit_test(full_form),         cmocka_unit_test(words_of_another_view_are_told),
+        cmocka_unit_test(moments),           cmocka_unit_test(nfdump_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -408,7 +408,7 @@ static void make_key(struct qkey *k)
         { "as", KS_EITHER, V_SRC_AS, V_DST_AS }, { "if", KS_EITHER, V_IN_IF, V_OUT_IF },
         { "host pair", KS_PAIR, V_SRC, V_DST },  { "matched host", KS_MATCHED, V_SRC, V_DST }
     };
-    static const uint8_t prefix4[] = { 24, 16, 8, 31, 32 };
+    static const uint8_t prefix4[] = { 0, 24, 16, 8, 31, 32 };
     size_t i = dice(ARRAY_LEN(two) + 12);
     size_t n;
 

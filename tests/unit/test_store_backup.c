@@ -5,30 +5,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "random_batch.h"
 #include "store/check.h"
 
 static char top[64], dir[80], to[80], back[80];
 
-static int each_remove(void *ctx, const char *name)
-{
-    char path[512];
-
-    (void)snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
-    if (os_is_dir(path)) {
-        (void)os_dir_list(path, each_remove, path, NULL);
-        (void)rmdir(path);
-    } else {
-        (void)os_unlink(path, NULL);
-    }
-    return ERR_OK;
-}
-
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(top, sizeof top, "/tmp/weir-test-XXXXXX");
-    if (mkdtemp(top) == NULL)
+    if (folder_make(top) != 0)
         return 1;
     (void)snprintf(dir, sizeof dir, "%s/data", top);
     (void)snprintf(to, sizeof to, "%s/copy", top);
@@ -39,8 +25,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    (void)os_dir_list(top, each_remove, top, NULL);
-    return rmdir(top);
+    return folder_remove(top);
 }
 
 static struct store *open_store(const char *path, enum store_mode mode)

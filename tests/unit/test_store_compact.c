@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "random_batch.h"
 #include "store/compact.h"
 #include "store/merge.h"
@@ -177,32 +178,16 @@ static void only_likes_are_merged(void **state)
 
 static char dir[64];
 
-static int each_remove(void *ctx, const char *name)
-{
-    char path[512];
-
-    (void)snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
-    if (os_is_dir(path)) {
-        (void)os_dir_list(path, each_remove, path, NULL);
-        (void)rmdir(path);
-    } else {
-        (void)os_unlink(path, NULL);
-    }
-    return ERR_OK;
-}
-
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/weir-test-XXXXXX");
-    return mkdtemp(dir) != NULL ? 0 : 1;
+    return folder_make(dir);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    (void)os_dir_list(dir, each_remove, dir, NULL);
-    return rmdir(dir);
+    return folder_remove(dir);
 }
 
 static struct store *open_store(enum store_mode mode)

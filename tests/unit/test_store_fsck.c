@@ -1,10 +1,12 @@
 /* A bit flipped in every kind of octet, and files removed: what is lost is computed here from the
- * layout, and compared with what the check and a question report, and with what a repair leaves. */
+ * layout, and compared with what the check and a question report, and with what a repair leaves.
+ * usage: test_store_fsck [FLIPS anywhere in segments] */
 #include "unit.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "query/exec.h"
 #include "random_batch.h"
 #include "store/check.h"
@@ -15,20 +17,6 @@
 #define OPTIONS 4u
 
 static char dir[64];
-
-static int each_remove(void *ctx, const char *name)
-{
-    char path[512];
-
-    (void)snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
-    if (os_is_dir(path)) {
-        (void)os_dir_list(path, each_remove, path, NULL);
-        (void)rmdir(path);
-    } else {
-        (void)os_unlink(path, NULL);
-    }
-    return ERR_OK;
-}
 
 /* Segments of two blocks, of one import, of a cut; its checkpoint. */
 static int setup(void **state)
@@ -43,8 +31,7 @@ static int setup(void **state)
     struct store *s;
 
     (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/weir-test-XXXXXX");
-    if (mkdtemp(dir) == NULL || store_open(&s, dir, STORE_WRITE, "", NULL) != ERR_OK)
+    if (folder_make(dir) != 0 || store_open(&s, dir, STORE_WRITE, "", NULL) != ERR_OK)
         return 1;
     b[0] = random_batch(&r, ROWS_A, OPTIONS, &t, 5, 0);
     b[1] = random_batch(&r, ROWS_B, 0, &t, 5, 1ull << COL_BYTES);
@@ -66,8 +53,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    (void)os_dir_list(dir, each_remove, dir, NULL);
-    return rmdir(dir);
+    return folder_remove(dir);
 }
 
 #define ALL_ROWS    (2ull * (ROWS_A + ROWS_B))
@@ -347,6 +333,102 @@ static void frame_of_a_segment(void **state)
     }
 }
 
+static unsigned flips = 60; /* in the next test; the argument */
+
+static bool holds(struct seg_ref r, uint64_t at)
+{
+    return r.len > 0 && at >= r.off && at < r.off + r.len;
+}
+
+/* Rows of the blocks with a column that is kept against this table. */
+static uint64_t rows_against(const struct segment *g, unsigned attr)
+{
+    uint64_t rows = 0;
+
+    for (uint32_t b = 0; b < g->rs.n_blocks; b++) {
+        uint32_t at = 0;
+        bool needs = false;
+        for (unsigned c = 0; c < COL_N; c++)
+            if ((g->block[b].present >> c & 1) != 0)
+                needs |= g->block[b].column[at++].form == 1 && seg_derive[c].kind == DERIVE_ATTR &&
+                         seg_derive[c].attr == attr;
+        rows += needs ? g->block[b].n : 0;
+    }
+    return rows;
+}
+
+/* What one octet of a segment costs, by the layout; every octet belongs to something. */
+static struct expect cost_of(const struct segment *g, uint64_t at)
+{
+    static const char *const derived[TABLE_N] = {
+        [TABLE_PAGES] = "index of addresses",
+        [TABLE_OPTIONS] = "option records",
+        [TABLE_MARGINAL + MARGINAL_IF] = "totals by interface",
+        [TABLE_MARGINAL + MARGINAL_PROTO] = "totals by protocol",
+        [TABLE_MARGINAL + MARGINAL_SERVICE] = "totals by service",
+        [TABLE_ATTR + ATTR_AS] = "AS of addresses",
+        [TABLE_ATTR + ATTR_MASK] = "mask of addresses",
+        [TABLE_ATTR + ATTR_VLAN] = "VLAN of addresses",
+        [TABLE_ATTR + ATTR_NEXT] = "next hop of addresses",
+    };
+    static char column[64];
+    struct expect x = { .part = "whole file",
+                        .rows = g->info.n_rows,
+                        .options = g->info.n_options,
+                        .loses_all = true };
+
+    if (at < SEG_HEAD || at >= le64(g->map.p + g->map.len - SEG_TAIL))
+        return x;
+    for (unsigned t = 0; t < TABLE_N; t++) {
+        if (!holds(g->table[t], at))
+            continue;
+        if (derived[t] != NULL)
+            x = (struct expect){ .part = derived[t],
+                                 .rows = t >= TABLE_ATTR ? rows_against(g, t - TABLE_ATTR) : 0,
+                                 .options = t == TABLE_OPTIONS ? g->info.n_options : 0 };
+        return x;
+    }
+    for (uint32_t b = 0; b < g->rs.n_blocks; b++) {
+        uint32_t k = 0;
+        x = (struct expect){ .part = "extras", .rows = g->block[b].n };
+        if (holds(g->block[b].extras, at))
+            return x;
+        for (unsigned c = 0; c < COL_N; c++) {
+            if ((g->block[b].present >> c & 1) == 0)
+                continue;
+            (void)snprintf(column, sizeof column, "column %s", col_info[c].name);
+            x.part = column;
+            if (holds(g->block[b].column[k++].ref, at))
+                return x;
+        }
+    }
+    fail_msg("octet %lu belongs to nothing", at);
+    return x;
+}
+
+static void anywhere(void **state)
+{
+    static const char *const names[] = { seg, "seg-000000000002.seg" };
+    struct rnd r = { 99 };
+
+    (void)state;
+    for (unsigned i = 0; i < flips; i++) {
+        const char *name = names[i % 2];
+        struct rowset *rs;
+        struct store *s;
+        struct segment *g = open_seg(&s, name, &rs);
+        uint64_t at = flips > 2 * g->map.len ? i / 2 % g->map.len : rnd_next(&r) % g->map.len;
+        struct expect x = cost_of(g, at);
+
+        x.file = name;
+        rowset_unref(rs);
+        store_close(s);
+        flip(name, at);
+        verify(&x, false);
+        flip(name, at);
+    }
+}
+
 static void repair_columns(void **state)
 {
     struct expect x = { seg, "column bytes", ROWS_B, 0, false };
@@ -607,7 +689,7 @@ static void rest_is_the_same(void **state)
     store_close(s);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_is_wrong, setup, teardown),
@@ -615,6 +697,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tables, setup, teardown),
         cmocka_unit_test_setup_teardown(table_of_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(frame_of_a_segment, setup, teardown),
+        cmocka_unit_test_setup_teardown(anywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(repair_columns, setup, teardown),
         cmocka_unit_test_setup_teardown(repair_derived, setup, teardown),
         cmocka_unit_test_setup_teardown(repair_options, setup, teardown),
@@ -628,5 +711,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rest_is_the_same, setup, teardown),
     };
 
+    if (argc > 1)
+        flips = (unsigned)strtoul(argv[1], NULL, 10);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

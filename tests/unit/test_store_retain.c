@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "folder.h"
 #include "random_batch.h"
 #include "store/check.h"
 
@@ -12,34 +13,16 @@ static char dir[64], slow[64];
 #define DAY_MS INT64_C(86400000)
 #define T0     INT64_C(1700000000000)
 
-static int each_remove(void *ctx, const char *name)
-{
-    char path[512], none[512];
-
-    (void)snprintf(path, sizeof path, "%s/%s", (const char *)ctx, name);
-    if (os_is_dir(path) && os_readlink(path, none, sizeof none, NULL) != ERR_OK) {
-        (void)os_dir_list(path, each_remove, path, NULL);
-        (void)rmdir(path);
-    } else {
-        (void)os_unlink(path, NULL);
-    }
-    return ERR_OK;
-}
-
 static int setup(void **state)
 {
     (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/weir-test-XXXXXX");
-    (void)snprintf(slow, sizeof slow, "/tmp/weir-slow-XXXXXX");
-    return mkdtemp(dir) != NULL && mkdtemp(slow) != NULL ? 0 : 1;
+    return folder_make(dir) | folder_make(slow);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    (void)os_dir_list(dir, each_remove, dir, NULL);
-    (void)os_dir_list(slow, each_remove, slow, NULL);
-    return rmdir(dir) | rmdir(slow);
+    return folder_remove(dir) | folder_remove(slow);
 }
 
 static struct store *open_store(enum store_mode mode)

@@ -1,0 +1,224 @@
+/* DIR/names: what exporters said about themselves and when, as a log that only grows. It is written
+ * when option records are sealed, before the segment that holds them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crc.h"
+#include "store/entry.h"
+
+#define NAMES_MAGIC "WEIRNAME"
+#define NAMES_DRAFT 1u
+#define NAMES_HEAD  16u
+#define NAMES_MAX   ((size_t)512 << 20)
+#define RECORD_HEAD 8u
+
+static void put_head(struct buf *b)
+{
+    buf_put(b, NAMES_MAGIC, 8);
+    buf_le(b, NAMES_DRAFT, 4);
+    buf_le(b, 0, 4);
+}
+
+static void put_fact(struct buf *b, const struct exporter_key *x, int64_t from_ms,
+                     const struct fact *f)
+{
+    size_t at = b->len;
+
+    buf_le(b, 0, 8); /* octets and sum of what follows */
+    buf_le(b, f->kind, 1);
+    buf_le(b, x->version, 2);
+    buf_le(b, x->import, 2);
+    buf_le(b, x->domain, 4);
+    buf_put(b, x->addr.b, 16);
+    buf_le(b, (uint64_t)from_ms, 8);
+    buf_le(b, f->id, 8);
+    buf_le(b, f->number, 4);
+    buf_put(b, f->text, f->len);
+    if (!buf_ok(b))
+        return;
+    le_put(b->p + at, b->len - at - RECORD_HEAD, 4);
+    le_put(b->p + at + 4, crc32c(0, b->p + at + RECORD_HEAD, b->len - at - RECORD_HEAD), 4);
+}
+
+static int read_fact(struct rd *r, struct fact_table *t)
+{
+    struct fact f = { .kind = (uint8_t)rd_le(r, 1) };
+    struct exporter_key x = { .version = (uint16_t)rd_le(r, 2) };
+    const uint8_t *addr;
+    int64_t from_ms;
+    bool news;
+    int rc;
+
+    x.import = (uint16_t)rd_le(r, 2);
+    x.domain = (uint32_t)rd_le(r, 4);
+    addr = rd_take(r, 16);
+    from_ms = (int64_t)rd_le(r, 8);
+    f.id = rd_le(r, 8);
+    f.number = (uint32_t)rd_le(r, 4);
+    if (!rd_ok(r) || f.kind >= FACT_KINDS || r->left > FACT_TEXT_MAX)
+        return ERR_CORRUPT;
+    memcpy(x.addr.b, addr, sizeof x.addr.b);
+    f.text = r->p;
+    f.len = (uint32_t)r->left;
+    rc = fact_table_add(t, &x, from_ms, &f, &news);
+    return rc == ERR_LIMIT ? ERR_OK : rc;
+}
+
+int names_read(const uint8_t *p, size_t n, const char *path, struct fact_table *t, size_t *good,
+               struct err *e)
+{
+    struct rd r = rd_init(p, n);
+    const uint8_t *magic = rd_take(&r, 8);
+    uint32_t draft = (uint32_t)rd_le(&r, 4);
+    int rc = ERR_OK;
+
+    (void)rd_le(&r, 4);
+    *good = 0;
+    if (n == 0)
+        return ERR_OK;
+    if (!rd_ok(&r) || memcmp(magic, NAMES_MAGIC, 8) != 0)
+        return err_set(e, ERR_CORRUPT, "%s: not a log of names", path);
+    if (draft != NAMES_DRAFT)
+        return err_set(e, ERR_VERSION,
+                       "%s: draft %u, this Weir reads draft %u only: use the version that wrote it",
+                       path, draft, NAMES_DRAFT);
+    *good = NAMES_HEAD;
+    while (rc == ERR_OK && r.left >= RECORD_HEAD) {
+        size_t len = (size_t)rd_le(&r, 4);
+        uint32_t sum = (uint32_t)rd_le(&r, 4);
+        struct rd body = rd_sub(&r, len);
+        if (!rd_ok(&body) || crc32c(0, body.p, body.left) != sum ||
+            (rc = read_fact(&body, t)) == ERR_CORRUPT)
+            break; /* a torn end, or damage */
+        *good = n - r.left;
+    }
+    if (rc == ERR_NOMEM)
+        return err_set(e, rc, "%s: out of memory", path);
+    return *good == n ? ERR_OK
+                      : err_set(e, ERR_CORRUPT, "%s: damaged behind octet %zu", path, *good);
+}
+
+/* What stands behind the good part is a torn record, or damage: the exporters tell all of it again
+ * within minutes, and the option records stand in the segments. */
+int store_open_names(struct store *s, struct err *e)
+{
+    struct buf b = buf_init(NAMES_MAX);
+    char path[STORE_PATH];
+    struct fact_table *t = NULL;
+    size_t good = 0;
+    int rc = fact_table_new(&t, NULL);
+
+    store_path(s, path, "names");
+    if (rc != ERR_OK)
+        return err_set(e, rc, "%s: out of memory", path);
+    rc = os_file_slurp(path, &b, e);
+    if (rc == ERR_OK)
+        rc = names_read(b.p, b.len, path, t, &good, e);
+    else if (rc == ERR_NOTFOUND)
+        rc = ERR_OK;
+    s->names_damaged = rc == ERR_CORRUPT && good < b.len;
+    buf_free(&b);
+    if (rc != ERR_OK && rc != ERR_CORRUPT) {
+        fact_table_unref(t);
+        return rc;
+    }
+    s->names_good = good;
+    os_lock(&s->list);
+    fact_table_unref(s->facts);
+    s->facts = t;
+    os_unlock(&s->list);
+    return ERR_OK;
+}
+
+static int append(struct store *s, const struct buf *news, struct err *e)
+{
+    struct buf head = buf_init(NAMES_HEAD);
+    char path[STORE_PATH];
+    int fd, rc;
+
+    store_path(s, path, "names");
+    if ((rc = os_file_open(&fd, path, OS_OPEN_CREATE, e)) != ERR_OK)
+        return rc;
+    rc = os_file_truncate(fd, path, s->names_good, e);
+    if (rc == ERR_OK && s->names_good == 0) {
+        put_head(&head);
+        rc = os_file_write(fd, path, 0, head.p, head.len, e);
+        s->names_good = rc == ERR_OK ? NAMES_HEAD : 0;
+        buf_free(&head);
+        if (rc == ERR_OK)
+            rc = os_dir_sync(s->dir, e);
+    }
+    if (rc == ERR_OK)
+        rc = os_file_write(fd, path, s->names_good, news->p, news->len, e);
+    if (rc == ERR_OK)
+        rc = os_file_sync(fd, path, e);
+    if (rc == ERR_OK)
+        s->names_good += news->len;
+    os_file_close(&fd);
+    return rc;
+}
+
+static void keep(void *ctx, const struct exporter_key *x, int64_t from_ms, const struct fact *f)
+{
+    put_fact(ctx, x, from_ms, f);
+}
+
+static int learn_batch(struct fact_table *t, const struct flow_batch *b, struct buf *news)
+{
+    uint32_t n = atomic_load_explicit(&b->n_options, memory_order_acquire);
+    int rc = ERR_OK;
+
+    for (uint32_t i = 0; rc == ERR_OK && i < n; i++) {
+        const struct option_row *o = &b->options[i];
+        rc = fact_table_learn(t, &b->exporters[o->exporter], b->shapes[o->shape],
+                              b->opt_octets + o->off, o->len, o->received_ms, keep, news);
+    }
+    return rc;
+}
+
+struct fact_table *store_facts(struct store *s)
+{
+    struct fact_table *t;
+
+    os_lock(&s->list);
+    t = s->facts != NULL ? fact_table_ref(s->facts) : NULL;
+    os_unlock(&s->list);
+    return t;
+}
+
+int store_learn(struct store *s, struct flow_batch *const *b, size_t n, struct err *e)
+{
+    struct fact_table *more = NULL, *all = NULL, *old;
+    struct buf news = buf_init(NAMES_MAX);
+    uint64_t options = 0;
+    int rc;
+
+    for (size_t i = 0; i < n; i++)
+        options += atomic_load_explicit(&b[i]->n_options, memory_order_acquire);
+    if (options == 0)
+        return ERR_OK;
+    os_lock(&s->learn);
+    old = store_facts(s);
+    rc = fact_table_new(&more, old);
+    for (size_t i = 0; rc == ERR_OK && i < n; i++)
+        rc = learn_batch(more, b[i], &news);
+    if (rc == ERR_OK && !buf_ok(&news))
+        rc = ERR_NOMEM;
+    if (rc == ERR_OK && news.len > 0)
+        rc = fact_table_flat(&all, more);
+    if (rc != ERR_OK)
+        rc = err_set(e, rc, "store %s: names: out of memory", s->dir);
+    if (rc == ERR_OK && news.len > 0 && (rc = append(s, &news, e)) == ERR_OK) {
+        os_lock(&s->list);
+        s->facts = all;
+        os_unlock(&s->list);
+        fact_table_unref(old); /* s->facts held it too */
+        all = NULL;
+    }
+    fact_table_unref(all);
+    fact_table_unref(more);
+    fact_table_unref(old);
+    buf_free(&news);
+    os_unlock(&s->learn);
+    return rc;
+}
