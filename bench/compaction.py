@@ -22,10 +22,10 @@ from harness import Server  # noqa: E402
 RATE, TOO_MUCH, MAKE_RATE = 300000, 3000000, 700000
 FLOOD_S = 12
 BOUND = 0.20
-QUESTIONS = {"totals": {}, "top sources": {"by": "src ip", "measure": "bytes", "top": 10, "last": "1m"},
-             "ports, filtered": {"filter": "proto tcp", "by": "dst port", "measure": "flows", "top": 10, "last": "30s"},
+QUESTIONS = {"totals": {}, "top sources": {"by": "src ip", "measure": "bytes", "top": 10, "last": "30s"},
+             "ports, filtered": {"filter": "proto tcp", "by": "dst port", "measure": "flows", "top": 10, "last": "10s"},
              "a host, everything": {"filter": "host 198.51.100.77", "list": 1, "limit": 20},
-             "series": {"series": "1m", "by": "proto", "measure": "bytes", "top": 0, "last": "5m"}}
+             "pairs": {"by": "src ip,dst ip", "measure": "bytes", "top": 10, "last": "10s"}}
 
 
 def server(a, folder, merging, **kw):
