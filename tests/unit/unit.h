@@ -14,8 +14,10 @@
 /* Exact-size heap copy: ASan sees one octet too many. */
 static inline uint8_t *t_dup(const void *p, size_t n)
 {
-    uint8_t *q = malloc(n > 0 ? n : 1);
+    uint8_t *q;
 
+    assert_true(n <= SIZE_MAX / 2);
+    q = malloc(n > 0 ? n : 1);
     assert_non_null(q);
     if (n > 0)
         memcpy(q, p, n);
