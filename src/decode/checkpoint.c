@@ -12,6 +12,7 @@
 
 #define HEAD_OCTETS 24u /* magic, draft, sum of what follows, octets of all */
 #define SUM_FROM    16u
+#define LOST_MAX    ((uint64_t)1 << 48) /* of one port; more never came */
 #define N_COUNTERS  (sizeof(struct decode_counters) / sizeof(uint64_t))
 #define MASK_OCTETS ((N_COUNTERS + 7) / 8)
 /* Times beyond are damage; differences of two cannot overflow. */
@@ -453,7 +454,7 @@ static bool get_sequence(struct rd *r, struct sequence *s)
         s->gap[i].n = (uint32_t)rd_var(r, UINT32_MAX);
         missing += s->gap[i].n;
     }
-    s->lost = rd_var(r, UINT64_MAX);
+    s->lost = rd_var(r, LOST_MAX);
     s->reordered = rd_var(r, UINT64_MAX);
     s->duplicated = rd_var(r, UINT64_MAX);
     return rd_ok(r) && missing <= s->lost;
@@ -625,7 +626,7 @@ static bool get_exporter_head(struct loader *l, struct exporter *x, bool *totals
     x->clock_offset_ms = get_time(r, 0);
     x->boot_ms = rd_svar(r);
     x->restarts = (uint32_t)rd_var(r, UINT32_MAX);
-    x->lost = rd_var(r, UINT64_MAX);
+    x->lost = rd_var(r, LOST_MAX);
     x->reordered = rd_var(r, UINT64_MAX);
     x->duplicated = rd_var(r, UINT64_MAX);
     return get_counters(r, &x->c) && flags >> 6 == 0;

@@ -100,6 +100,7 @@ static inline void fuzz_datagrams(uint16_t version, const uint8_t *data, size_t 
                                   .max_waiting_total = 8192,
                                   .waiting_ttl_s = 60,
                                   .template_ttl_s = 600,
+                                  .max_octets = 24000,
                                   .reorder_window = 16 };
     static struct decode_sink sink = { .next = fuzz_next }; /* a batch is slow to make */
     struct rd r = rd_init(data, size);
