@@ -232,12 +232,13 @@ static void print_exporter(const json_t *x)
 {
     const json_t *d = json_object_get(x, "datagrams"), *s = json_object_get(x, "sets");
     const json_t *offset = json_object_get(x, "clock_offset_ms");
-    char b[4][24];
+    char b[4][24], domain[24], version[24];
 
+    text_domain_cell((uint32_t)num(x, "domain"), (uint16_t)num(x, "version"), domain);
     (void)printf(
-        "  %-24s %6" JSON_INTEGER_FORMAT " %4" JSON_INTEGER_FORMAT
-        " %-7s %9s %9s %9s %7s %5" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT "  %-24s  %s",
-        text(x, "address"), num(x, "domain"), num(x, "version"),
+        "  %-24s %15s %5s %-7s %9s %9s %9s %7s %5" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT
+        "  %-24s  %s",
+        text(x, "address"), domain, text_version_cell((uint16_t)num(x, "version"), version),
         json_is_true(json_object_get(x, "trusted")) ? "yes" : "NO", big(num(d, "total"), b[0]),
         big(num(s, "total"), b[1]), big(num(json_object_get(x, "records"), "flows"), b[2]),
         big(num(x, "lost"), b[3]), num(x, "templates"), num(s, "waiting"), text(x, "last_heard"),
@@ -259,7 +260,7 @@ static void print_exporters(const json_t *o)
         (void)printf("exporters  none heard yet\n");
         return;
     }
-    (void)printf("exporters\n  %-24s %6s %4s %-7s %9s %9s %9s %7s %5s %7s  %-24s  %s\n", "address",
+    (void)printf("exporters\n  %-24s %15s %5s %-7s %9s %9s %9s %7s %5s %7s  %-24s  %s\n", "address",
                  "domain", "ver", "trusted", "datagrams", "sets", "records", "lost", "templ",
                  "waiting", "last heard", "first heard");
     json_array_foreach(a, i, x) print_exporter(x);

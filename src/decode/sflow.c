@@ -595,8 +595,9 @@ static int sample(struct sample *x, uint32_t format, struct rd body)
 
 /* ------------------------------------------------------------------------------------- datagram */
 
-/* The agent is the domain: an IPv4 address as its number, of an IPv6 address a hash. Its sub-agents
- * number their datagrams each by itself, as ports do elsewhere. */
+/* The agent is the domain: an IPv4 address as its number, of an IPv6 address a hash of 24 bits,
+ * which is no IPv4 address of a host. Its sub-agents number their datagrams each by itself, as
+ * ports do elsewhere. */
 static uint32_t agent_domain(const uint8_t *p, bool v6)
 {
     struct addr a;
@@ -604,7 +605,7 @@ static uint32_t agent_domain(const uint8_t *p, bool v6)
     if (!v6)
         return be32(p);
     memcpy(a.b, p, sizeof a.b);
-    return (uint32_t)addr_hash(&a);
+    return (uint32_t)(addr_hash(&a) & 0xffffffu);
 }
 
 static bool is_peer(const struct datagram *g, const uint8_t *p, bool v6)

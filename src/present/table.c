@@ -139,8 +139,9 @@ static void put_record(struct present *p, const struct answer_row *r)
 
     (void)addr_format(&r->record->exporter->addr, text);
     text_time(&p->out, r->received_ms, p->zone, ' ');
-    buf_printf(&p->out, "  from %s, domain %u, version %u\n", text, r->record->exporter->domain,
-               r->record->exporter->version);
+    buf_printf(&p->out, "  from %s, ", text);
+    text_domain(&p->out, r->record->exporter->domain, r->record->exporter->version);
+    buf_char(&p->out, '\n');
     while (record_next(r->record, &it, &f)) {
         (void)elem_name(f.f->pen, f.f->id, text, sizeof text);
         buf_printf(&p->out, "  %-36s ", text);

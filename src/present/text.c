@@ -21,6 +21,39 @@ static void civil(int64_t days, int64_t *y, unsigned *m, unsigned *d)
     *y = (int64_t)yoe + era * 400 + (*m <= 2);
 }
 
+void text_domain_cell(uint32_t domain, uint16_t version, char out[24])
+{
+    if (version != EXPORT_SFLOW5)
+        (void)snprintf(out, 24, "%u", domain);
+    else if (domain >> 24 == 0) /* an IPv6 address is known by a hash */
+        (void)snprintf(out, 24, "#%06x", domain);
+    else
+        (void)snprintf(out, 24, "%u.%u.%u.%u", domain >> 24, domain >> 16 & 255, domain >> 8 & 255,
+                       domain & 255);
+}
+
+const char *text_version_cell(uint16_t version, char out[24])
+{
+    if (version == EXPORT_SFLOW5)
+        return "sFlow";
+    if (version == 10)
+        return "IPFIX";
+    (void)snprintf(out, 24, "v%u", version);
+    return out;
+}
+
+void text_domain(struct buf *out, uint32_t domain, uint16_t version)
+{
+    char cell[24];
+
+    text_domain_cell(domain, version, cell);
+    buf_printf(out, "%s %s, ", version == EXPORT_SFLOW5 ? "agent" : "domain", cell);
+    if (version == EXPORT_SFLOW5 || version == 10)
+        buf_str(out, version == 10 ? "IPFIX" : "sFlow v5");
+    else
+        buf_printf(out, "NetFlow v%u", version);
+}
+
 void text_time(struct buf *out, int64_t utc_ms, const struct zone *z, char gap)
 {
     int32_t off = zone_offset_s(z, utc_ms);

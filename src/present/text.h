@@ -17,6 +17,11 @@ void text_human_real(struct buf *out, double v);
 void text_real(struct buf *out, double v);
 void text_duration(struct buf *out, uint64_t ms);
 /* "tcp", "udp", …; the number where no short name is in use. */
+/* "domain 7, NetFlow v9", "agent 192.0.2.1, sFlow v5" */
+void text_domain(struct buf *out, uint32_t domain, uint16_t version);
+/* The two apart, as cells of a table: "7", "v9"; "192.0.2.1", "sFlow". */
+void text_domain_cell(uint32_t domain, uint16_t version, char out[24]);
+const char *text_version_cell(uint16_t version, char out[24]);
 void text_proto(struct buf *out, uint64_t proto);
 /* "CEUAPRSF" with dots for bits that are not set. */
 void text_flags(struct buf *out, uint64_t flags);
