@@ -497,6 +497,7 @@ int fact_table_new(struct fact_table **out, struct fact_table *base)
 
 int fact_table_flat(struct fact_table **out, const struct fact_table *t)
 {
+    uint64_t refused = t->refused;
     int rc = fact_table_new(out, NULL);
 
     for (const struct fact_table *from = t; rc == ERR_OK && from != NULL; from = from->base)
@@ -508,7 +509,7 @@ int fact_table_flat(struct fact_table **out, const struct fact_table *t)
         *out = NULL;
         return rc;
     }
-    (*out)->refused = t->refused;
+    (*out)->refused = refused;
     return ERR_OK;
 }
 

@@ -18,7 +18,7 @@ void http_server_stop(struct http_server *s); /* ends all answers; NULL is allow
 /* The status as JSON text with at most so many exporters, and as Prometheus text. */
 struct buf;
 void http_status_json(struct buf *out, const struct collect_status *s, const struct conf *c,
-                      uint32_t exporters);
+                      uint32_t most);
 void http_metrics_text(struct buf *b, const struct collect_status *s);
 
 /* The n exporters that matter most, the first one first; trusted ones come before all others.
