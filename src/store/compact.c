@@ -168,10 +168,12 @@ static int join_origins(const struct run *x, struct origins *g)
         rc = segment_past(x->rs[i], &g->past[i], x->e);
         room += rc == ERR_OK ? g->past[i].o.n_import : 0;
     }
+    if (rc != ERR_OK)
+        return rc;
     g->import = calloc((size_t)room + 1, sizeof *g->import);
-    if (rc == ERR_OK && g->import == NULL)
-        rc = err_set(x->e, ERR_NOMEM, "compaction: out of memory");
-    for (size_t i = 0; i < x->n && rc == ERR_OK; i++) {
+    if (g->import == NULL)
+        return err_set(x->e, ERR_NOMEM, "compaction: out of memory");
+    for (size_t i = 0; i < x->n; i++) {
         const struct seg_origin *o = &g->past[i].o;
         live |= o->kind != SEG_IMPORT;
         if (o->cut > g->o.cut || i == 0) {
@@ -189,7 +191,7 @@ static int join_origins(const struct run *x, struct origins *g)
                                               : SEG_MIXED;
     g->o.replaced = x->id;
     g->o.n_replaced = (uint32_t)x->n;
-    return rc;
+    return ERR_OK;
 }
 
 static void origins_free(struct origins *g)
@@ -233,10 +235,11 @@ static int replace_run(struct run *x, const struct seg_origin *from)
     struct rowset *rs = NULL;
     struct os_map map;
     char path[STORE_PATH];
-    int rc = m != NULL ? store_take_id(x->s, &mo.id, x->e)
-                       : err_set(x->e, ERR_NOMEM, "compaction: out of memory");
+    int rc;
 
-    if (rc != ERR_OK)
+    if (m == NULL)
+        return err_set(x->e, ERR_NOMEM, "compaction: out of memory");
+    if ((rc = store_take_id(x->s, &mo.id, x->e)) != ERR_OK)
         goto out;
     store_part_path(x->s, path, w.tier, mo.id);
     rc = segment_merge(x->rs, x->n, path, &mo, m, x->e);
