@@ -188,6 +188,10 @@ int store_load(struct store *s, struct err *e) WARN_UNUSED;
 int store_open_names(struct store *s, struct err *e) WARN_UNUSED;
 /* What the option records of these batches say that was not known: to DIR/names and s->facts. */
 int store_learn(struct store *s, struct flow_batch *const *b, size_t n, struct err *e) WARN_UNUSED;
+/* names_file.c: the head of a log, one record. */
+#define NAMES_HEAD 16u
+void names_put_head(struct buf *b);
+void names_put(struct buf *b, const struct exporter_key *x, int64_t from_ms, const struct fact *f);
 /* All records of a log into a table; *good: octets that are whole. Errors: ERR_CORRUPT (behind
  * *good), ERR_VERSION, ERR_NOMEM. */
 int names_read(const uint8_t *p, size_t n, const char *path, struct fact_table *t, size_t *good,
