@@ -32,13 +32,20 @@ static void fuzz_check(const struct decoder *d, const struct flow_batch *b, uint
 {
     struct decode_counters t;
     struct decode_exporter x;
+    struct decode_memory m;
+    uint32_t n = 0;
 
     decoder_totals(d, &t);
-    if (!ledger_holds(&t))
+    decoder_memory(d, &m);
+    if (!ledger_holds(&t) || m.plans > m.exporters)
         abort();
     for (uint32_t i = 0; decoder_exporter(d, i, &x); i++)
         if (!ledger_holds(&x.c) || x.lost > (uint64_t)1 << 62 || x.templates > 16)
             abort();
+    while (decoder_exporter(d, n, &x))
+        n++;
+    if (n != decoder_exporters(d))
+        abort();
     for (unsigned i = 0; i <= DECODE_REASON_N; i++)
         if (decode_reason_name((enum decode_reason)i)[0] == '\0')
             abort();
@@ -90,6 +97,24 @@ static inline void fuzz_restart(struct decoder **d, const struct decoder_limits 
     buf_free(&saved);
 }
 
+/* More exporters than are near by themselves, and one that sends from more ports than it may have.
+ */
+static inline void fuzz_crowd(struct decoder *d, struct decode_sink *sink, int64_t now_ms)
+{
+    for (unsigned i = 0; i < 140; i++) {
+        uint8_t g[24] = { 0, 5 };
+        struct datagram in = { .octets = g,
+                               .len = sizeof g,
+                               .peer = addr_from_v4(0xc0000201u),
+                               .peer_port = (uint16_t)(100 + i),
+                               .trusted = true,
+                               .received_ms = now_ms };
+        be_put(g + 20, i < 70 ? i + 1 : 0, 2);
+        if (decoder_feed(d, &in, sink) != ERR_OK)
+            abort();
+    }
+}
+
 static inline void fuzz_datagrams(uint16_t version, const uint8_t *data, size_t size)
 {
     struct decoder_limits lim = { .max_exporters = 4,
@@ -106,10 +131,18 @@ static inline void fuzz_datagrams(uint16_t version, const uint8_t *data, size_t 
     struct rd r = rd_init(data, size);
     struct decoder *d;
     int64_t now_ms = 1700000000000;
+    bool crowd = size > 0 && data[0] == 0xff; /* else it is half of a length, and not so large */
 
+    if (crowd) {
+        lim.max_exporters = 100;
+        lim.max_octets = 0;
+        (void)rd_u8(&r);
+    }
     if (decoder_new(&d, &lim) != ERR_OK ||
         (sink.batch == NULL && flow_batch_new(&sink.batch) != ERR_OK))
         abort();
+    if (crowd)
+        fuzz_crowd(d, &sink, now_ms);
     while (r.left > 3) {
         size_t want = rd_u16(&r);
         uint8_t flags = rd_u8(&r);
@@ -134,6 +167,7 @@ static inline void fuzz_datagrams(uint16_t version, const uint8_t *data, size_t 
             memcpy(g + head, piece.p, len);
         if (as_is && len > 0 && in.peer_port == FUZZ_PORT)
             in.peer_port = g[len - 1];
+        decoder_expect(d, &in, 1);
         if (decoder_feed(d, &in, &sink) != ERR_OK)
             abort();
         if (len == 1)
