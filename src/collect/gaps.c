@@ -56,9 +56,7 @@ static size_t hash(const struct gap *g)
 
 static bool alike(const struct gap *a, const struct gap *b)
 {
-    return a->reason == b->reason && a->whose == b->whose && a->key.domain == b->key.domain &&
-           a->key.version == b->key.version && a->key.import == b->key.import &&
-           addr_cmp(&a->key.addr, &b->key.addr) == 0;
+    return a->reason == b->reason && a->whose == b->whose && exporter_key_equal(&a->key, &b->key);
 }
 
 /* The place of the last gap of this kind in slot[], or the free place where it belongs. */

@@ -119,24 +119,11 @@ static void tidy(struct history *h, int64_t now_ms)
 
 /* ------------------------------------------------------------------------------------ exporters */
 
-static int key_cmp(const struct exporter_key *a, const struct exporter_key *b)
-{
-    int c = addr_cmp(&a->addr, &b->addr);
-
-    if (c != 0)
-        return c;
-    if (a->domain != b->domain)
-        return a->domain < b->domain ? -1 : 1;
-    if (a->version != b->version)
-        return a->version < b->version ? -1 : 1;
-    return (a->import > b->import) - (a->import < b->import);
-}
-
 static int by_key(const void *a, const void *b)
 {
     const struct decode_exporter *const *x = a, *const *y = b;
 
-    return key_cmp(&(*x)->key, &(*y)->key);
+    return exporter_key_cmp(&(*x)->key, &(*y)->key);
 }
 
 static struct known *find_known(struct history *h, const struct exporter_key *k, uint32_t *at)
@@ -145,13 +132,14 @@ static struct known *find_known(struct history *h, const struct exporter_key *k,
 
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        if (key_cmp(&h->known[mid].row.key, k) < 0)
+        if (exporter_key_cmp(&h->known[mid].row.key, k) < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
     *at = lo;
-    return lo < h->n_known && key_cmp(&h->known[lo].row.key, k) == 0 ? &h->known[lo] : NULL;
+    return lo < h->n_known && exporter_key_cmp(&h->known[lo].row.key, k) == 0 ? &h->known[lo]
+                                                                              : NULL;
 }
 
 /* At open: who was heard lately, so that a silence that lasts over the restart is seen. */
@@ -257,7 +245,7 @@ static int merge(struct history *h, const struct collect_status *s, bool base)
     for (size_t i = 0; i < s->n_exporters || old < h->n_known;) {
         int c = i == s->n_exporters ? 1
                 : old == h->n_known ? -1
-                                    : key_cmp(&x[i]->key, &h->known[old].row.key);
+                                    : exporter_key_cmp(&x[i]->key, &h->known[old].row.key);
         struct known *k = &all[n];
         if (c >= 0)
             *k = h->known[old++];

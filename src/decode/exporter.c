@@ -13,17 +13,12 @@ static uint64_t key_hash(const struct exporter_key *k)
     return h ^ h >> 29;
 }
 
-static bool key_equal(const struct exporter_key *a, const struct exporter_key *b)
-{
-    return a->domain == b->domain && a->version == b->version && a->import == b->import &&
-           addr_cmp(&a->addr, &b->addr) == 0;
-}
-
 static uint32_t slot_place(const struct decoder *d, uint64_t h, const struct exporter_key *k)
 {
     uint32_t at = (uint32_t)h & d->slot_mask;
 
-    while (d->slot[at].x != NULL && !(d->slot[at].hash == h && key_equal(&d->slot[at].x->key, k)))
+    while (d->slot[at].x != NULL &&
+           !(d->slot[at].hash == h && exporter_key_equal(&d->slot[at].x->key, k)))
         at = (at + 1) & d->slot_mask;
     return at;
 }
@@ -33,7 +28,7 @@ struct exporter *exporter_find(struct decoder *d, const struct exporter_key *k)
     struct exporter *x;
     uint64_t h;
 
-    if (d->last != NULL && key_equal(&d->last->key, k))
+    if (d->last != NULL && exporter_key_equal(&d->last->key, k))
         return d->last;
     if (d->slot == NULL)
         return NULL;

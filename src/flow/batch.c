@@ -332,12 +332,6 @@ uint32_t flow_batch_shape(struct flow_batch *b, const struct shape *s)
     return n;
 }
 
-static bool exporter_equal(const struct exporter_key *a, const struct exporter_key *b)
-{
-    return addr_cmp(&a->addr, &b->addr) == 0 && a->domain == b->domain &&
-           a->version == b->version && a->import == b->import;
-}
-
 uint32_t flow_batch_exporter(struct flow_batch *b, const struct exporter_key *k)
 {
     struct slot *t = b->index->exporter;
@@ -347,7 +341,7 @@ uint32_t flow_batch_exporter(struct flow_batch *b, const struct exporter_key *k)
     uint32_t tag = (uint32_t)(h ^ h >> 32);
 
     for (at = tag & 65535; t[at].code1 != 0; at = (at + 1) & 65535)
-        if (t[at].tag == tag && exporter_equal(&b->exporters[t[at].code1 - 1], k))
+        if (t[at].tag == tag && exporter_key_equal(&b->exporters[t[at].code1 - 1], k))
             return t[at].code1 - 1;
     if (n >= BATCH_MAX_EXPORTERS)
         return UINT32_MAX;

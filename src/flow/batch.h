@@ -48,6 +48,26 @@ struct exporter_key {
     uint16_t import;  /* 0 = live; else number of the import session */
 };
 
+static inline bool exporter_key_equal(const struct exporter_key *a, const struct exporter_key *b)
+{
+    return a->domain == b->domain && a->version == b->version && a->import == b->import &&
+           addr_cmp(&a->addr, &b->addr) == 0;
+}
+
+/* By address, domain, version, import: below, equal to or above 0. */
+static inline int exporter_key_cmp(const struct exporter_key *a, const struct exporter_key *b)
+{
+    int c = addr_cmp(&a->addr, &b->addr);
+
+    if (c != 0)
+        return c;
+    if (a->domain != b->domain)
+        return a->domain < b->domain ? -1 : 1;
+    if (a->version != b->version)
+        return a->version < b->version ? -1 : 1;
+    return (a->import > b->import) - (a->import < b->import);
+}
+
 struct option_row {
     int64_t received_ms;
     uint32_t off, len; /* octets of the record as sent, in opt_octets */

@@ -43,12 +43,6 @@ struct fact_table {
     uint64_t refused;
 };
 
-static bool same_exporter(const struct exporter_key *a, const struct exporter_key *b)
-{
-    return a->domain == b->domain && a->version == b->version && a->import == b->import &&
-           addr_cmp(&a->addr, &b->addr) == 0;
-}
-
 static uint64_t mix(uint64_t h)
 {
     h = (h ^ h >> 32) * 0x9e3779b97f4a7c15u;
@@ -72,7 +66,7 @@ static struct line *find_line(const struct fact_table *t, const struct exporter_
     uint64_t h = line_hash(x, kind, id);
 
     for (struct line *l = t->line[h & t->mask]; l != NULL; l = l->next)
-        if (l->hash == h && l->kind == kind && l->id == id && same_exporter(&l->x, x))
+        if (l->hash == h && l->kind == kind && l->id == id && exporter_key_equal(&l->x, x))
             return l;
     return NULL;
 }
@@ -82,7 +76,7 @@ static struct owner *find_owner(const struct fact_table *t, const struct exporte
     uint64_t h = exporter_hash(x);
 
     for (struct owner *o = t->owner[h & t->mask]; o != NULL; o = o->next)
-        if (o->hash == h && same_exporter(&o->x, x))
+        if (o->hash == h && exporter_key_equal(&o->x, x))
             return o;
     return NULL;
 }

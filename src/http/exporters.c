@@ -3,19 +3,6 @@
 
 #include "http/server.h"
 
-static int by_key(const struct exporter_key *a, const struct exporter_key *b)
-{
-    int c = addr_cmp(&a->addr, &b->addr);
-
-    if (c != 0)
-        return c;
-    if (a->domain != b->domain)
-        return a->domain < b->domain ? -1 : 1;
-    if (a->version != b->version)
-        return a->version < b->version ? -1 : 1;
-    return (a->import > b->import) - (a->import < b->import);
-}
-
 static int busiest(const void *a, const void *b)
 {
     const struct decode_exporter *x = *(const struct decode_exporter *const *)a;
@@ -25,7 +12,7 @@ static int busiest(const void *a, const void *b)
         return x->trusted ? -1 : 1;
     if (x->c.flows != y->c.flows)
         return x->c.flows > y->c.flows ? -1 : 1;
-    return by_key(&x->key, &y->key);
+    return exporter_key_cmp(&x->key, &y->key);
 }
 
 static int oldest(const void *a, const void *b)
@@ -37,7 +24,7 @@ static int oldest(const void *a, const void *b)
         return x->trusted ? -1 : 1;
     if (x->first_ms != y->first_ms)
         return x->first_ms < y->first_ms ? -1 : 1;
-    return by_key(&x->key, &y->key);
+    return exporter_key_cmp(&x->key, &y->key);
 }
 
 const struct decode_exporter **http_exporters(const struct collect_status *s, enum http_order by,

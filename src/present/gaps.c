@@ -54,9 +54,7 @@ struct sum {
 
 static bool same_exporter(const struct gap *a, const struct gap *b)
 {
-    return a->whose == b->whose && a->key.domain == b->key.domain &&
-           a->key.version == b->key.version && a->key.import == b->key.import &&
-           addr_cmp(&a->key.addr, &b->key.addr) == 0;
+    return a->whose == b->whose && exporter_key_equal(&a->key, &b->key);
 }
 
 /* Was this exporter counted for this reason? */

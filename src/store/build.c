@@ -45,12 +45,6 @@ bool build_numbers_new(struct build_numbers *t, size_t entries)
     return t->slot != NULL;
 }
 
-static bool exporter_equal(const struct exporter_key *a, const struct exporter_key *b)
-{
-    return addr_cmp(&a->addr, &b->addr) == 0 && a->domain == b->domain &&
-           a->version == b->version && a->import == b->import;
-}
-
 uint32_t build_exporter_number(struct build *s, struct build_numbers *t,
                                const struct exporter_key *k)
 {
@@ -58,7 +52,7 @@ uint32_t build_exporter_number(struct build *s, struct build_numbers *t,
     uint32_t at = (uint32_t)(h >> 32) & t->mask;
 
     for (; t->slot[at] != 0; at = (at + 1) & t->mask)
-        if (exporter_equal(s->exporters[t->slot[at] - 1], k))
+        if (exporter_key_equal(s->exporters[t->slot[at] - 1], k))
             return t->slot[at] - 1;
     s->exporters[s->n_exporters++] = k;
     t->slot[at] = s->n_exporters;

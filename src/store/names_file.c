@@ -82,10 +82,12 @@ int names_read(const uint8_t *p, size_t n, const char *path, struct fact_table *
         size_t len = (size_t)rd_le(&r, 4);
         uint32_t sum = (uint32_t)rd_le(&r, 4);
         struct rd body = rd_sub(&r, len);
-        if (!rd_ok(&body) || crc32c(0, body.p, body.left) != sum ||
-            (rc = read_fact(&body, t)) == ERR_CORRUPT)
-            break; /* a torn end, or damage */
-        *good = n - r.left;
+        if (!rd_ok(&body))
+            break; /* a torn end */
+        if (crc32c(0, body.p, body.left) != sum)
+            continue; /* damage costs one record where what follows is whole */
+        if ((rc = read_fact(&body, t)) == ERR_OK)
+            *good = n - r.left;
     }
     if (rc == ERR_NOMEM)
         return err_set(e, rc, "%s: out of memory", path);

@@ -325,7 +325,8 @@ static void a_torn_log_goes_on(void **state)
 {
     struct store *s = open_store();
     char path[128];
-    size_t whole, all;
+    size_t whole, all, got;
+    uint8_t was;
     int fd;
 
     (void)state;
@@ -345,6 +346,12 @@ static void a_torn_log_goes_on(void **state)
     s = open_store();
     assert_int_equal(rate_at(s, 9999), 250);
     store_close(s);
+    assert_int_equal(os_file_read(fd, path, whole - 9, &was, 1, &got, NULL), ERR_OK);
+    assert_int_equal(os_file_write(fd, path, whole - 9, "?", 1, NULL), ERR_OK);
+    s = open_store(); /* damage costs one record, not what stands behind it */
+    assert_int_equal(rate_at(s, 0), 250);
+    store_close(s);
+    assert_int_equal(os_file_write(fd, path, whole - 9, &was, 1, NULL), ERR_OK);
     assert_int_equal(os_file_write(fd, path, whole + 20, "?", 1, NULL), ERR_OK);
     s = open_store();
     assert_int_equal(rate_at(s, 9999), 100);
