@@ -36,8 +36,10 @@ bench: build
 	@python3 bench/run.py --build $(BUILD)
 	@python3 bench/table.py
 
+# make soak ONLY=soak or ONLY=conserve: one of the two
 soak: build
-	@python3 tests/soak/soak.py --build $(BUILD) --minutes $(or $(MINUTES),60) $(SOAK)
+	@test '$(ONLY)' = conserve || python3 tests/soak/soak.py --build $(BUILD) --minutes $(or $(MINUTES),60) $(SOAK)
+	@test '$(ONLY)' = soak || python3 tests/soak/conserve.py --build $(BUILD) --minutes $(or $(MINUTES),30) --out bench/results/conserve.json
 
 fuzz:
 	@tools/deps.sh build test

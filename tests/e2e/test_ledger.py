@@ -6,7 +6,6 @@ import collections
 import json
 import pathlib
 import random
-import socket
 import struct
 import sys
 import threading
@@ -14,114 +13,12 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import Server  # noqa: E402
+from ledger_kit import Source, ledgers  # noqa: E402
 
 WEIR = sys.argv[1]
 SEED = int(sys.argv[2]) if len(sys.argv) > 2 else 20260303
 ROUNDS = 24
 AT = int(time.time())
-UPTIME = 3600_000
-FIELDS = [(8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (1, 4), (2, 4), (22, 4), (21, 4)]
-
-
-def record(n):
-    return struct.pack("!IIHHBIIII", 0x0A000000 + n % 5000, 0xC0A80000 + n % 77, 1024 + n % 3, 443, 17, 100, 2,
-                       UPTIME - 5000, UPTIME - 1000)
-
-
-def v5_record(n):
-    return struct.pack("!IIIHHIIIIHHBBBBHHBBH", 0x0A000000 + n % 5000, 0xC0A80000 + n % 77, 0, 1, 2, 2, 100,
-                       UPTIME - 5000, UPTIME - 1000, 1024 + n % 3, 443, 0, 0x1B, 6, 0, 0, 0, 24, 24, 0)
-
-
-def a_set(number, body):
-    return struct.pack("!HH", number, 4 + len(body)) + body
-
-
-def template(version):
-    fields = b"".join(struct.pack("!HH", *f) for f in FIELDS)
-    return a_set(0 if version == 9 else 2, struct.pack("!HH", 300, len(FIELDS)) + fields)
-
-
-class Source:
-    """One port of one exporter, with a sequence of its own. What it would send, it makes in order; what it leaves
-    out, it counts."""
-
-    def __init__(self, version, domain, address="127.0.0.1", first_template=0):
-        self.version, self.domain, self.address = version, domain, address
-        self.seq = random.getrandbits(32)
-        self.made = 0
-        self.first_template = first_template  # datagrams before it; None = never
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((address, 0))
-        self.queue = []
-        self.lost = self.repeated = 0
-        self.sent = collections.Counter()
-
-    def make(self):
-        """(datagram, what it adds to the ledgers, units of the sequence)"""
-        n = random.randint(1, 20)
-        known = self.first_template is not None and self.made >= self.first_template
-        with_template = known and (self.made == self.first_template or random.random() < 0.1)
-        sets, count = [], n
-        adds = collections.Counter(datagrams=1, data=1, flows=n)
-        if self.version == 5:
-            body = b"".join(v5_record(self.made * 20 + i) for i in range(n))
-            head = struct.pack("!HHIIIIHH", 5, n, UPTIME, AT, 0, self.seq, self.domain, 0)
-            units = n
-        else:
-            if with_template:
-                sets.append(template(self.version))
-                adds["template"] += 1
-                count += 1
-            sets.append(a_set(300, b"".join(record(self.made * 20 + i) for i in range(n))))
-            body = b"".join(sets)
-            if self.version == 9:
-                head = struct.pack("!HHIIII", 9, count, UPTIME, AT, self.seq, self.domain)
-                units = 1
-            else:
-                head = struct.pack("!HHIII", 10, 16 + len(body), AT, self.seq, self.domain)
-                units = n
-        self.seq = (self.seq + units) & 0xFFFFFFFF
-        self.made += 1
-        return head + body, adds, units
-
-    def some(self, k, last):
-        """The next k, some lost, some late by a few, some twice. The first ones and the very last are sent, in order:
-        nobody can see what was lost before or behind them."""
-        for i in range(k):
-            datagram, adds, units = self.make()
-            safe = self.made <= 6 or (last and i == k - 1)
-            chance = random.random()
-            if safe:
-                self.queue.append((0, datagram, adds))
-            elif chance < 0.1:
-                self.lost += units
-            else:
-                late = random.randint(1, 4) if chance < 0.25 else 0
-                self.queue.append((late, datagram, adds))
-                if chance > 0.9:
-                    self.repeated += 1
-                    self.queue.append((random.randint(0, 3), datagram, adds))
-        order = sorted(range(len(self.queue)), key=lambda i: (i + self.queue[i][0], i))
-        if last:  # nothing overtakes the very last
-            order.remove(len(self.queue) - 1)
-            order.append(len(self.queue) - 1)
-        for i in order:
-            yield self.queue[i][1:]
-        self.queue = []
-
-    def send(self, port, datagram, adds):
-        self.sock.sendto(datagram, ("127.0.0.1", port))
-        self.sent.update(adds)
-
-
-def ledgers(o):
-    d, s = o["datagrams"], o["sets"]
-    assert d["accepted"] + sum(d["refused"].values()) == d["total"], d
-    assert s["decoded"] + s["template"] + s["waiting"] + sum(s["expired"].values()) + sum(s["malformed"].values()) \
-        == s["total"], s
-
-
 def ask_all_the_time(server, sources, done, wrong):
     seen = collections.Counter()
     while not done.is_set():
