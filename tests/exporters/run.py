@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Real exporters, real traffic, a real socket: softflowd (v5, v9, IPFIX), pmacctd (v9, IPFIX) and Open vSwitch
-(NetFlow v5) see the same traffic between two network namespaces; every datagram they export goes to
-Weir and to nfcapd. Each record that nfcapd stored, Weir must have too: addresses, ports, protocol, octets,
+"""Real exporters, real traffic, a real socket: softflowd (v5, v9, IPFIX; IPFIX over TCP; PSAMP), pmacctd (v9, IPFIX) and
+Open vSwitch (NetFlow v5) see the same traffic between two network namespaces; every datagram they export goes to
+Weir and to nfcapd (messages of a TCP session as datagrams). Each record that nfcapd stored, Weir must have too: addresses, ports, protocol, octets,
 packets, TCP flags, times, interfaces.
 
 usage: run.py WEIR          (root; exit 77 = skipped: no namespaces to be had)
@@ -76,9 +76,31 @@ def teardown():
 
 
 TEE = r"""
-import socket, sys
-want = [(int(a), [int(x) for x in b.split('/')]) for a, b in (s.split(':') for s in sys.argv[1:])]
+import socket, sys, threading
+want = [(int(a), [int(x) for x in b.split('/')]) for a, b in (s.split(':') for s in sys.argv[1:] if s[0] != 't')]
 import select
+
+def session(c, tcp, udp):
+    # what comes goes on as it is by TCP, and message by message by UDP
+    w = socket.create_connection(('127.0.0.1', tcp))
+    o = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    have = b''
+    while d := c.recv(65536):
+        w.sendall(d)
+        have += d
+        while len(have) >= 4 and len(have) >= (n := int.from_bytes(have[2:4], 'big')):
+            o.sendto(have[:n], ('127.0.0.1', udp))
+            have = have[n:]
+    w.close()
+
+def accept(p, outs):
+    t = socket.socket(socket.AF_INET); t.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    t.bind(('127.0.0.1', p)); t.listen(8)
+    while True:
+        threading.Thread(target=session, args=(t.accept()[0], *outs), daemon=True).start()
+
+for a, b in (s[1:].split(':') for s in sys.argv[1:] if s[0] == 't'):
+    threading.Thread(target=accept, args=(int(a), [int(x) for x in b.split('/')]), daemon=True).start()
 ins = {}
 for p, outs in want:
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', p))
@@ -151,6 +173,10 @@ def exporters(tmp, base):
                     "plugin_pipe_size: 67108864\nplugin_buffer_size: 65536\npcap_buffer_size: 33554432\n")
         out.append((f"pmacctd-v{v}", tee, weir, nf, ["pmacctd", "-f", conf]))
     tee, weir, nf = port(5)
+    t = " ".join(f"-t {x}=1" for x in ("expint", "udp", "tcp", "tcp.rst", "tcp.fin", "general", "icmp")) + " -t maxlife=5"
+    out.append(("softflowd-tcp", tee, weir, nf,
+                f"softflowd -d -i br0 -v 10 -P tcp -6 -n 127.0.0.1:{tee} -m 100000 -p {tmp}/sft.pid -c {tmp}/sft.ctl -B 33554432 {t}".split()))
+    tee, weir, nf = port(6)
     out.append(("openvswitch-v5", tee, weir, nf, None))
     return out
 
@@ -268,12 +294,13 @@ def main():
             print("no network namespaces here:", e.stdout)
             sys.exit(77)
         exps = exporters(tmp, 21000)
-        start([sys.executable, "-c", TEE] + [f"{t}:{w}/{n}" for _, t, w, n, _ in exps], f"{tmp}/tee.log", NS_B)
+        start([sys.executable, "-c", TEE] + [f"{'t' * name.endswith('tcp')}{t}:{w}/{n}" for name, t, w, n, _ in exps], f"{tmp}/tee.log", NS_B)
         servers = []
         for name, _, weir, nf, _ in exps:
             os.makedirs(f"{tmp}/{name}/nf")
             start(["nfcapd", "-w", f"{tmp}/{name}/nf", "-b", "127.0.0.1", "-p", str(nf), "-B", "4000000"], f"{tmp}/{name}/nfcapd.log", NS_B)
-            servers.append(start([WEIR, "serve", "--data", f"{tmp}/{name}/data", "--listen", f"udp://127.0.0.1:{weir}",
+            over = "tcp" if name.endswith("tcp") else "udp"
+            servers.append(start([WEIR, "serve", "--data", f"{tmp}/{name}/data", "--listen", f"{over}://127.0.0.1:{weir}",
                                   "--http.listen", "off"], f"{tmp}/{name}/weir.log", NS_B))
         start_ovs(tmp, exps[-1][1])
         time.sleep(1)
