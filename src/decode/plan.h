@@ -83,6 +83,7 @@ struct plan {
     uint64_t used;           /* columns written */
     uint64_t from_section;   /* of these: read from a packet's headers (section.c) */
     uint16_t section;        /* by this field, the beginning of a packet */
+    uint16_t section_octets; /* field that says how many of its octets count, or PLAN_NO_FIELD */
     bool section_is_ip;      /* it begins with the IP header, not with Ethernet */
     bool has_start, has_end; /* a load or pick gives them */
     bool needs_boot;         /* IPFIX with uptime elements: no uptime in the header (RFC 7011) */

@@ -4,7 +4,8 @@
 #include "decode/packet.h"
 #include "decode/run.h"
 
-#define IP_HEADER_SECTION 313u /* ipHeaderPacketSection; the others begin with Ethernet */
+#define IP_HEADER_SECTION       313u /* ipHeaderPacketSection; the others begin with Ethernet */
+#define SECTION_EXPORTED_OCTETS 410u /* what is behind them is no part of the packet (RFC 7133) */
 
 void plan_section(struct plan *p, const struct plan_field *f, unsigned n)
 {
@@ -14,6 +15,10 @@ void plan_section(struct plan *p, const struct plan_field *f, unsigned n)
         p->section_is_ip = f[i].id == IP_HEADER_SECTION;
     }
     p->used |= p->from_section;
+    p->section_octets = PLAN_NO_FIELD;
+    for (unsigned i = 0; i < n; i++)
+        if (f[i].pen == 0 && f[i].id == SECTION_EXPORTED_OCTETS)
+            p->section_octets = (uint16_t)i;
 }
 
 static bool put_address(struct run_rows *r, enum col col, uint32_t i, const uint8_t *p, bool v6)
@@ -42,6 +47,15 @@ static bool put_layer(struct run_rows *r, uint32_t i, const struct packet_layer 
            put_address(r, COL_DST_IP, i, l->dst, l->v6);
 }
 
+static size_t section_octets(const struct run_rows *r, uint32_t i)
+{
+    size_t len = r->len[r->plan->section];
+    unsigned f = r->plan->section_octets;
+
+    return f == PLAN_NO_FIELD ? len
+                              : MIN(len, run_value(r->p + i * r->stride + r->at[f], r->len[f]));
+}
+
 bool run_sections(struct run_rows *r)
 {
     const struct plan *p = r->plan;
@@ -49,7 +63,7 @@ bool run_sections(struct run_rows *r)
 
     for (uint32_t i = 0; i < r->n; i++) {
         const uint8_t *octets = r->p + i * r->stride + r->at[p->section];
-        size_t len = r->len[p->section];
+        size_t len = section_octets(r, i);
         unsigned link = !p->section_is_ip                ? PACKET_ETHERNET
                         : len > 0 && octets[0] >> 4 == 6 ? PACKET_IPV6
                                                          : PACKET_IPV4;

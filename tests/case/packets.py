@@ -241,6 +241,19 @@ def outer(name, t, with_tag):
     return want
 
 
+def cut_short(weir, tmp):
+    """sectionExportedOctets: 34 octets count, addresses but no ports; what fills up the field is no part of the packet."""
+    fields, octets = struct.pack(">HHHH", 410, 2, 315, 200), struct.pack(">H", 34) + ether(0x0800, ip4(6, tcp()))[:34] + b"\xff" * 166
+    pcap(tmp / "cut.pcap", 101, [message(10, 1, struct.pack(">HHHH", 2, 16, 300, 2) + fields + struct.pack(">HH", 300, 4 + len(octets)) + octets)])
+    subprocess.run([weir, "import", "--data", tmp / "cut", tmp / "cut.pcap"], check=True, capture_output=True)
+    out = subprocess.run([weir, "query", "--data", tmp / "cut", "--list", "--columns", COLUMNS, "-o", "ndjson"], check=True, capture_output=True, text=True)
+    w = json.loads(out.stdout)
+    wrong = [w["src ip"], w["bytes"], w["src port"], w["dst port"]] != ["10.0.0.1", 40, 0, 0]
+    if wrong:
+        print("FAIL a section that is cut short:", w)
+    return wrong
+
+
 def sections(weir, tmp, names, frames, theirs):
     bad = n = 0
     ip_of = lambda f: f[14:] if f[12:14] in (b"\x08\x00", b"\x86\xdd") else None
@@ -275,7 +288,7 @@ def main():
         subprocess.run([weir, "import", "--data", tmp / "d", tmp / "sflow.pcap"], check=True, capture_output=True)
         out = subprocess.run([weir, "query", "--data", tmp / "d", "--list", "--columns", "all", "--names", "ipfix", "-o", "ndjson", "--sort", "received",
                               "--limit", "0"], check=True, capture_output=True, text=True).stdout
-        bad += sections(weir, tmp, names, frames, theirs)
+        bad += sections(weir, tmp, names, frames, theirs) + cut_short(weir, tmp)
         ours = sorted((json.loads(line) for line in out.splitlines()), key=lambda r: struct.unpack(">I", bytes.fromhex(r["sflowSample"])[8:12]))
     if len(theirs) != len(frames) or len(ours) != len(frames):
         sys.exit("FAIL %d packets, tshark %d, weir %d" % (len(frames), len(theirs), len(ours)))
