@@ -6,6 +6,7 @@ usage: gen.py ROOT           write what changed
 """
 import csv
 import pathlib
+import re
 import sys
 
 ROOT = pathlib.Path(sys.argv[1])
@@ -212,9 +213,24 @@ def metrics():
     return {"src/gen/metrics.h": h, "src/gen/metrics.c": c, "docs/reference/metrics.md": doc}
 
 
+def coverage():
+    """Which case covers what; a case that is not there is an error."""
+    known = {line.split("\t")[1] for line in (ROOT / "tests/case/cases.tsv").read_text(encoding="utf-8").splitlines() if not line.startswith("#")}
+    table = []
+    for r in rows("coverage.csv"):
+        cases = r["cases"].split()
+        for c in cases:
+            path, _, word = c.partition(":")
+            if c not in known and not (word and (ROOT / path).exists() and re.search(rf"\b{re.escape(word)}\b", (ROOT / path).read_text(encoding="utf-8"))):
+                sys.exit(f"data/coverage.csv: there is no case {c}")
+        table.append((r["what"], ", ".join(f"`{c}`" for c in cases)))
+    return {"docs/reference/coverage.md": page("What is covered", "coverage.csv", "What exporters do, and the cases of `make test` that hold Weir to it. Names "
+            "without a path are captures of real exporters (`tests/case/cases.tsv`), compared field by field.", ["what", "cases"], table)}
+
+
 def main():
     made = {}
-    for f in (columns, fieldmap, elements, options, metrics):
+    for f in (columns, fieldmap, elements, options, metrics, coverage):
         made.update(f())
     drift = []
     for name, text in made.items():
