@@ -21,7 +21,7 @@ const struct recipe recipe_table[] = {
             "> Minutes between two updates of a connection that lasts. Without updates its octets come when it ends.\n"
             "flow-export active refresh-interval 1\n",
         [RECIPE_SAMPLING] =
-            "> An ASA samples nothing: each record is exact.\n",
+            "> An ASA samples nothing: each record is exact. Declare it with weir serve --sampling EXPORTER=1.\n",
         [RECIPE_ONE_SIDE] =
             "> An ASA reports a connection with both directions in one record; there is nothing to set.\n",
         [RECIPE_CLOCK] =
@@ -296,7 +296,7 @@ const struct recipe recipe_table[] = {
             "    set active-flow-timeout 60\n"
             "end\n",
         [RECIPE_SAMPLING] =
-            "> A FortiGate counts every packet of a session.\n",
+            "> A FortiGate counts every packet of a session. Declare it with weir serve --sampling EXPORTER=1.\n",
         [RECIPE_ONE_SIDE] =
             "> both sees a session on one interface in both directions. Set it on the interfaces towards one side only, or rx on all of them.\n"
             "config system interface\n"
@@ -348,7 +348,7 @@ const struct recipe recipe_table[] = {
             "> Minutes.\n"
             "ip netstream timeout active 1\n",
         [RECIPE_SAMPLING] =
-            "> On NetEngine routers.\n"
+            "> On NetEngine routers; where the command is not known, declare the rate with weir serve --sampling EXPORTER=N.\n"
             "ip netstream export template option sampler\n",
         [RECIPE_ONE_SIDE] =
             "> On every interface, so that each packet is counted where it comes in, and only there.\n"
@@ -445,7 +445,7 @@ const struct recipe recipe_table[] = {
         [RECIPE_TIMEOUT] =
             "/ip traffic-flow set active-flow-timeout=1m inactive-flow-timeout=15s\n",
         [RECIPE_SAMPLING] =
-            "> RouterOS tells no rate of its own. Count every packet.\n"
+            "> RouterOS tells no rate of its own. Count every packet, or declare the rate with weir serve --sampling EXPORTER=N.\n"
             "/ip traffic-flow set packet-sampling=no\n",
         [RECIPE_ONE_SIDE] =
             "> Traffic is seen in both directions when all interfaces are watched.\n"
@@ -465,7 +465,7 @@ const struct recipe recipe_table[] = {
             "> Seconds.\n"
             "ovs-vsctl set IPFIX {source} cache_active_timeout=60\n",
         [RECIPE_SAMPLING] =
-            "> The column sampling shows one packet in how many is looked at.\n"
+            "> Declare the number of sampling with weir serve --sampling EXPORTER=N where Weir shows it as unknown.\n"
             "ovs-vsctl list IPFIX\n",
         [RECIPE_ONE_SIDE] =
             "> Open vSwitch sees what passes its bridge, in both directions; there is nothing to set.\n",
@@ -490,7 +490,7 @@ const struct recipe recipe_table[] = {
             "> Device > Server Profiles > NetFlow > WEIR.\n"
             "Active Timeout (min): 1\n",
         [RECIPE_SAMPLING] =
-            "> PAN-OS samples nothing: each record is exact.\n",
+            "> PAN-OS samples nothing: each record is exact. Declare it with weir serve --sampling EXPORTER=1.\n",
         [RECIPE_ONE_SIDE] =
             "> Records are of one direction each. Give every interface the profile: Network > Interfaces, NetFlow Profile: WEIR.\n",
       } },
@@ -510,7 +510,7 @@ const struct recipe recipe_table[] = {
             "> In pmacctd.conf; seconds.\n"
             "nfprobe_timeouts: maxlife=60\n",
         [RECIPE_SAMPLING] =
-            "> In pmacctd.conf: with sampling_rate, nfprobe tells the rate; without it every packet counts.\n"
+            "> In pmacctd.conf: with sampling_rate, nfprobe tells the rate; without it every packet counts. Declare that with weir serve --sampling EXPORTER=1.\n"
             "sampling_rate: 100\n",
         [RECIPE_ONE_SIDE] =
             "> pmacctd sees what its interface sees. A mirror port must mirror both directions.\n",
@@ -524,7 +524,7 @@ const struct recipe recipe_table[] = {
             "> Add to softflowd's options; the default is seven days.\n"
             "-t maxlife=60\n",
         [RECIPE_SAMPLING] =
-            "> Without -s every packet counts, and softflowd says no rate.\n",
+            "> Without -s every packet counts, and softflowd says no rate. Declare what -s has, or 1, with weir serve --sampling EXPORTER=N.\n",
         [RECIPE_ONE_SIDE] =
             "> softflowd sees what its interface sees. A mirror port must mirror both directions.\n",
       } },
@@ -542,7 +542,7 @@ const struct recipe recipe_table[] = {
             "> The distributed switch > Configure > NetFlow > Edit; seconds.\n"
             "Active flow export timeout: 60\n",
         [RECIPE_SAMPLING] =
-            "> The distributed switch > Configure > NetFlow > Edit; 0 counts every packet.\n"
+            "> The distributed switch > Configure > NetFlow > Edit; 0 counts every packet. Any other rate must be declared with weir serve --sampling EXPORTER=N.\n"
             "Sampling rate: 0\n",
         [RECIPE_ONE_SIDE] =
             "> Every port group: Edit settings > Monitoring. A switch that watches internal flows only does not see what leaves the host.\n"
