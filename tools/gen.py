@@ -228,9 +228,96 @@ def coverage():
             "without a path are captures of real exporters (`tests/case/cases.tsv`), compared field by field.", ["what", "cases"], table)}
 
 
+SECTIONS = ["all", "templates", "timeout", "sampling", "one-side", "clock"]
+
+
+def recipe(path):
+    """data/recipes/NAME.txt: lines "key: value", then sections "[name]" of lines to type; "> " begins a remark."""
+    r = {"name": path.stem, "source": "", "source_default": "", "sections": {}}
+    at = None
+    for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        where = f"data/recipes/{path.name}:{i}"
+        if line.startswith("[") and line.endswith("]"):
+            at = line[1:-1]
+            if at not in SECTIONS or at in r["sections"]:
+                sys.exit(f"{where}: [{at}] is unknown or stands twice; sections are {' '.join(SECTIONS)}")
+            r["sections"][at] = []
+        elif at is None:
+            key, colon, value = line.partition(": ")
+            if not colon or key not in ("title", "sends", "port", "source", "source_default"):
+                sys.exit(f"{where}: expected title, sends, port, source, source_default or a section")
+            r[key] = value
+        else:
+            for word in re.findall(r"\{(\w+)\}", line):
+                if word not in ("collector", "port", "place", "source"):
+                    sys.exit(f"{where}: {{{word}}} is none of collector, port, place, source")
+                if word == "source" and not r["source"]:
+                    sys.exit(f"{where}: {{source}}, and no line source: says what it is")
+            r["sections"][at].append(line)
+    for key in ("title", "sends", "port"):
+        if key not in r:
+            sys.exit(f"data/recipes/{path.name}: no {key}")
+    for at in ("all", "sampling", "one-side"):
+        if at not in r["sections"]:
+            sys.exit(f"data/recipes/{path.name}: no [{at}]")
+    return r
+
+
+def recipes():
+    rs = [recipe(p) for p in sorted((ROOT / "data" / "recipes").glob("*.txt"))]
+    cid = lambda n: "RECIPE_" + n.upper().replace("-", "_")
+    body = ("#include <stddef.h>\n#include <stdint.h>\n\n/* What a part of a recipe is for. */\nenum recipe_section {\n"
+            + "".join(f"    {cid(n)},\n" for n in SECTIONS) + "    RECIPE_SECTION_N\n};\n\n"
+            "struct recipe {\n    const char *name, *title;\n    const char *sends; /* \"NetFlow v9\" */\n"
+            "    uint16_t port;     /* Weir's own for that */\n"
+            "    const char *source; /* what {source} is; NULL: it does not occur */\n"
+            "    const char *source_default; /* NULL: lines that name it are left out where it is not given */\n"
+            "    /* Lines that end with '\\n', those that begin with \"> \" being remarks; NULL: nothing can be typed.\n"
+            "     * {collector} {port} {place} (both together) {source} stand for what the user has. */\n"
+            "    const char *section[RECIPE_SECTION_N];\n};\n\n"
+            "extern const struct recipe recipe_table[];\nextern const size_t recipe_count;\n")
+    h = header("WEIR_GEN_RECIPES_H", "recipes", "Floor 1. What to type into exporters, by vendor; in order of names.", body)
+    c = f"/* {NOTE % 'recipes'} */\n#include \"gen/recipes.h\"\n\nconst struct recipe recipe_table[] = {{\n"
+    opt = lambda v: c_str(v) if v else "NULL"
+    for r in rs:
+        c += (f"    {{ {c_str(r['name'])}, {c_str(r['title'])}, {c_str(r['sends'])}, {int(r['port'])},\n"
+              f"      {opt(r['source'])}, {opt(r['source_default'])},\n      {{\n")
+        for n in SECTIONS:
+            if n in r["sections"]:
+                lines = "\n            ".join(c_str(line)[:-1] + "\\n\"" for line in r["sections"][n])
+                c += f"        [{cid(n)}] =\n            {lines},\n"
+        c += "      } },\n"
+    c += "};\nconst size_t recipe_count = sizeof recipe_table / sizeof recipe_table[0];\n"
+
+    heads = {"all": None, "templates": "Templates more often", "timeout": "Report long flows every minute",
+             "sampling": "Tell the sampling rate", "one-side": "Count each packet once, in both directions", "clock": "Set the clock"}
+    fill = lambda r, v: (v.replace("{place}", f"192.0.2.10:{r['port']}").replace("{collector}", "192.0.2.10")
+                         .replace("{port}", r["port"]).replace("{source}", r["source_default"]))
+    out = ["# Exporters", "", f"<!-- {NOTE % 'recipes'} -->", "",
+           "What to type into a device so that it sends its flows to Weir, here at 192.0.2.10. `weir exporters config VENDOR --collector ADDR` "
+           "prints the same with your address; `weir exporters` says which part an exporter needs. Names like WEIR, the interface and the "
+           "sampling rate are examples.", ""]
+    out += [f"* [{r['title']}](#{r['name']}): `weir exporters config {r['name']}`" for r in rs] + [""]
+    for r in rs:
+        out += [f'## <a id="{r["name"]}"></a>{r["title"]}', "", f"Sends {r['sends']}, to port {r['port']}." +
+                (f" `--source`: {r['source']}." if r["source"] else ""), ""]
+        for n in SECTIONS:
+            lines = r["sections"].get(n, [])
+            keep = [line for line in lines if "{source}" not in line or r["source_default"]]
+            if heads[n] and lines:
+                out += [f"### {heads[n]}", ""]
+            for line in keep:
+                if line.startswith("> "):
+                    out += [line[2:], ""]
+            typed = [fill(r, line) for line in keep if not line.startswith("> ")]
+            if typed:
+                out += ["```", *typed, "```", ""]
+    return {"src/gen/recipes.h": h, "src/gen/recipes.c": c, "docs/reference/exporters.md": "\n".join(out[:-1]) + "\n"}
+
+
 def main():
     made = {}
-    for f in (columns, fieldmap, elements, options, metrics, coverage):
+    for f in (columns, fieldmap, elements, options, metrics, coverage, recipes):
         made.update(f())
     drift = []
     for name, text in made.items():

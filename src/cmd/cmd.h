@@ -121,6 +121,10 @@ int cmd_doctor(const struct args *a);
 extern const struct cmd_option doctor_options[];
 extern const char doctor_help[];
 
+int cmd_exporters(const struct args *a);
+extern const struct cmd_option exporters_options[];
+extern const char exporters_help[];
+
 int cmd_completion(const struct args *a);
 int cmd_manual(const struct args *a);
 extern const char completion_help[];

@@ -5,6 +5,7 @@
 
 #include "cmd/cmd.h"
 #include "flow/elem.h"
+#include "flow/rate_rule.h"
 #include "os/file.h"
 #include "os/proc.h"
 
@@ -18,6 +19,20 @@ static int read_text(const char *path, bool named, struct buf *text, bool *found
 
     *found = rc == ERR_OK;
     return rc == ERR_NOTFOUND && !named ? ERR_OK : rc;
+}
+
+/* Lists are checked where they are understood. */
+static int check_sampling(const struct conf *c, struct err *e)
+{
+    const struct conf_value *v = &c->v[OPT_SAMPLING];
+    struct rate_rules *rules;
+    struct err why;
+    int rc = rate_rules_parse(&rules, v->item, v->n_items, &why);
+
+    rate_rules_unref(rules);
+    if (rc != ERR_OK && v->source == CONF_FILE)
+        return err_set(e, rc, "%s:%u: %.400s", c->path, v->line, why.msg);
+    return rc != ERR_OK ? err_set(e, rc, "%s", why.msg) : ERR_OK;
 }
 
 int cmd_conf(const struct args *a, struct conf **out, struct err *e)
@@ -42,6 +57,10 @@ int cmd_conf(const struct args *a, struct conf **out, struct err *e)
                        : path != NULL ? path
                                       : CONF_PLACE,
                        found ? buf_cstr(&text) : NULL, text.len, set, n, e);
+    if (rc == ERR_OK && (rc = check_sampling(*out, e)) != ERR_OK) {
+        conf_unref(*out);
+        *out = NULL;
+    }
     buf_free(&text);
     free(set);
     return rc;

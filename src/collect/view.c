@@ -57,7 +57,14 @@ static int add_open(void *ctx, struct snapshot *out)
 
 int collect_snapshot(struct collect *k, struct snapshot *out, struct err *e)
 {
-    return store_snapshot_with(k->st, out, add_open, k, e);
+    struct conf *c = collect_conf(k);
+    const struct conf_value *v = &c->v[OPT_SAMPLING];
+    int rc = store_snapshot_with(k->st, out, add_open, k, e);
+
+    if (rc == ERR_OK && (rc = rate_rules_parse(&out->rules, v->item, v->n_items, e)) != ERR_OK)
+        snapshot_free(out);
+    conf_unref(c);
+    return rc;
 }
 
 bool collect_recovering(const struct collect *k)
@@ -182,12 +189,30 @@ int collect_tail_open(struct collect *k, struct collect_tail **out, struct err *
     return ERR_OK;
 }
 
+/* What is known of the rows' sampling, as a snapshot of everything has it. */
+static int tail_rates(struct collect_tail *t, struct snapshot *out, struct err *e)
+{
+    struct snapshot all;
+    int rc = collect_snapshot(t->k, &all, e);
+
+    if (rc != ERR_OK)
+        return rc;
+    out->facts = all.facts;
+    out->rules = all.rules;
+    all.facts = NULL;
+    all.rules = NULL;
+    snapshot_free(&all);
+    return ERR_OK;
+}
+
 int collect_tail_next(struct collect_tail *t, struct snapshot *out, uint64_t *missed, struct err *e)
 {
     int rc;
 
     *out = (struct snapshot){ 0 };
     rc = tail_look(t, out, e);
+    if (rc == ERR_OK && out->n > 0)
+        rc = tail_rates(t, out, e);
     if (rc != ERR_OK)
         snapshot_free(out);
     *missed = t->missed;

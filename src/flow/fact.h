@@ -14,7 +14,7 @@ enum fact_kind {
     FACT_IF_NAME,      /* `text` of the interface `id` */
     FACT_IF_TEXT,      /* its description */
     FACT_VRF_NAME,
-    FACT_APP_NAME, /* of the application `id`: engine << 24 | selector (RFC 6759) */
+    FACT_APP_NAME, /* of the application `id`: engine << 56 | selector (RFC 6759) */
     FACT_SAMPLER_NAME,
     FACT_KINDS
 };
@@ -53,6 +53,14 @@ size_t fact_table_count(const struct fact_table *t, uint64_t *refused);
  * before which the answer stays the same, and `since` the time from which it was. */
 bool fact_get(const struct fact_table *t, const struct exporter_key *x, enum fact_kind kind,
               uint64_t id, int64_t at_ms, struct fact *out, int64_t *since_ms, int64_t *until_ms);
+/* Every value of a kind, of all exporters, with the time for which fact_get() gives it:
+ * [from, to), INT64_MIN: also before it was told, INT64_MAX: still. In no order; found() gives
+ * false to end. So "which interfaces were called that, and when" is a comparison of texts in
+ * found(): a name in a question becomes a list of (exporter, number, from, to). */
+void fact_each_value(const struct fact_table *t, enum fact_kind kind,
+                     bool (*found)(void *ctx, const struct exporter_key *x, const struct fact *f,
+                                   int64_t from_ms, int64_t to_ms),
+                     void *ctx);
 /* Does the exporter say any rate? Then a record without one may have it. */
 bool fact_any_rate(const struct fact_table *t, const struct exporter_key *x);
 /* The rate by which a record without one was sampled (DESIGN section 4): by sampler, by interface,

@@ -379,6 +379,39 @@ bool fact_get(const struct fact_table *t, const struct exporter_key *x, enum fac
     return true;
 }
 
+/* One value of a line of t or of its base: is it what fact_get() gives, and when? */
+static bool value_holds(const struct fact_table *t, const struct line *l, uint32_t k, int64_t *from,
+                        int64_t *to)
+{
+    struct fact f;
+    int64_t since, ms = l->v[k].from_ms;
+
+    if (!fact_get(t, &l->x, (enum fact_kind)l->kind, l->id, ms, &f, from, to) ||
+        f.text != l->v[k].text || f.number != l->v[k].number)
+        return false; /* another was told at the same time */
+    if (ms > INT64_MIN &&
+        fact_get(t, &l->x, (enum fact_kind)l->kind, l->id, ms - 1, &f, &since, NULL) &&
+        since == INT64_MIN)
+        *from = INT64_MIN; /* the first of all holds for what was before */
+    return true;
+}
+
+void fact_each_value(const struct fact_table *t, enum fact_kind kind,
+                     bool (*found)(void *ctx, const struct exporter_key *x, const struct fact *f,
+                                   int64_t from_ms, int64_t to_ms),
+                     void *ctx)
+{
+    for (const struct fact_table *in = t; in != NULL; in = in->base)
+        for (uint32_t i = 0; i <= in->mask; i++)
+            for (const struct line *l = in->line[i]; l != NULL; l = l->next)
+                for (uint32_t k = 0; l->kind == kind && k < l->n; k++) {
+                    struct fact f = fact_of(l, k);
+                    int64_t from, to;
+                    if (value_holds(t, l, k, &from, &to) && !found(ctx, &l->x, &f, from, to))
+                        return;
+                }
+}
+
 bool fact_any_rate(const struct fact_table *t, const struct exporter_key *x)
 {
     for (; t != NULL; t = t->base) {

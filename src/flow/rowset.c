@@ -29,6 +29,7 @@ void snapshot_free(struct snapshot *s)
         rowset_unref(s->sets[i]);
     free(s->sets);
     fact_table_unref(s->facts);
+    rate_rules_unref(s->rules);
     memset(s, 0, sizeof *s);
 }
 

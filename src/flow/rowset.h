@@ -5,6 +5,7 @@
 #define WEIR_FLOW_ROWSET_H
 
 #include "flow/fact.h"
+#include "flow/rate_rule.h"
 
 #define ROWSET_VECTOR 4096u /* rows per read at most; reads start at multiples of it */
 
@@ -108,6 +109,7 @@ struct snapshot {
     size_t n;
     struct fact_table
         *facts; /* what the exporters of these rows say; reference held, may be NULL */
+    struct rate_rules *rules; /* what the operator says of their sampling; the same */
     /* rows that the snapshot knows of but cannot read (damaged segments) */
     uint64_t rows_unreadable;
     uint32_t segments_unreadable;

@@ -74,6 +74,8 @@ const struct opt_info opt_info[OPT_N] = {
         "", "", "", 1, "a client of a tls:// listener must show a certificate; no: it may" },
     [OPT_EXPORTERS_ALLOW] = { "exporters.allow", OPT_TYPE_LIST, "", "",
         "", "", "", 1, "networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted" },
+    [OPT_SAMPLING] = { "sampling", OPT_TYPE_LIST, "", "",
+        "", "", "", 1, "sampling rates that exporters do not tell: ADDRESS=N or ADDRESS/INTERFACE=N, one packet in N, counts where neither record nor options say one; with ! behind it, as in 192.0.2.1=1000!, it counts against what they say. Holds for all that is stored" },
     [OPT_DECODER_MEMORY] = { "decoder.memory", OPT_TYPE_SIZE, "octets", "512M",
         "1M", "64G", "", 0, "memory for exporters, their ports and templates, per shard; those not heard for ten minutes yet may take half of it together, untrusted ones a quarter" },
     [OPT_DECODER_MAX_EXPORTERS] = { "decoder.max_exporters", OPT_TYPE_UINT, "", "65536",

@@ -42,6 +42,7 @@ enum opt {
     OPT_TLS_CLIENT_CA, /* certificates in PEM of those who may sign clients' certificates; exporters that show one so signed are trusted */
     OPT_TLS_CLIENT_CERTIFICATE, /* a client of a tls:// listener must show a certificate; no: it may */
     OPT_EXPORTERS_ALLOW, /* networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted */
+    OPT_SAMPLING, /* sampling rates that exporters do not tell: ADDRESS=N or ADDRESS/INTERFACE=N, one packet in N, counts where neither record nor options say one; with ! behind it, as in 192.0.2.1=1000!, it counts against what they say. Holds for all that is stored */
     OPT_DECODER_MEMORY, /* memory for exporters, their ports and templates, per shard; those not heard for ten minutes yet may take half of it together, untrusted ones a quarter */
     OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard; a new one takes the place of one that is silent */
     OPT_DECODER_MAX_UNTRUSTED, /* exporters outside exporters.allow remembered, all together, per shard */

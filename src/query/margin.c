@@ -81,23 +81,28 @@ static bool proto_sent(const struct rowset *rs)
     return true;
 }
 
-/* Do options give a rate to records that state none? */
-static bool rates_said(const struct group *g, const struct rowset *rs)
+/* Do options or the operator give a rate to records that state none? *forced: to all records. */
+static bool rates_said(const struct group *g, const struct rowset *rs, bool *forced)
 {
-    for (uint32_t i = 0; g->snap->facts != NULL && i < rs->n_exporters; i++)
-        if (fact_any_rate(g->snap->facts, &rs->exporters[i]))
-            return true;
-    return false;
+    bool said = false, against;
+
+    *forced = false;
+    for (uint32_t i = 0; i < rs->n_exporters; i++) {
+        said |= rate_rules_any(g->snap->rules, &rs->exporters[i].addr, &against) ||
+                fact_any_rate(g->snap->facts, &rs->exporters[i]);
+        *forced |= against;
+    }
+    return said;
 }
 
 /* A scaled share is rounded once; rounded by minutes and then scaled it would be another. */
 static bool rows_fit(const struct group *g, const struct rowset *rs, const struct marginal_row *row,
                      uint32_t n)
 {
-    bool said = rates_said(g, rs);
+    bool forced, said = rates_said(g, rs, &forced);
     int64_t next;
 
-    if (g->n_keys > 0 && !proto_sent(rs))
+    if (forced || (g->n_keys > 0 && !proto_sent(rs)))
         return false;
     for (uint32_t i = 0; i < n; i++) {
         if (row[i].rate == 0 && said) /* by whom, the totals do not tell */

@@ -26,6 +26,7 @@ int opened_make(struct opened *o, const struct plan *p, const struct query_contr
     o->sets.rows_unreadable = snap->rows_unreadable;
     o->sets.segments_unreadable = snap->segments_unreadable;
     o->sets.facts = snap->facts != NULL ? fact_table_ref(snap->facts) : NULL;
+    o->sets.rules = rate_rules_ref(snap->rules);
     o->sets.sets = malloc((snap->n + 1) * sizeof(struct rowset *));
     o->shut = malloc((snap->n + 1) * sizeof(struct rowset *));
     o->unreadable = calloc(snap->n + 1, sizeof *o->unreadable);

@@ -1,24 +1,35 @@
 /* Sampling rates. A row has the rate that its record or header stated; where it stated none, what
- * the exporter said in options counts, by sampler, interface or for all (DESIGN section 4). */
+ * the exporter said in options counts, by sampler, interface or for all, and where that is nothing,
+ * what the operator declared; what he forced comes before all of it (DESIGN section 4). */
 #include <stdlib.h>
 
 #include "query/match.h"
 
 #define RATE_MEMO 256u /* power of two */
 
-/* An answer of fact_rate() and what it holds for. */
+/* An answer and what it holds for. */
 struct rate_memo {
     int64_t since_ms, until_ms; /* equal: empty */
     uint32_t exporter, sampler, in_if, rate;
+    bool forced;
 };
 
-int rate_enter(struct scan *s, const struct fact_table *t)
+int rate_enter(struct scan *s, const struct snapshot *snap)
 {
+    const struct fact_table *t = snap->facts;
+
     s->facts = NULL;
-    for (uint32_t i = 0; t != NULL && i < s->rs->n_exporters && s->facts == NULL; i++)
-        if (fact_any_rate(t, &s->rs->exporters[i]))
+    s->rules = NULL;
+    s->forced = false;
+    for (uint32_t i = 0; i < s->rs->n_exporters; i++) {
+        bool forced;
+        if (t != NULL && s->facts == NULL && fact_any_rate(t, &s->rs->exporters[i]))
             s->facts = t;
-    if (s->facts == NULL)
+        if (rate_rules_any(snap->rules, &s->rs->exporters[i].addr, &forced))
+            s->rules = snap->rules;
+        s->forced |= forced;
+    }
+    if (s->facts == NULL && s->rules == NULL)
         return ERR_OK;
     free(s->rate_memo); /* exporters have other numbers now */
     s->rate_memo = calloc(RATE_MEMO, sizeof *s->rate_memo);
@@ -29,7 +40,26 @@ int rate_enter(struct scan *s, const struct fact_table *t)
     return ERR_OK;
 }
 
-static uint32_t look_up(struct scan *s, uint32_t row)
+static void resolve(const struct scan *s, struct rate_memo *m, int64_t at_ms)
+{
+    const struct exporter_key *x = &s->rs->exporters[m->exporter];
+    const struct rate_rule *r = rate_rule_find(s->rules, &x->addr, m->in_if);
+
+    m->since_ms = INT64_MIN;
+    m->until_ms = INT64_MAX;
+    m->forced = r != NULL && r->force;
+    if (m->forced) {
+        m->rate = r->rate;
+        return;
+    }
+    m->rate = s->facts != NULL
+                  ? fact_rate(s->facts, x, m->sampler, m->in_if, at_ms, &m->since_ms, &m->until_ms)
+                  : 0;
+    if (m->rate == 0 && r != NULL)
+        m->rate = r->rate;
+}
+
+static const struct rate_memo *look_up(struct scan *s, uint32_t row)
 {
     uint32_t exporter = (uint32_t)s->col[COL_EXPORTER][row],
              sampler = (uint32_t)s->col[COL_SAMPLER][row], in_if = (uint32_t)s->col[COL_IN_IF][row];
@@ -40,10 +70,9 @@ static uint32_t look_up(struct scan *s, uint32_t row)
     if (at_ms < m->since_ms || at_ms >= m->until_ms || m->exporter != exporter ||
         m->sampler != sampler || m->in_if != in_if) {
         *m = (struct rate_memo){ .exporter = exporter, .sampler = sampler, .in_if = in_if };
-        m->rate = fact_rate(s->facts, &s->rs->exporters[exporter], sampler, in_if, at_ms,
-                            &m->since_ms, &m->until_ms);
+        resolve(s, m, at_ms);
     }
-    return m->rate;
+    return m;
 }
 
 int scan_rate(struct scan *s, const uint64_t **out)
@@ -52,15 +81,17 @@ int scan_rate(struct scan *s, const uint64_t **out)
     int rc = scan_col(s, COL_RATE, &sent);
 
     *out = s->rate_now = sent;
-    if (rc != ERR_OK || s->facts == NULL)
+    if (rc != ERR_OK || (s->facts == NULL && s->rules == NULL))
         return rc;
     *out = s->rate_now = s->rate;
     if (s->rate_loaded)
         return ERR_OK;
     rc = scan_load(s, COL_BIT(COL_EXPORTER) | COL_BIT(COL_SAMPLER) | COL_BIT(COL_IN_IF) |
                           COL_BIT(COL_START));
-    for (uint32_t i = 0; rc == ERR_OK && i < s->n; i++)
-        s->rate[i] = sent[i] != 0 ? sent[i] : look_up(s, i);
+    for (uint32_t i = 0; rc == ERR_OK && i < s->n; i++) {
+        const struct rate_memo *m = sent[i] == 0 || s->forced ? look_up(s, i) : NULL;
+        s->rate[i] = m != NULL && (sent[i] == 0 || m->forced) ? m->rate : sent[i];
+    }
     s->rate_loaded = rc == ERR_OK;
     return rc;
 }
@@ -69,6 +100,7 @@ bool scan_unscaled(const struct scan *s)
 {
     uint64_t one;
 
-    return s->facts == NULL ? scan_const(s, COL_RATE, &one) && one <= 1
-                            : scan_const(s, COL_RATE, &one) && one == 1;
+    if (s->forced || !scan_const(s, COL_RATE, &one))
+        return false;
+    return s->facts == NULL && s->rules == NULL ? one <= 1 : one == 1;
 }

@@ -109,13 +109,13 @@ static int one_block(struct scan *s, const struct walk *w, const struct visitor 
 }
 
 /* Make a rowset the one that is read. s->rs = NULL: nothing of it can match. */
-static int enter(struct scan *s, const struct rowset *rs, const struct fact_table *facts,
+static int enter(struct scan *s, const struct rowset *rs, const struct snapshot *snap,
                  const struct visitor *v)
 {
     int rc;
 
     s->rs = rs;
-    if ((rc = rate_enter(s, facts)) != ERR_OK || (rc = prune_tables(s)) != ERR_OK)
+    if ((rc = rate_enter(s, snap)) != ERR_OK || (rc = prune_tables(s)) != ERR_OK)
         return rc;
     s->nothing = prune_filter(s, UINT32_MAX) == TRI_NEVER;
     if (s->nothing)
@@ -133,7 +133,7 @@ static int one_morsel(struct scan *s, const struct walk *w, const struct morsel 
     int rc;
 
     s->set = m->set;
-    rc = s->rs != rs ? enter(s, rs, w->snap->facts, v) : ERR_OK;
+    rc = s->rs != rs ? enter(s, rs, w->snap, v) : ERR_OK;
     if (rc != ERR_OK)
         return rc;
     if (s->nothing) {

@@ -38,6 +38,8 @@ struct scan {
     uint32_t shape_cap;
     uint64_t common_cols;           /* columns that all shapes of the rowset fill */
     const struct fact_table *facts; /* NULL: they say no rate of any exporter of the rowset */
+    const struct rate_rules *rules; /* the same, of the operator's */
+    bool forced;                    /* some of them stand before what records say */
     struct rate_memo *rate_memo;
     uint64_t *rate;
     const uint64_t *rate_now; /* what scan_rate() gave last */
@@ -101,8 +103,8 @@ bool scan_const(const struct scan *s, enum col c, uint64_t *v);
 int scan_rate(struct scan *s, const uint64_t **out) WARN_UNUSED;
 /* All rows of the block count as they are. */
 bool scan_unscaled(const struct scan *s);
-/* The rowset in s->rs: does anything said by options concern it? */
-int rate_enter(struct scan *s, const struct fact_table *t) WARN_UNUSED;
+/* The rowset in s->rs: does anything said by options or by the operator concern it? */
+int rate_enter(struct scan *s, const struct snapshot *snap) WARN_UNUSED;
 
 enum value_type value_type(const struct value_alts *a);
 

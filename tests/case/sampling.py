@@ -253,6 +253,58 @@ def told_again_and_again():
     return e.out, {10: 10}
 
 
+def declared(what, case, *want):
+    """A case, and what the operator declares: 192.0.2.1 is the exporter of all of them."""
+    def with_rules():
+        out = case() if callable(case) else case
+        return out[0], want[0], what
+    with_rules.__name__ = "declared %s: %s" % (" ".join(what), case.__name__)
+    return with_rules
+
+
+def on_two_interfaces():
+    e = Exporter(9)
+    flows(e, 1, 2, in_if=11)
+    flows(e, 2, 3, in_if=12, template=False)
+    return e.out, None
+
+
+def system_and_records():
+    e = Exporter(9)
+    told(e, 0, [(SYSTEM, 4)], [(34, 4)], [7, 500])
+    flows(e, 1, 2, [(34, 4)], [20])
+    flows(e, 2, 3, number=301)
+    return e.out, None
+
+
+# what the operator says counts last, or first where it is forced; it holds for what was stored before
+DECLARED = [
+    declared(["192.0.2.1=1000"], nobody_says, {1000: 5}),
+    declared(["192.0.2.1=1000!"], nobody_says, {1000: 5}),
+    declared(["192.0.2.1=1"], nobody_says, {1: 5}),
+    declared(["192.0.2.2=1000!"], nobody_says, {0: 5}),
+    declared(["192.0.2.1=1000"], system_before, {512: 2}),
+    declared(["192.0.2.1=1000!"], system_before, {1000: 2}),
+    declared(["192.0.2.1=1000"], system_late, {512: 2}),
+    declared(["192.0.2.1=1000"], changed_in_mid_stream, {100: 4, 400: 2}),
+    declared(["192.0.2.1=30!"], changed_in_mid_stream, {30: 6}),
+    declared(["192.0.2.1=1000"], header_v5, {100: 4}),
+    declared(["192.0.2.1=7!"], header_v5, {7: 4}),
+    declared(["192.0.2.1=1000"], in_the_record, {250: 3}),
+    declared(["192.0.2.1=1!"], in_the_record, {1: 3}),
+    declared(["192.0.2.1/11=40"], on_two_interfaces, {40: 2, 0: 3}),
+    declared(["192.0.2.1/11=40", "192.0.2.1=9"], on_two_interfaces, {40: 2, 9: 3}),
+    declared(["192.0.2.1=9!", "192.0.2.1/12=40"], on_two_interfaces, {9: 2, 40: 3}),
+    declared(["192.0.2.1=9", "192.0.2.1=8"], on_two_interfaces, {8: 5}),
+    declared(["192.0.2.1/11=40!"], by_interface, {40: 2, 700: 3}),
+    declared(["192.0.2.1/11=40"], by_interface, {300: 2, 700: 3}),
+    declared(["192.0.2.1=6"], system_and_records, {20: 2, 500: 3}),
+    declared(["192.0.2.1=6!"], system_and_records, {6: 5}),
+    declared(["192.0.2.1=6"], of_another_domain, {6: 2}),
+]
+REFUSED = ["192.0.2.1", "192.0.2.1=", "192.0.2.1=0", "=5", "192.0.2.1=5x", "192.0.2.1=-5", "192.0.2.1/=5", "192.0.2.1/x=5", "192.0.2.1=!",
+           "192.0.2.1=4294967296", "router=5", "192.0.2.0/24/1=5"]
+
 CASES = [header_v5, in_the_record, system_before, system_late, by_sampler, two_samplers, sampler_with_name_and_late, by_interface,
          interface_before_system, interface_of_ipfix, selector_interval_and_space, size_and_population, probability, interval_in_the_record,
          one_in_one, nobody_says, changed_in_mid_stream, zero_in_the_record, sampler_that_nobody_told, record_before_options,
@@ -268,29 +320,31 @@ def pcap(path, datagrams):
             f.write(struct.pack("<IIII", T0 + at, 0, len(ip), len(ip)) + ip)
 
 
-def ask(weir, data, *words):
-    out = subprocess.run([weir, "query", "--data", data, "-o", "json", *words], check=True, capture_output=True, text=True).stdout
+def ask(weir, tmp, *words):
+    out = subprocess.run([weir, "query", "--config", tmp / "weir.yaml", "--data", tmp / "d", "-o", "json", *words], check=True,
+                         capture_output=True, text=True).stdout
     return json.loads(out)["totals"]
 
 
-def check(weir, tmp, datagrams, want):
+def check(weir, tmp, datagrams, want, rules=()):
     """What is wrong with the answers, as text."""
     wrong = []
     pcap(tmp / "x.pcap", datagrams)
+    (tmp / "weir.yaml").write_text("sampling: [%s]\n" % ", ".join('"%s"' % r for r in rules))
     subprocess.run([weir, "import", "--data", tmp / "d", tmp / "x.pcap"], check=True, capture_output=True)
     n = sum(want.values())
     scaled = sum(k * max(1, rate) for rate, k in want.items())
     for words, factor in (([], scaled), (["--raw"], n)):
-        t = ask(weir, tmp / "d", *words)
+        t = ask(weir, tmp, *words)
         if (t["flows"], t["bytes"], t["packets"]) != (n, factor * OCTETS, factor * PACKETS):
             wrong.append("%s gave %s, expected %d flows, %d bytes" % (words, t, n, factor * OCTETS))
     for rate, k in want.items():
         q = "sampling unknown" if rate == 0 else "sampling %d" % rate
         for text in (q, "%s and bytes %d" % (q, OCTETS * max(1, rate))):
-            t = ask(weir, tmp / "d", text)
+            t = ask(weir, tmp, text)
             if t["flows"] != k or t["bytes"] != k * OCTETS * max(1, rate):
                 wrong.append("%s gave %s, expected %d flows" % (text, t, k))
-    by_minute = subprocess.run([weir, "query", "--data", tmp / "d", "-o", "json", "--series", "1m", "--measure", "bytes"], check=True,
+    by_minute = subprocess.run([weir, "query", "--config", tmp / "weir.yaml", "--data", tmp / "d", "-o", "json", "--series", "1m", "--measure", "bytes"], check=True,
                                capture_output=True, text=True).stdout
     total = json.loads(by_minute)["totals"]["bytes"]
     if total != scaled * OCTETS:
@@ -298,15 +352,27 @@ def check(weir, tmp, datagrams, want):
     return wrong
 
 
+def refused(weir, rule):
+    with tempfile.TemporaryDirectory(prefix="weir-sampling-") as tmp:
+        path = pathlib.Path(tmp) / "weir.yaml"
+        path.write_text('sampling: ["%s"]\n' % rule)
+        r = subprocess.run([weir, "config", "check", "--config", path], capture_output=True, text=True)
+    return r.returncode != 0 and "%s:1: sampling: " % path in r.stderr and '"%s"' % rule in r.stderr
+
+
 def main():
     weir, bad = sys.argv[1], 0
-    for case in CASES:
+    for rule in REFUSED:
+        if not refused(weir, rule):
+            print("FAIL %s was not refused" % rule)
+            bad += 1
+    for case in CASES + DECLARED:
         with tempfile.TemporaryDirectory(prefix="weir-sampling-") as tmp:
             wrong = check(weir, pathlib.Path(tmp), *case())
         bad += bool(wrong)
         for line in wrong:
             print("FAIL %s: %s" % (case.__name__, line))
-    print("%d cases, %d failed" % (len(CASES), bad))
+    print("%d cases, %d failed" % (len(CASES + DECLARED), bad))
     sys.exit(bad > 0)
 
 

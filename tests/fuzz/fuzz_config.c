@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "flow/rate_rule.h"
 
 #define MAX_SET 64u
 
@@ -23,11 +24,33 @@ static size_t command_line(char *s, struct conf_setting *set)
     return n;
 }
 
+/* The rates that it declares: refused by name, or found again. */
+static void check_rates(const struct conf *c)
+{
+    const struct conf_value *v = &c->v[OPT_SAMPLING];
+    struct rate_rules *t;
+    struct err e;
+    int rc = rate_rules_parse(&t, v->item, v->n_items, &e);
+    struct addr a;
+
+    if (rc != ERR_OK && e.msg[0] == '\0')
+        abort();
+    for (size_t i = 0; rc == ERR_OK && i < v->n_items; i++) {
+        const char *s = v->item[i];
+        size_t len = strcspn(s, "/=");
+        if (!addr_parse(&a, s, len) || !rate_rules_any(t, &a, NULL) ||
+            (s[len] == '=' && rate_rule_find(t, &a, 0)->rate == 0))
+            abort();
+    }
+    rate_rules_unref(t);
+}
+
 static void check(struct conf *c)
 {
     char where[512];
     uint64_t min, max;
 
+    check_rates(c);
     for (size_t o = 0; o < OPT_N; o++) {
         const struct opt_info *i = &opt_info[o];
         if (c->v[o].text == NULL ||

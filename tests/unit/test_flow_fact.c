@@ -71,6 +71,41 @@ static void check(const struct fact_table *t, const struct told *l, size_t n, st
     }
 }
 
+/* Among all values with their times one holds at any time, if any was told: fact_get()'s. */
+struct held {
+    const struct told *q;
+    unsigned n;
+    uint32_t number;
+};
+
+static bool hold(void *ctx, const struct exporter_key *x, const struct fact *f, int64_t from_ms,
+                 int64_t to_ms)
+{
+    struct held *h = ctx;
+
+    assert_true(from_ms < to_ms);
+    assert_int_equal(f->kind, h->q->kind);
+    if (exporter_key_equal(x, h->q->x) && f->id == h->q->id && from_ms <= h->q->ms &&
+        h->q->ms < to_ms) {
+        h->n++;
+        h->number = f->number;
+    }
+    return true;
+}
+
+static void check_held(const struct fact_table *t, struct rnd *r)
+{
+    for (int i = 0; i < 50; i++) {
+        struct told q = random_told(r);
+        struct held h = { .q = &q };
+        struct fact f;
+        bool there = fact_get(t, q.x, (enum fact_kind)q.kind, q.id, q.ms, &f, NULL, NULL);
+        fact_each_value(t, (enum fact_kind)q.kind, hold, &h);
+        assert_int_equal(h.n, there ? 1 : 0);
+        assert_int_equal(h.number, there ? f.number : 0);
+    }
+}
+
 static void table_is_as_a_list(void **state)
 {
     struct rnd r = { 4711 };
@@ -100,8 +135,10 @@ static void table_is_as_a_list(void **state)
         if (over == NULL)
             assert_int_equal(fact_table_new(&over, base), ERR_OK);
         check(over, l, n, &r);
+        check_held(over, &r);
         assert_int_equal(fact_table_flat(&flat, over), ERR_OK);
         check(flat, l, n, &r);
+        check_held(flat, &r);
         fact_table_unref(flat);
         fact_table_unref(base);
         fact_table_unref(over);
