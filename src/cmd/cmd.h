@@ -84,7 +84,10 @@ int cmd_elements(const struct conf *c, struct err *e) WARN_UNUSED;
  * when there is nothing. The caller owns a reference. */
 void cmd_facts_dir(const struct conf *c, char *out, size_t cap);
 struct geo;
+struct store;
 int cmd_geo(const struct conf *c, struct geo **out, struct err *e) WARN_UNUSED;
+/* And the store seals and asks by it from now on. */
+int cmd_use_geo(const struct conf *c, struct store *s, struct err *e) WARN_UNUSED;
 /* The data directory and the socket of its server as configured, with the documented defaults. */
 void cmd_data_dir(const struct conf *c, char *out, size_t cap);
 void cmd_socket(const struct conf *c, char *out, size_t cap);

@@ -9,6 +9,7 @@
 #include "cmd/cmd.h"
 #include "enrich/geo.h"
 #include "os/clock.h"
+#include "store/store.h"
 
 #define PATH_OCTETS 4096u
 #define FILE_OCTETS (256u << 20)
@@ -53,6 +54,18 @@ int cmd_geo(const struct conf *c, struct geo **out, struct err *e)
 
     cmd_facts_dir(c, dir, sizeof dir);
     return geo_open(out, dir, e);
+}
+
+int cmd_use_geo(const struct conf *c, struct store *s, struct err *e)
+{
+    struct geo *g;
+    int rc = cmd_geo(c, &g, e);
+
+    if (rc != ERR_OK)
+        return rc;
+    store_set_geo(s, g);
+    geo_unref(g);
+    return ERR_OK;
 }
 
 /* ------------------------------------------------------------------ import */
