@@ -5,13 +5,20 @@ DATA ?= weir-data
 # make soak MINUTES=60 RATE=300000 SIZE=12G DATA=a folder with room for SIZE twice
 SOAK = $(if $(filter file,$(origin DATA)),,--data $(DATA)) $(if $(RATE),--rate $(RATE)) $(if $(SIZE),--size $(SIZE)) $(if $(KILLS),--kills $(KILLS))
 
-.PHONY: run test bench soak fuzz format lint deps build deb deb-test gen clean
+.PHONY: run facts test bench soak fuzz format lint deps build deb deb-test gen clean
 
 # make run SAMPLE=1 sends generated traffic; ARGS='--listen udp://[::]:9995' and the like go to weir serve
 run:
 	@tools/deps.sh build
 	@tools/build.sh $(BUILD) weir tools/flowgen
+	@test -d $(DATA)/facts || (mkdir -p $(DATA) && python3 tools/facts.py $(BUILD)/weir $(DATA)/facts --quiet)
 	@tools/run.sh $(BUILD) $(DATA) '$(SAMPLE)' $(ARGS)
+
+# AS numbers and countries of addresses: pinned npm packages, checked and compiled
+facts: build
+	@tools/deps.sh facts
+	@mkdir -p $(DATA)
+	@python3 tools/facts.py $(BUILD)/weir $(DATA)/facts
 
 test:
 	@tools/deps.sh build test

@@ -110,7 +110,8 @@ static void print_sizes(const char *what, const struct seg_sizes *z, uint64_t oc
     static const char *const tables[TABLE_N] = {
         "addresses",     "pages",           "exporters",       "shapes",
         "options",       "by interface",    "by protocol",     "by service",
-        "AS of address", "mask of address", "VLAN of address", "next hop of address"
+        "AS of address", "mask of address", "VLAN of address", "next hop of address",
+        "looked up AS",  "country"
     };
 
     (void)printf(", \"%s\": {\"all\": %.3f", what, (double)octets / (double)rows);

@@ -118,7 +118,8 @@ static void print_sizes(const struct seg_sizes *z, uint64_t rows)
     static const char *const tables[TABLE_N] = {
         "addresses",     "pages",           "exporters",       "shapes",
         "options",       "by interface",    "by protocol",     "by service",
-        "AS of address", "mask of address", "VLAN of address", "next hop of address"
+        "AS of address", "mask of address", "VLAN of address", "next hop of address",
+        "looked up AS",  "country"
     };
     const char *sep = "";
 
@@ -138,8 +139,8 @@ static void print_sizes(const struct seg_sizes *z, uint64_t rows)
 
 static void print_stages(const struct seg_sizes *z, uint64_t rows)
 {
-    static const char *const stages[STAGE_N] = { "addresses", "attributes", "columns", "extras",
-                                                 "tables",    "index",      "totals" };
+    static const char *const stages[STAGE_N] = { "addresses", "attributes", "geo",   "columns",
+                                                 "extras",    "tables",     "index", "totals" };
 
     (void)printf("\"ns_per_row_by_stage\": {");
     for (unsigned i = 0; i < STAGE_N; i++)

@@ -31,7 +31,9 @@ bool command_takes(const struct command *c, enum opt o)
 {
     if (o == OPT_DATA || o == OPT_SOCKET)
         return c->conf != CMD_CONF_NONE;
-    return c->conf == CMD_CONF_ALL || (c->conf == CMD_CONF_NAMES && o == OPT_ELEMENTS);
+    return c->conf == CMD_CONF_ALL ||
+           (c->conf == CMD_CONF_NAMES &&
+            (o == OPT_ELEMENTS || o == OPT_FACTS_DIR || o == OPT_AS_SOURCE));
 }
 
 /* Fill *out with the option called name; false when there is none. */

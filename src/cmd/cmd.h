@@ -23,7 +23,7 @@ struct cmd_option {
 enum cmd_conf {
     CMD_CONF_NONE,
     CMD_CONF_PLACE, /* --config, --data, --socket: enough to find a data directory and its server */
-    CMD_CONF_NAMES, /* those, and --elements: what a question may name */
+    CMD_CONF_NAMES, /* those, --elements, --facts.dir, --as.source: what a question may name */
     CMD_CONF_ALL,   /* --config and every option of gen/options.h */
 };
 
@@ -80,6 +80,14 @@ int cmd_conf(const struct args *a, struct conf **out, struct err *e) WARN_UNUSED
 /* The user's rows of the element dictionary (option `elements`), for the rest of the process:
  * before threads start, and not again. */
 int cmd_elements(const struct conf *c, struct err *e) WARN_UNUSED;
+/* Where facts about addresses are (option `facts.dir`), and what is there: *out NULL and ERR_OK
+ * when there is nothing. The caller owns a reference. */
+void cmd_facts_dir(const struct conf *c, char *out, size_t cap);
+struct geo;
+struct store;
+int cmd_geo(const struct conf *c, struct geo **out, struct err *e) WARN_UNUSED;
+/* And the store seals and asks by it from now on. */
+int cmd_use_geo(const struct conf *c, struct store *s, struct err *e) WARN_UNUSED;
 /* The data directory and the socket of its server as configured, with the documented defaults. */
 void cmd_data_dir(const struct conf *c, char *out, size_t cap);
 void cmd_socket(const struct conf *c, char *out, size_t cap);
@@ -128,6 +136,10 @@ extern const char exporters_help[];
 int cmd_completion(const struct args *a);
 int cmd_manual(const struct args *a);
 extern const char completion_help[];
+
+int cmd_data(const struct args *a);
+extern const struct cmd_option data_options[];
+extern const char data_help[];
 
 int cmd_config(const struct args *a);
 int cmd_query(const struct args *a);

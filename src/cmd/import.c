@@ -278,6 +278,7 @@ int cmd_import(const struct args *a)
     struct os_stat st;
     struct conf *c;
     struct err e = { 0 };
+    struct geo *geo = NULL;
     int rc, exit_code = EXIT_DONE;
 
     if (a->n_operands == 0)
@@ -288,15 +289,20 @@ int cmd_import(const struct args *a)
         return cmd_fail(a, &e);
     cmd_data_dir(c, dir, sizeof dir);
     rc = cmd_elements(c, &e);
+    if (rc == ERR_OK)
+        rc = cmd_geo(c, &geo, &e);
     conf_unref(c);
     if (rc != ERR_OK)
         return cmd_fail(a, &e);
     /* before a data directory is made for a name mistyped */
-    for (size_t i = 0; i < a->n_operands; i++)
-        if (os_file_stat(a->operand[i], &st, &e) != ERR_OK)
-            return cmd_fail(a, &e);
-    if (store_open(&j.store, dir, STORE_WRITE, "", &e) != ERR_OK)
-        return busy_or(a, &e);
+    for (size_t i = 0; i < a->n_operands && rc == ERR_OK; i++)
+        rc = os_file_stat(a->operand[i], &st, &e);
+    if (rc != ERR_OK || store_open(&j.store, dir, STORE_WRITE, "", &e) != ERR_OK) {
+        geo_unref(geo);
+        return rc != ERR_OK ? cmd_fail(a, &e) : busy_or(a, &e);
+    }
+    store_set_geo(j.store, geo);
+    geo_unref(geo);
     j.opt.again = args_has(a, "force");
     if (j.terminal) {
         j.opt.progress = show_progress;

@@ -174,6 +174,9 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
 
     if (rc == ERR_OK) {
         store_set_open(st, (size_t)conf_num(q->conf, OPT_STORE_OPEN_SEGMENTS));
+        rc = cmd_use_geo(q->conf, st, e);
+    }
+    if (rc == ERR_OK) {
         rc = store_snapshot(st, &snap, e);
     }
     if (rc == ERR_OK)

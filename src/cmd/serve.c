@@ -121,6 +121,16 @@ static int prepare(struct server *s, struct err *e)
     return rc == ERR_OK ? proc_give(s->sock, user, e) : rc;
 }
 
+/* What is known of addresses, as it lies there now. Nobody loses a record for the want of it. */
+static void use_geo(struct server *s)
+{
+    struct err e;
+
+    if (cmd_use_geo(s->conf, s->store, &e) != ERR_OK)
+        log_line(LOG_LEVEL_WARN, "AS numbers and countries of addresses stay as they were: %s",
+                 e.msg);
+}
+
 /* The child's part: no rights any more; the files it makes belong to the user. */
 static int build(struct server *s, struct err *e)
 {
@@ -136,6 +146,7 @@ static int build(struct server *s, struct err *e)
         (rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK)
         return rc;
     store_set_open(s->store, (size_t)conf_num(s->conf, OPT_STORE_OPEN_SEGMENTS));
+    use_geo(s);
     if ((rc = store_set_slow(s->store, conf_text(s->conf, OPT_STORAGE_SLOW), e)) != ERR_OK ||
         (rc = history_open(&s->history, s->dir, s->again || s->kept,
                            (int64_t)conf_num(s->conf, OPT_HISTORY_KEEP), clock_now_ms(), e)) !=
@@ -193,6 +204,7 @@ static void reload(struct server *s)
     http_server_reload(s->http, fresh);
     conf_unref(s->conf);
     s->conf = fresh;
+    use_geo(s);
     log_line(LOG_LEVEL_INFO, "configuration reloaded");
 }
 

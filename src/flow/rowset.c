@@ -23,6 +23,32 @@ int rowset_open(struct rowset *rs, struct rowset **out, struct err *e)
     return ERR_OK;
 }
 
+void rowset_geo(const struct rowset *rs, enum geo_kind kind, const struct geo *today,
+                uint32_t *room, const uint32_t **out, uint32_t *n_today)
+{
+    struct rowset_geo g;
+
+    *out = room;
+    if (rs->ops->geo == NULL || rs->ops->geo(rs, kind, &g, NULL) != ERR_OK) {
+        geo_look_up(today, kind, rs->addrs, rs->n_addrs, room);
+        *n_today += rs->n_addrs;
+        return;
+    }
+    if (g.which == NULL || memchr(g.which, 0, rs->n_addrs) == NULL) {
+        *out = g.value;
+        return;
+    }
+    for (uint32_t i = 0, k; i < rs->n_addrs; i = k) { /* runs of what was and was not looked up */
+        for (k = i; k < rs->n_addrs && (g.which[k] == 0) == (g.which[i] == 0); k++)
+            ;
+        if (g.which[i] != 0)
+            memcpy(room + i, g.value + i, (k - i) * sizeof *room);
+        else
+            geo_look_up(today, kind, rs->addrs + i, k - i, room + i);
+        *n_today += g.which[i] == 0 ? k - i : 0;
+    }
+}
+
 void snapshot_free(struct snapshot *s)
 {
     for (size_t i = 0; i < s->n; i++)
@@ -30,6 +56,7 @@ void snapshot_free(struct snapshot *s)
     free(s->sets);
     fact_table_unref(s->facts);
     rate_rules_unref(s->rules);
+    geo_unref(s->geo);
     memset(s, 0, sizeof *s);
 }
 

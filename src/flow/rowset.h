@@ -6,6 +6,7 @@
 
 #include "flow/fact.h"
 #include "flow/rate_rule.h"
+#include "flow/geo.h"
 
 #define ROWSET_VECTOR 4096u /* rows per read at most; reads start at multiples of it */
 
@@ -45,6 +46,15 @@ struct marginal_row {
     uint64_t bytes, packets, rev_bytes, rev_packets; /* share inside the minute, flow/share.h */
 };
 
+/* AS numbers or countries of a rowset's addresses as they were when it was sealed. */
+struct rowset_geo {
+    const uint32_t *value;             /* by code */
+    const uint8_t *which;              /* by code: 0 = was not looked up, else version[which - 1];
+                                          NULL: all are of version[0] */
+    const struct geo_version *version; /* all borrowed until rowset_unref */
+    uint32_t n_versions;
+};
+
 struct rowset_ops {
     /* Not NULL: the rowset knows its name, id, counts and time bounds only (tables are empty, the
      * other calls but free are NULL), and this opens it: see rowset_open. */
@@ -70,6 +80,9 @@ struct rowset_ops {
      * pages of several codes can be gathered. NULL in ops, or ERR_UNSUPPORTED: no index is kept,
      * read all pages. Never false negatives. Cheap: about 3 us a code. */
     int (*pages)(const struct rowset *rs, uint32_t code, uint64_t *bitmap, struct err *e);
+    /* What was looked up when the rowset was sealed. NULL in ops, or ERR_UNSUPPORTED: nothing was.
+     */
+    int (*geo)(const struct rowset *rs, enum geo_kind kind, struct rowset_geo *out, struct err *e);
     void (*free)(struct rowset *rs); /* called when the last reference goes */
 };
 
@@ -99,6 +112,12 @@ void rowset_unref(struct rowset *rs); /* NULL is allowed */
  * ERR_NOTFOUND, ERR_IO (its rows cannot be read), ERR_NOMEM. */
 int rowset_open(struct rowset *rs, struct rowset **out, struct err *e) WARN_UNUSED;
 
+/* AS number or country of every address of the rowset: as it was when it was sealed, else by
+ * today's data (may be NULL), which counts into *n_today. room[] has n_addrs; *out is room or,
+ * where nothing had to be looked up, memory of the rowset. What is damaged was not looked up. */
+void rowset_geo(const struct rowset *rs, enum geo_kind kind, const struct geo *today,
+                uint32_t *room, const uint32_t **out, uint32_t *n_today);
+
 /* A batch's rows published until now, as a rowset of one block. Holds a reference to b.
  * Errors: ERR_NOMEM. */
 int rowset_of_batch(struct rowset **out, struct flow_batch *b) WARN_UNUSED;
@@ -110,6 +129,7 @@ struct snapshot {
     struct fact_table
         *facts; /* what the exporters of these rows say; reference held, may be NULL */
     struct rate_rules *rules; /* what the operator says of their sampling; the same */
+    struct geo *geo;          /* what is known of addresses today; the same */
     /* rows that the snapshot knows of but cannot read (damaged segments) */
     uint64_t rows_unreadable;
     uint32_t segments_unreadable;

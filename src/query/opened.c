@@ -25,6 +25,7 @@ int opened_make(struct opened *o, const struct plan *p, const struct query_contr
     o->max = MIN(max, QUERY_OPEN_MAX);
     o->sets.rows_unreadable = snap->rows_unreadable;
     o->sets.segments_unreadable = snap->segments_unreadable;
+    o->sets.geo = geo_ref(snap->geo);
     o->sets.facts = snap->facts != NULL ? fact_table_ref(snap->facts) : NULL;
     o->sets.rules = rate_rules_ref(snap->rules);
     o->sets.sets = malloc((snap->n + 1) * sizeof(struct rowset *));

@@ -519,6 +519,7 @@ void build_put_tables(struct build *s)
     }
     s->out->bad |= v == NULL;
     free(v);
+    build_put_geo(s);
 }
 
 static void block_bounds(const struct build_block *k, struct seg_info *info)
@@ -637,6 +638,7 @@ static void build_free(struct build *s)
 {
     for (unsigned a = 0; a < ATTR_N; a++)
         free(s->attr[a]);
+    build_geo_free(s);
     free(s->block);
     free(s->maps);
     free(s->codes);
@@ -649,14 +651,14 @@ static void build_free(struct build *s)
 int segment_build(struct flow_batch *const *b, size_t n, uint64_t id, struct buf *out,
                   struct seg_info *info, struct seg_sizes *sizes, struct err *e)
 {
-    return segment_build_from(b, n, id, NULL, out, info, sizes, e);
+    return segment_build_from(b, n, id, NULL, NULL, out, info, sizes, e);
 }
 
 int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
-                       const struct seg_origin *from, struct buf *out, struct seg_info *info,
-                       struct seg_sizes *sizes, struct err *e)
+                       const struct seg_origin *from, const struct seg_geo *geo, struct buf *out,
+                       struct seg_info *info, struct seg_sizes *sizes, struct err *e)
 {
-    struct build s = { .from = from, .out = out, .n_blocks = n };
+    struct build s = { .from = from, .known = geo, .out = out, .n_blocks = n };
     struct seg_sizes own = { .clock_ns = NULL };
     int rc = ERR_OK;
 
@@ -694,6 +696,9 @@ int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
         goto out;
     build_extra_forms(&s);
     lap(sizes, STAGE_ATTRS);
+    if ((rc = build_geo(&s)) != ERR_OK)
+        goto out;
+    lap(sizes, STAGE_GEO);
     rc = put_all(&s, info, sizes);
 out:
     if (rc == ERR_NOMEM)

@@ -23,9 +23,19 @@ struct build_learned {
     bool derived;
 };
 
+/* AS numbers or countries of the addresses; value NULL: nothing is known. */
+struct build_geo {
+    uint32_t *value;
+    uint8_t *which; /* version + 1, 0 = not looked up; NULL: all are of version 0 */
+    struct geo_version version[SEG_GEO_VERSIONS];
+    uint32_t n_versions;
+};
+
 struct build {
     const struct seg_origin *from; /* NULL: live rows, no journal */
-    struct build_block *block;     /* all batches first (also those without rows), in order */
+    const struct seg_geo *known;   /* may be NULL */
+    struct build_geo geo[GEO_N];
+    struct build_block *block; /* all batches first (also those without rows), in order */
     size_t n_blocks;
     uint32_t n_rows;
     uint32_t *maps;  /* memory behind the maps */
@@ -80,6 +90,13 @@ void build_put_footer(const struct build *s, const struct seg_info *info, const 
  * Errors: ERR_NOMEM. */
 int build_addrs(struct build *s, uint32_t *code_of) WARN_UNUSED;
 void build_put_addrs(struct build *s);
+
+/* build_geo.c: fill s->geo from s->known; the tables to s->out; the number of a version, entered if
+ * new, 0 = no room for it. */
+int build_geo(struct build *s) WARN_UNUSED; /* ERR_NOMEM */
+void build_put_geo(struct build *s);
+uint8_t build_geo_version(struct build_geo *g, const struct geo_version *v);
+void build_geo_free(struct build *s);
 
 int build_pages(struct build *s) WARN_UNUSED; /* ERR_NOMEM */
 int build_extras(struct build *s, const struct build_block *k, struct buf *out) WARN_UNUSED;

@@ -72,6 +72,7 @@ struct store {
     uint64_t segments_removed, rows_removed, segments_moved;
     uint64_t *spared; /* segments that compaction leaves alone; its caller's thread only */
     size_t n_spared, cap_spared;
+    struct geo *geo;          /* what is known of addresses, may be NULL; under `list` */
     struct os_mutex learn;    /* taken before the others; names_good */
     struct fact_table *facts; /* reference held; under `list` */
     size_t names_good;        /* octets of DIR/names that count */
@@ -102,7 +103,9 @@ struct written {
     struct seg_info *info;
     struct rowset **rs; /* opened */
     size_t n, cap;
-    bool part; /* as part files; renamed when they are published */
+    bool part;                 /* as part files; renamed when they are published */
+    const struct rowset *kept; /* AS numbers and countries as this segment has them; NULL: by the
+                                  store's data */
     enum tier tier;
 };
 int written_add(struct written *w, const struct seg_info *info, struct rowset *rs) WARN_UNUSED;

@@ -605,6 +605,7 @@ static void merge_free(struct merge *m)
     }
     for (unsigned a = 0; a < ATTR_N; a++)
         free(m->b.attr[a]);
+    build_geo_free(&m->b);
     if (m->read_extras != NULL)
         buf_free(&m->read_extras->hold);
     free(m->read_extras);

@@ -15,8 +15,8 @@
 /* Neighbours that together fit one block are joined while one of them is smaller than this. */
 #define MERGE_SMALL_ROWS (BATCH_ROWS / 2)
 /* What a source costs in memory for each of its addresses, and the output for each of its own. */
-#define MERGE_IN_OCTETS  36u
-#define MERGE_OUT_OCTETS 56u
+#define MERGE_IN_OCTETS  46u
+#define MERGE_OUT_OCTETS 66u
 
 struct merge_options {
     uint64_t id;                   /* of the output */

@@ -81,6 +81,8 @@ int merge_blame(struct merge *m, size_t input, int rc);
 
 /* Before the blocks: tables of the output and the maps to them. */
 int merge_numbers(struct merge *m) WARN_UNUSED;
+/* AS numbers and countries of addresses into m->b.geo; the maps are there. */
+int merge_geo(struct merge *m) WARN_UNUSED;
 /* After the blocks: every table, each a function of its own. */
 int merge_tables(struct merge *m) WARN_UNUSED;
 

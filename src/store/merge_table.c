@@ -219,6 +219,8 @@ int merge_numbers(struct merge *m)
     for (unsigned a = 0; a < ATTR_N && rc == ERR_OK; a++)
         rc = choose_attrs(m, a);
     if (rc == ERR_OK)
+        rc = merge_geo(m);
+    if (rc == ERR_OK)
         build_extra_forms(&m->b);
     return rc;
 }

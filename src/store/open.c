@@ -435,5 +435,6 @@ void store_close(struct store *s)
     os_mutex_free(&s->list);
     os_mutex_free(&s->learn);
     fact_table_unref(s->facts);
+    geo_unref(s->geo);
     free(s);
 }

@@ -197,14 +197,14 @@ static int parts_make(struct parts *p, struct flow_batch *const *b, size_t n)
 }
 
 int segment_build_apart(struct flow_batch *const *b, size_t n, uint64_t id,
-                        const struct seg_origin *from, struct buf *out, struct seg_info *info,
-                        struct err *e)
+                        const struct seg_origin *from, const struct seg_geo *geo, struct buf *out,
+                        struct seg_info *info, struct err *e)
 {
     struct parts p = { .b = NULL };
     int rc = parts_make(&p, b, n);
 
     if (rc == ERR_OK)
-        rc = segment_build_from(p.b, p.n, id, from, out, info, NULL, e);
+        rc = segment_build_from(p.b, p.n, id, from, geo, out, info, NULL, e);
     else
         rc = err_set(e, rc, "segment %llu: out of memory while it was built",
                      (unsigned long long)id);

@@ -299,6 +299,8 @@ static void segment_free(struct rowset *rs)
         shape_unref(s->shapes[i]);
     for (unsigned a = 0; a < ATTR_N; a++)
         free(atomic_load(&s->attr[a]));
+    for (unsigned k = 0; k < GEO_N; k++)
+        segment_geo_free(atomic_load(&s->geo[k]));
     for (unsigned m = 0; m < MARGINAL_N; m++)
         free(atomic_load(&s->marginal[m]));
     free(s->options);
@@ -322,6 +324,7 @@ static const struct rowset_ops segment_ops = {
     .option = segment_option,
     .marginal = segment_marginal,
     .pages = segment_pages,
+    .geo = segment_geo,
     .free = segment_free,
 };
 

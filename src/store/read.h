@@ -23,6 +23,14 @@ struct seg_block {
     _Atomic bool extras_checked;
 };
 
+/* AS numbers or countries of addresses as read: owns its memory. */
+struct seg_geo_table {
+    uint32_t *value;
+    uint8_t *which; /* NULL: all of version[0] */
+    struct geo_version version[SEG_GEO_VERSIONS];
+    uint32_t n_versions;
+};
+
 struct segment {
     struct rowset rs;
     struct os_map map;
@@ -41,6 +49,7 @@ struct segment {
     /* loaded when first asked for, under `late` */
     struct os_mutex late;
     _Atomic(uint32_t *) attr[ATTR_N];
+    _Atomic(struct seg_geo_table *) geo[GEO_N];
     _Atomic bool options_loaded;
     struct rowset_option *options;
     struct buf option_octets;
@@ -96,6 +105,14 @@ int segment_option(const struct rowset *rs, uint32_t i, struct rowset_option *ou
 int segment_marginal(const struct rowset *rs, enum marginal which, const struct marginal_row **rows,
                      uint32_t *n, struct err *e);
 int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, struct err *e);
+
+int segment_geo(const struct rowset *rs, enum geo_kind kind, struct rowset_geo *out,
+                struct err *e) WARN_UNUSED;
+void segment_geo_free(struct seg_geo_table *t); /* NULL is allowed */
+
+/* Decode the next vector into fresh memory; NULL when *rc was, or is now, ERR_NOMEM or ERR_CORRUPT.
+ */
+uint64_t *segment_vector(struct rd *r, uint32_t n, int *rc);
 
 /* Attribute table `a` (n_addrs values), loaded if need be. Errors: ERR_CORRUPT, ERR_NOMEM. */
 int segment_attr(struct segment *s, enum seg_attr a, const uint32_t **out,

@@ -44,9 +44,7 @@ static bool plausible(const struct rd *r, uint64_t n)
     return n / PAGE_VALUES * 11 <= r->left;
 }
 
-/* Decode the next vector into fresh memory; NULL when *rc was, or is now, ERR_NOMEM or ERR_CORRUPT.
- */
-static uint64_t *take_vector(struct rd *r, uint32_t n, int *rc)
+uint64_t *segment_vector(struct rd *r, uint32_t n, int *rc)
 {
     struct vec v;
     uint64_t *out = NULL;
@@ -106,9 +104,9 @@ static int load_addrs(struct segment *s, struct err *e)
     s->addrs = malloc((size_t)s->rs.n_addrs * sizeof *s->addrs);
     if (s->addrs == NULL)
         return no_memory(s, e);
-    d4 = take_vector(&r, (uint32_t)v4, &rc);
-    hi = take_vector(&r, (uint32_t)(low + high), &rc);
-    lo = take_vector(&r, (uint32_t)(low + high), &rc);
+    d4 = segment_vector(&r, (uint32_t)v4, &rc);
+    hi = segment_vector(&r, (uint32_t)(low + high), &rc);
+    lo = segment_vector(&r, (uint32_t)(low + high), &rc);
     if (rc != ERR_OK || r.left != 0 ||
         fill_addrs(s, (uint32_t)low, (uint32_t)v4, d4, hi, lo) != ERR_OK)
         rc = bad(s, rc, "address table", e);
@@ -182,7 +180,7 @@ static int load_attr(struct segment *s, enum seg_attr a, struct err *e)
 
     if (rc != ERR_OK)
         return rc;
-    v = take_vector(&r, s->rs.n_addrs, &rc);
+    v = segment_vector(&r, s->rs.n_addrs, &rc);
     if (rc == ERR_OK && (r.left != 0 || !segment_held(s, s->table[TABLE_ATTR + a])))
         rc = ERR_CORRUPT;
     if (rc == ERR_OK && (t = malloc((size_t)s->rs.n_addrs * sizeof *t)) == NULL)
@@ -296,7 +294,7 @@ static int load_options(struct segment *s, struct err *e)
     if (!rd_ok(&r) || n != s->info.n_options)
         rc = ERR_CORRUPT;
     for (unsigned c = 0; c < 4; c++)
-        v[c] = take_vector(&r, n, &rc);
+        v[c] = segment_vector(&r, n, &rc);
     if (rc == ERR_OK)
         rc = fill_options(s, &r, v, n);
     if (rc == ERR_OK && !segment_held(s, s->table[TABLE_OPTIONS]))
@@ -342,7 +340,7 @@ static struct marginal_row *load_marginal(struct rd *r, uint32_t n, int *rc)
     if (*rc == ERR_OK && (row = calloc((size_t)n + 1, sizeof *row)) == NULL)
         *rc = ERR_NOMEM;
     for (unsigned c = 0; c < 10 && row != NULL; c++) {
-        uint64_t *v = take_vector(r, n, rc);
+        uint64_t *v = segment_vector(r, n, rc);
         if (v == NULL) {
             free(row);
             return NULL;

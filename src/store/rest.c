@@ -300,11 +300,13 @@ int store_write_rest(struct store *s, struct rowset *rs, const uint8_t *block_ba
     } else {
         r.extras->hold = buf_init(BATCH_EXTRA_OCTETS);
         w->part = true;
+        w->kept = rs;
         rc = count_parts(&r, &from.parts);
         if (rc == ERR_OK && from.parts > 0)
             rc = write_all(&r, &from, w);
         buf_free(&r.extras->hold);
     }
+    w->kept = NULL;
     free(r.addr);
     free(r.exporter);
     free(r.shape);

@@ -11,7 +11,7 @@
 
 #define SEG_MAGIC         "WEIR-SEG"
 #define SEG_END           "WEIR-END"
-#define SEG_DRAFT         3u
+#define SEG_DRAFT         4u
 #define SEG_HEAD          16u    /* octets of the header */
 #define SEG_TAIL          32u    /* octets of the trailer */
 #define SEG_BLOCKS        4095u  /* blocks a segment at most: page numbers fit 16 bits */
@@ -30,12 +30,20 @@ enum seg_table {
     TABLE_OPTIONS,
     TABLE_MARGINAL,                           /* .. + MARGINAL_N - 1 */
     TABLE_ATTR = TABLE_MARGINAL + MARGINAL_N, /* .. + ATTR_N - 1 */
-    TABLE_N = TABLE_ATTR + 4,
+    TABLE_GEO = TABLE_ATTR + 4,               /* .. + GEO_N - 1 */
+    TABLE_N = TABLE_GEO + GEO_N,
 };
 
 /* What belongs to an address in nearly every record: kept once per address, rows hold the rest. */
 enum seg_attr { ATTR_AS, ATTR_MASK, ATTR_VLAN, ATTR_NEXT, ATTR_N };
-_Static_assert(TABLE_ATTR + ATTR_N == TABLE_N, "attribute tables");
+_Static_assert(TABLE_ATTR + ATTR_N == TABLE_GEO, "attribute tables");
+
+/* Where AS numbers and countries of the addresses come from. Both may be NULL. */
+struct seg_geo {
+    const struct geo *today;   /* looked up now */
+    const struct rowset *kept; /* or as this segment has them, which holds all the addresses */
+};
+#define SEG_GEO_VERSIONS 255u /* of data in one table; what is beyond counts as not looked up */
 
 enum derive_kind {
     DERIVE_NONE,
@@ -126,6 +134,7 @@ int segment_get_origin(struct rd *r, struct seg_past *p) WARN_UNUSED;
 enum seg_stage {
     STAGE_ADDRESSES, /* tables of the batches become one, codes per row */
     STAGE_ATTRS,     /* what belongs to addresses */
+    STAGE_GEO,       /* AS number and country of addresses */
     STAGE_COLUMNS,
     STAGE_EXTRAS,
     STAGE_TABLES,
@@ -145,15 +154,15 @@ struct seg_sizes {
  * batches at once), ERR_ARG (a batch names what it does not hold). */
 int segment_build(struct flow_batch *const *b, size_t n, uint64_t id, struct buf *out,
                   struct seg_info *info, struct seg_sizes *sizes, struct err *e) WARN_UNUSED;
-/* The same, saying where the rows come from. */
+/* The same, saying where the rows come from, and what is known of addresses (may be NULL). */
 int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
-                       const struct seg_origin *from, struct buf *out, struct seg_info *info,
-                       struct seg_sizes *sizes, struct err *e) WARN_UNUSED;
+                       const struct seg_origin *from, const struct seg_geo *geo, struct buf *out,
+                       struct seg_info *info, struct seg_sizes *sizes, struct err *e) WARN_UNUSED;
 /* The same with the records that reach far back in blocks of their own, behind the others: one
  * batch may become two blocks. */
 int segment_build_apart(struct flow_batch *const *b, size_t n, uint64_t id,
-                        const struct seg_origin *from, struct buf *out, struct seg_info *info,
-                        struct err *e) WARN_UNUSED;
+                        const struct seg_origin *from, const struct seg_geo *geo, struct buf *out,
+                        struct seg_info *info, struct err *e) WARN_UNUSED;
 
 /* Read a segment. `name` is for messages. The map is taken over (also on failure); for memory that
  * the caller keeps, owned = false.

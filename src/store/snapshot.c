@@ -66,6 +66,8 @@ int store_snapshot_with(struct store *s, struct snapshot *out,
         rc = err_set(e, rc, "snapshot: open batches: %s", err_name(rc));
     if (rc == ERR_OK)
         rc = copy_list(s, out, e);
+    if (rc == ERR_OK)
+        out->geo = geo_ref(s->geo);
     if (rc == ERR_OK && s->facts != NULL)
         out->facts = fact_table_ref(s->facts);
     os_unlock(&s->list);
@@ -84,6 +86,27 @@ int store_snapshot(struct store *s, struct snapshot *out, struct err *e)
 void store_set_open(struct store *s, size_t segments)
 {
     seg_cache_limit(s->cache, segments, STORE_OPEN_MEMORY);
+}
+
+void store_set_geo(struct store *s, struct geo *g)
+{
+    struct geo *old;
+
+    os_lock(&s->list);
+    old = s->geo;
+    s->geo = geo_ref(g);
+    os_unlock(&s->list);
+    geo_unref(old);
+}
+
+struct geo *store_geo(struct store *s)
+{
+    struct geo *g;
+
+    os_lock(&s->list);
+    g = geo_ref(s->geo);
+    os_unlock(&s->list);
+    return g;
 }
 
 /* ------------------------------------------------------------------ what goes away */

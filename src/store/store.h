@@ -78,6 +78,11 @@ int store_snapshot(struct store *s, struct snapshot *out, struct err *e) WARN_UN
 
 void store_set_open(struct store *s, size_t segments);
 
+/* What is known of addresses from now on: looked up when segments are sealed. NULL: nothing. A
+ * reference is taken. Any thread. */
+void store_set_geo(struct store *s, struct geo *g);
+struct geo *store_geo(struct store *s); /* with a reference; NULL: nothing */
+
 /* The same as store_snapshot, atomically joined with open batches: under the lock that seals take
  * to publish, call open(ctx, out) which appends rowsets of what is not yet sealed. So no row is
  * seen twice or not at all. */

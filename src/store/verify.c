@@ -40,6 +40,8 @@ static void tables(struct walk *w)
         [TABLE_ATTR + ATTR_MASK] = "mask of addresses",
         [TABLE_ATTR + ATTR_VLAN] = "VLAN of addresses",
         [TABLE_ATTR + ATTR_NEXT] = "next hop of addresses",
+        [TABLE_GEO + GEO_AS] = "looked up AS of addresses",
+        [TABLE_GEO + GEO_COUNTRY] = "country of addresses",
     };
     const struct segment *s = w->s;
 
@@ -49,10 +51,10 @@ static void tables(struct walk *w)
         if (sound(w, s->table[t]))
             continue;
         (void)snprintf(d.part, sizeof d.part, "%s", names[t]);
-        d.derived = t == TABLE_PAGES || (t >= TABLE_MARGINAL && t < TABLE_ATTR);
+        d.derived = t == TABLE_PAGES || t >= TABLE_GEO || (t >= TABLE_MARGINAL && t < TABLE_ATTR);
         if (t == TABLE_OPTIONS)
             d.options = s->info.n_options;
-        if (t >= TABLE_ATTR) {
+        if (t >= TABLE_ATTR && t < TABLE_GEO) {
             w->attr_bad[t - TABLE_ATTR] = true; /* rows are counted by the columns that need it */
             d.derived = true;
         }

@@ -292,10 +292,13 @@ static int write_as(struct store *s, uint64_t id, struct flow_batch *const *b, s
                     const struct seg_origin *from, struct written *w, struct err *e)
 {
     struct buf octets = buf_init(SEGMENT_MAX);
+    struct geo *today = store_geo(s);
+    const struct seg_geo known = { .today = today, .kept = w->kept };
     struct seg_info info;
     int rc;
 
-    rc = segment_build_apart(b, n, id, from, &octets, &info, e);
+    rc = segment_build_apart(b, n, id, from, &known, &octets, &info, e);
+    geo_unref(today);
     if (rc == ERR_LIMIT && n > 1) { /* more exporters or shapes than one segment numbers: two */
         buf_free(&octets);
         rc = write_as(s, id, b, n / 2, from, w, e);

@@ -535,7 +535,7 @@ static void model_seal(struct model *m, uint32_t from, uint32_t to, struct model
     int rc;
 
     s->octets = buf_init(1u << 28);
-    rc = segment_build_apart(m->batch + from, to - from, 1 + from, NULL, &s->octets, &info, &e);
+    rc = segment_build_apart(m->batch + from, to - from, 1 + from, NULL, NULL, &s->octets, &info, &e);
     if (rc == ERR_OK)
         rc = segment_open(&s->rs, "seg", (struct os_map){ s->octets.p, s->octets.len }, false, &e);
     if (rc != ERR_OK)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "fake_geo.h"
 #include "folder.h"
 #include "query/exec.h"
 #include "random_batch.h"
@@ -17,6 +18,7 @@
 #define OPTIONS 4u
 
 static char dir[64];
+static struct fake_geo geo;
 
 /* Segments of two blocks, of one import, of a cut; its checkpoint. */
 static int setup(void **state)
@@ -33,6 +35,8 @@ static int setup(void **state)
     (void)state;
     if (folder_make(dir) != 0 || store_open(&s, dir, STORE_WRITE, "", NULL) != ERR_OK)
         return 1;
+    fake_geo_init(&geo, 1, 300);
+    store_set_geo(s, &geo.geo);
     b[0] = random_batch(&r, ROWS_A, OPTIONS, &t, 5, 0);
     b[1] = random_batch(&r, ROWS_B, 0, &t, 5, 1ull << COL_BYTES);
     for (uint32_t i = 0; i < ROWS_A; i++) /* belongs to the address: kept in a table */
@@ -262,6 +266,8 @@ static void tables(void **state)
         { TABLE_MARGINAL + MARGINAL_IF, "totals by interface", false, false },
         { TABLE_MARGINAL + MARGINAL_PROTO, "totals by protocol", false, false },
         { TABLE_MARGINAL + MARGINAL_SERVICE, "totals by service", false, false },
+        { TABLE_GEO + GEO_AS, "looked up AS of addresses", false, false },
+        { TABLE_GEO + GEO_COUNTRY, "country of addresses", false, false },
     };
     struct rowset *rs;
     struct store *s;
@@ -370,6 +376,8 @@ static struct expect cost_of(const struct segment *g, uint64_t at)
         [TABLE_ATTR + ATTR_MASK] = "mask of addresses",
         [TABLE_ATTR + ATTR_VLAN] = "VLAN of addresses",
         [TABLE_ATTR + ATTR_NEXT] = "next hop of addresses",
+        [TABLE_GEO + GEO_AS] = "looked up AS of addresses",
+        [TABLE_GEO + GEO_COUNTRY] = "country of addresses",
     };
     static char column[64];
     struct expect x = { .part = "whole file",
@@ -384,7 +392,9 @@ static struct expect cost_of(const struct segment *g, uint64_t at)
             continue;
         if (derived[t] != NULL)
             x = (struct expect){ .part = derived[t],
-                                 .rows = t >= TABLE_ATTR ? rows_against(g, t - TABLE_ATTR) : 0,
+                                 .rows = t >= TABLE_ATTR && t < TABLE_GEO
+                                             ? rows_against(g, t - TABLE_ATTR)
+                                             : 0,
                                  .options = t == TABLE_OPTIONS ? g->info.n_options : 0 };
         return x;
     }

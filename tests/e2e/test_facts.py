@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""usage: test_facts.py WEIR
+AS numbers and countries of addresses: made-up data in, the same out as MaxMind's own program says."""
+import ipaddress
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+WEIR = sys.argv[1]
+SEED = 7
+
+
+def run(*words, code=0):
+    r = subprocess.run([WEIR, *map(str, words)], capture_output=True, text=True, timeout=60)
+    assert r.returncode == code, (words, r.returncode, r.stdout, r.stderr)
+    return r.stdout if code == 0 else r.stderr
+
+
+class U16(int):
+    kind = 5
+
+
+class U64(int):
+    kind = 9
+
+
+def encode(v):
+    """A value of a MaxMind DB (its format, version 2.0)."""
+    kind, body = ((2, v.encode()) if isinstance(v, str) else (7, b"".join(encode(k) + encode(x) for k, x in v.items()))
+                  if isinstance(v, dict) else (11, b"".join(map(encode, v))) if isinstance(v, list)
+                  else (getattr(v, 'kind', 6), v.to_bytes((v.bit_length() + 7) // 8, "big")))
+    n = len(v) if isinstance(v, (dict, list)) else len(body)
+    assert n < 285
+    low, more = (n, b"") if n < 29 else (29, bytes([n - 29]))
+    return (bytes([kind << 5 | low]) if kind < 8 else bytes([low, kind - 7])) + more + body
+
+
+def mmdb(path, networks, bits=128, name="Made-Up"):
+    """networks: (ip_network, dict) pairs; a more specific one lies on a less specific one."""
+    tree, data, at = [[None, None]], b"", {}
+
+    def put(net, value):
+        nonlocal data
+        key = repr(value)
+        if key not in at:
+            at[key] = len(data)
+            data += encode(value)
+        a = int(net.network_address)
+        depth = net.prefixlen + (96 if bits == 128 and net.version == 4 else 0)
+        node = 0
+        for i in range(depth - 1):
+            b = a >> (bits - 1 - i) & 1
+            if not isinstance(tree[node][b], int):
+                tree.append([tree[node][b], tree[node][b]])
+                tree[node][b] = len(tree) - 1
+            node = tree[node][b]
+        tree[node][a >> (bits - depth) & 1] = ("data", at[key])
+
+    for net, value in sorted(networks, key=lambda x: x[0].prefixlen + (96 if x[0].version == 4 else 0)):
+        put(net, value)
+    n = len(tree)
+    out = b"".join(struct.pack("!I", n if r is None else r if isinstance(r, int) else n + 16 + r[1])
+                   for node in tree for r in node)
+    meta = {"node_count": n, "record_size": U16(32), "ip_version": U16(6 if bits == 128 else 4), "database_type": name, "languages": ["en"],
+            "binary_format_major_version": U16(2), "binary_format_minor_version": U16(0), "build_epoch": U64(1767225600), "description": {"en": name}}
+    path.write_bytes(out + bytes(16) + data + b"\xab\xcd\xefMaxMind.com" + encode(meta))
+
+
+def random_networks(rnd, v4, n):
+    out = {}
+    for _ in range(n):
+        if v4:
+            net = ipaddress.ip_network((rnd.choice([0x0A000000, 0xC0000200, 0xFFFFFF00]) + rnd.randrange(256), rnd.randrange(22, 33)),
+                                       strict=False)
+        else:
+            net = ipaddress.ip_network(((0x20010db8 << 96) + (rnd.randrange(8) << 64) + rnd.randrange(4), rnd.randrange(40, 129)),
+                                       strict=False)
+        out[net] = 1
+    return list(out)
+
+
+def as_maxmind_says():
+    rnd = random.Random(SEED)
+    with tempfile.TemporaryDirectory(prefix="weir-facts-") as tmp:
+        tmp = pathlib.Path(tmp)
+        for bits in (32, 128):
+            nets = random_networks(rnd, True, 40) + (random_networks(rnd, False, 40) if bits == 128 else [])
+            country = [(n, {"country": {"iso_code": rnd.choice(["DE", "FR", "US"])}}) for n in nets]
+            asn = [(n, {"autonomous_system_number": rnd.choice([1, 3320, 65536, 4199999999]),
+                        "autonomous_system_organization": "Netz"}) for n in nets]
+            mmdb(tmp / "country.mmdb", country, bits)
+            mmdb(tmp / "asn.mmdb", asn, bits)
+            said = run("data", "import", tmp / "country.mmdb", tmp / "asn.mmdb", "--facts.dir", tmp / "facts")
+            assert "Made-Up" in said and "of 2026-01-01" in said, said
+            ask = [str(n[rnd.randrange(min(n.num_addresses, 1 << 30))]) for n in nets] + \
+                  [str(ipaddress.ip_address(int(n.broadcast_address) + 1)) for n in nets if int(n.broadcast_address) + 1 < 1 << 32
+                   or n.version == 6]
+            got = run("data", "lookup", *ask, "--facts.dir", tmp / "facts").splitlines()
+            assert len(got) == len(ask)
+            known = 0
+            for address, line in zip(ask, got):
+                word = [address, "-", "-"]
+                for i, file, path in ((1, "country", ["country", "iso_code"]), (2, "asn", ["autonomous_system_number"])):
+                    r = subprocess.run(["mmdblookup", "-f", tmp / f"{file}.mmdb", "-i", address, *path], capture_output=True,
+                                       text=True, timeout=20)
+                    if r.returncode == 0:
+                        v = r.stdout.split()[0].strip('"')
+                        word[i] = v if i == 1 else f"AS{v} Netz"
+                        known += 1
+                assert line == " ".join(word), (line, word)
+            assert known > len(nets), known
+
+
+def refused_by_name():
+    with tempfile.TemporaryDirectory(prefix="weir-facts-") as tmp:
+        tmp = pathlib.Path(tmp)
+        facts = ["--facts.dir", tmp / "facts"]
+        assert "weir data import" in run("data", *facts)
+        (tmp / "a.csv").write_text("192.0.2.0/24,64500,Beispiel\n192.0.2.0/24,Deutschland\n")
+        assert "a.csv: line 2: " in run("data", "import", tmp / "a.csv", *facts, code=1)
+        (tmp / "b.mmdb").write_bytes(b"no such thing")
+        assert "no MaxMind DB" in run("data", "import", tmp / "b.mmdb", *facts, code=1)
+        assert not (tmp / "facts").exists()
+        assert "only" not in run("data", "export", *facts, code=2)
+        (tmp / "a.csv").write_text("192.0.2.0/24,64500,Beispiel\n")
+        said = run("data", "import", tmp / "a.csv", "--source", "us", "--licence", "ours", "--date", "2026-02-03", *facts)
+        for word in ("us\n", "of 2026-02-03", "licence: ours", "1 ranges of IPv4, 0 of IPv6, 1 names", "country    none"):
+            assert word in said, (word, said)
+        f = tmp / "facts" / "as.rng"
+        f.write_bytes(f.read_bytes()[:-1] + b"x")
+        assert "damaged" in run("data", *facts, code=1)
+
+
+for test in (as_maxmind_says, refused_by_name):
+    if test is as_maxmind_says and shutil.which("mmdblookup") is None:
+        sys.exit("mmdblookup is missing: apt-get install mmdb-bin")
+    test()
+    print(f"ok {test.__name__}")
