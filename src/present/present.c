@@ -153,6 +153,12 @@ static void stats_json(struct present *p, const struct query_stats *st)
     buf_printf(out, ",\"rows_unreadable\":%llu,\"segments_unreadable\":%u,\"incomplete\":%s",
                (unsigned long long)st->rows_unreadable, st->segments_unreadable,
                st->incomplete ? "true" : "false");
+    buf_printf(out, ",\"dedup\":%s", st->dedup ? "true" : "false");
+    if (st->dedup)
+        buf_printf(out, ",\"records_set_aside\":%llu,\"bytes_set_aside\":%llu",
+                   (unsigned long long)st->aside_rows, (unsigned long long)st->aside_bytes);
+    else if (st->dedup_why[0] != '\0')
+        buf_printf(out, ",\"dedup_off\":\"%s\"", st->dedup_why);
     if (st->message[0] != 0) {
         buf_str(out, ",\"message\":");
         text_json_string(out, st->message, strlen(st->message));

@@ -170,6 +170,19 @@ static void count(struct buf *out, uint64_t n, const char *one, const char *many
     buf_printf(out, " %s", n == 1 ? one : many);
 }
 
+static void put_dedup(struct buf *out, const struct query_stats *st)
+{
+    if (st->aside_rows > 0) {
+        buf_str(out, "Each flow counts once: ");
+        count(out, st->aside_rows, "record", "records");
+        buf_str(out, " of other observation points set aside, with ");
+        count(out, st->aside_bytes, "byte", "bytes");
+        buf_str(out, ".\n");
+    } else if (!st->dedup && st->dedup_why[0] != '\0' && st->rows > 0) {
+        buf_printf(out, "Flows count as often as they were reported: %s.\n", st->dedup_why);
+    }
+}
+
 static void put_stats(struct buf *out, const struct query_stats *st)
 {
     if (st->rows == 0 && !st->incomplete) {
@@ -186,6 +199,7 @@ static void put_stats(struct buf *out, const struct query_stats *st)
                (unsigned long long)st->segments_pruned, (unsigned long long)st->segments);
     text_human(out, st->rows_matched);
     buf_printf(out, ", in %.3f s.\n", st->seconds);
+    put_dedup(out, st);
     if (!st->incomplete)
         return;
     buf_str(out, "INCOMPLETE: ");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "query/syntax.h"
+#include "query/views.h"
 
 static void quoted(struct buf *out, const char *s, size_t len)
 {
@@ -344,6 +345,12 @@ void query_check(struct buf *out, const struct plan *p)
     if (p->framed && p->to_ms != INT64_MAX) {
         buf_str(out, " to ");
         time_text(out, (uint64_t)p->to_ms);
+    }
+    {
+        const char *why;
+        bool once = views_wanted(p, &why);
+        buf_printf(out, "\ndedup     %s%s%s", once ? "on" : "off",
+                   why != NULL && *why != '\0' ? ": " : "", why != NULL ? why : "");
     }
     buf_printf(out, "\nunits     %s; durations in ms; zone %s\nkeys      ",
                p->raw ? "volumes as exported" : "volumes scaled by the sampling rate",

@@ -211,6 +211,14 @@ bool clause_order(struct syntax *p, struct draft *d)
     return true;
 }
 
+bool clause_dedup(struct syntax *p, struct draft *d)
+{
+    d->plan->dedup = syn_is(p, "on") ? DEDUP_ON : DEDUP_OFF;
+    if (!syn_word(p, "on") && !syn_word(p, "off"))
+        syn_fail(p, ERR_SYNTAX, syn_tok(p), "on or off is expected: dedup off");
+    return p->rc == ERR_OK;
+}
+
 static void skip_clause(struct syntax *p)
 {
     while (syn_tok(p)->type != TOK_END && syn_tok(p)->type != TOK_PIPE)
@@ -219,7 +227,7 @@ static void skip_clause(struct syntax *p)
 
 static bool clause(struct syntax *p, struct draft *d)
 {
-    static const char *const later[] = { "compare", "sessions", "dedup", "approximate" };
+    static const char *const later[] = { "compare", "sessions", "approximate" };
 
     for (size_t i = 0; i < ARRAY_LEN(later); i++)
         if (syn_is(p, later[i])) {
@@ -256,6 +264,8 @@ static bool clause(struct syntax *p, struct draft *d)
     }
     if (syn_word(p, "whole"))
         return d->plan->whole = true;
+    if (syn_word(p, "dedup"))
+        return clause_dedup(p, d);
     if (syn_word(p, "exact"))
         return true;
     if (syn_is(p, "raw") &&

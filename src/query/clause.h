@@ -23,6 +23,7 @@ bool clause_sort(struct syntax *p, struct draft *d);
 bool clause_top(struct syntax *p, struct draft *d, bool bottom);
 bool clause_order(struct syntax *p, struct draft *d);
 bool clause_limit(struct syntax *p, struct draft *d);
+bool clause_dedup(struct syntax *p, struct draft *d);
 /* "| clause | clause" to the end of the text */
 bool clause_all(struct syntax *p, struct draft *d);
 bool clause_at_end(const struct syntax *p);

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "query/answer.h"
+#include "query/views.h"
 
 static double now_s(void)
 {
@@ -36,10 +37,10 @@ static int run(struct group *g, struct answer_sink *sink, struct query_stats *st
         return rc;
     if (g->p->option_records)
         rc = answer_options(g, sink);
-    else if (list)
-        rc = answer_list(g, sink);
     else
-        rc = answer_groups(g, sink, total);
+        rc = views_choose(g);
+    if (rc == ERR_OK && !g->p->option_records)
+        rc = list ? answer_list(g, sink) : answer_groups(g, sink, total);
     if (rc != ERR_OK)
         return rc;
     set_totals(g, &t);
@@ -58,6 +59,7 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
     struct err none = { 0 };
     struct group *g = calloc(1, sizeof *g);
     struct opened open = { 0 };
+    struct plan wide = *p; /* lists of rows are borrowed */
     double began = now_s();
     int rc = ERR_NOMEM;
 
@@ -68,7 +70,10 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
         st->incomplete = true;
         (void)snprintf(st->message, sizeof st->message, "%s", ctl->missing);
     }
-    if (g != NULL && (rc = opened_make(&open, p, ctl, snap, st)) == ERR_OK &&
+    views_state(p, st);
+    if (st->dedup)
+        plan_widen(&wide, VIEWS_SKEW_MS, VIEWS_SKEW_MS);
+    if (g != NULL && (rc = opened_make(&open, p, &wide, ctl, snap, st)) == ERR_OK &&
         (rc = group_init(g, p, &open, ctl, st, e)) == ERR_OK)
         rc = run(g, sink, st, began);
     if (rc == ERR_LIMIT)

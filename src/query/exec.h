@@ -57,6 +57,12 @@ struct query_stats {
     uint64_t rows, rows_scanned, rows_matched;
     uint64_t rows_unreadable;
     uint32_t segments_unreadable;
+    /* Flows that several observation points reported were counted once: then so many records of the
+     * others, with so many bytes (as the question counts them), were set aside. Else why not; "" =
+     * it was asked not to. */
+    bool dedup;
+    const char *dedup_why; /* static text */
+    uint64_t aside_rows, aside_bytes;
     bool incomplete;
     char message[256]; /* of the first damage met, or what else is missing; "" = none */
 };
@@ -74,6 +80,20 @@ struct answer_sink {
     int (*end)(struct answer_sink *s, const struct answer_end *end);
 };
 
+/* What the operator says of an interface: the better one to count a flow at first. */
+enum point_role_kind {
+    POINT_EDGE, /* external edge */
+    POINT_NONE, /* nothing is said */
+    POINT_INTERNAL,
+    POINT_DISJOINT, /* nothing it sees is seen elsewhere: always counted, hides nothing */
+    POINT_IGNORE,   /* never counted where flows are counted once */
+};
+struct point_role {
+    struct addr exporter;
+    uint32_t if_index;
+    uint8_t role; /* enum point_role_kind */
+};
+
 /* However many segments a question is about, it holds no more of them open at once. */
 #define QUERY_OPEN_MAX 256u
 
@@ -86,6 +106,8 @@ struct query_control {
      * What arrived is visible within one second, so a follower asks up to a second ago and goes on
      * there. */
     int64_t received_from_ms, received_to_ms;
+    const struct point_role *roles; /* borrowed; n_roles of them */
+    size_t n_roles;
     const char *missing; /* why the snapshot is known to lack something; NULL: it does not */
 };
 

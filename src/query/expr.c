@@ -96,6 +96,23 @@ struct expr *expr_copy(const struct expr *x)
     return c;
 }
 
+static int64_t moved(int64_t at, int64_t by)
+{
+    int64_t to;
+
+    if (at == INT64_MIN || at == INT64_MAX)
+        return at;
+    return __builtin_add_overflow(at, by, &to) ? (by < 0 ? INT64_MIN : INT64_MAX) : to;
+}
+
+void plan_widen(struct plan *p, int64_t before_ms, int64_t after_ms)
+{
+    if (!p->framed)
+        return;
+    p->from_ms = moved(p->from_ms, -before_ms);
+    p->to_ms = moved(p->to_ms, after_ms);
+}
+
 void plan_free(struct plan *p)
 {
     if (p == NULL)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "os/proc.h"
+#include "query/conv.h"
 #include "query/match.h"
 #include "query/pass.h"
 #include "query/pool.h"
@@ -152,6 +153,22 @@ static int share_numbering(struct group *g, struct key_state *ks, uint64_t addrs
     }
     ks->number = x;
     ks->bits = (uint8_t)MIN(group_bits(addrs + 1), 31);
+    return ERR_OK;
+}
+
+int group_hosts(struct group *g)
+{
+    uint32_t i = 0;
+    int rc;
+
+    while (i < g->n_numberings && (g->numbering[i].mask4 != 32 || g->numbering[i].mask6 != 128))
+        i++;
+    if (i == g->n_numberings) {
+        if ((rc = number_init(&g->numbering[i], &g->budget, g->snap, 32, 128)) != ERR_OK)
+            return rc;
+        g->n_numberings++;
+    }
+    g->hosts = &g->numbering[i];
     return ERR_OK;
 }
 
@@ -315,6 +332,7 @@ int group_init(struct group *g, const struct plan *p, struct opened *open,
     g->budget.max = ctl != NULL && ctl->memory_max > 0 ? ctl->memory_max : 1ull << 30;
     g->want_total = true;
     os_mutex_init(&g->lock);
+    os_mutex_init(&g->points_lock);
     g->n_keys = p->view == VIEW_RANK ? p->n_keys : 0;
     if (p->tz[0] != '\0' && strcmp(p->tz, "UTC") != 0 &&
         (rc = zone_open(&g->zone, p->tz, e)) != ERR_OK)
@@ -367,7 +385,11 @@ void group_free(struct group *g)
     table_free(&g->ranks);
     free(g->rank_of);
     free(g->done);
+    group_bits_free(g, &g->aside[0]);
+    group_bits_free(g, &g->aside[1]);
+    conv_free(g);
     zone_free(g->zone);
+    os_mutex_free(&g->points_lock);
     os_mutex_free(&g->lock);
 }
 
@@ -375,6 +397,8 @@ void group_free(struct group *g)
 
 struct crew {
     struct group *g;
+    const struct plan *frame; /* whose rows are read */
+    const bool *out;          /* rowsets not read; NULL = none */
     struct walk walk;
     struct visitor v; /* ctx is filled by each worker */
     unsigned workers;
@@ -410,16 +434,23 @@ static void gather_stats(struct group *g)
     }
 }
 
+static bool group_any_aside(const struct group *g, size_t set)
+{
+    return (g->aside[0] != NULL && g->aside[0][set] != NULL) ||
+           (g->aside[1] != NULL && g->aside[1][set] != NULL);
+}
+
 /* Rowsets of the wave that are not read: those that cannot be, and those whose totals by minute
  * answer this scan. */
-static int mark_done(struct group *g, size_t first, size_t end, bool margins, bool count)
+static int mark_done(struct group *g, const bool *out, size_t first, size_t end, bool margins,
+                     bool count)
 {
     bool fits = margins && margin_fits(g);
     int rc = ERR_OK;
 
     for (size_t i = first; i < end && rc == ERR_OK; i++) {
-        g->done[i] = g->open->unreadable[i];
-        if (fits && !g->done[i])
+        g->done[i] = g->open->unreadable[i] || (out != NULL && out[i]);
+        if (fits && !g->done[i] && !group_any_aside(g, i))
             rc = margin_add(g, g->snap->sets[i], count, &g->done[i]);
     }
     return rc;
@@ -432,9 +463,9 @@ static int one_wave(struct group *g, struct crew *c, size_t first, size_t end)
     for (uint32_t k = 0; k < g->n_numberings && rc == ERR_OK; k++)
         rc = number_wave(&g->numbering[k], first, end, g->workers);
     if (rc == ERR_OK)
-        rc = mark_done(g, first, end, c->margins, c->count);
+        rc = mark_done(g, c->out, first, end, c->margins, c->count);
     if (rc == ERR_OK)
-        rc = walk_init(&c->walk, g->p, g->ctl, g->snap, first, end, g->done, c->count);
+        rc = walk_init(&c->walk, c->frame, g->ctl, g->snap, first, end, g->done, c->count);
     if (rc == ERR_OK)
         rc = pool_run((unsigned)MAX(MIN(c->workers, c->walk.n), 1), crew_worker, c);
     walk_free(&c->walk);
@@ -475,6 +506,7 @@ static void gather_totals(struct group *g)
 int group_scan(struct group *g, bool count)
 {
     struct crew c = { .g = g,
+                      .frame = g->p,
                       .v = { .enter = pass_enter, .vector = pass_vector, .leave = pass_leave },
                       .workers = g->workers,
                       .count = count,
@@ -487,11 +519,69 @@ int group_scan(struct group *g, bool count)
 
 int group_walk(struct group *g, unsigned workers, int (*vector)(struct scan *s, void *hand))
 {
-    struct crew c = { .g = g, .v = { .vector = vector }, .workers = workers, .count = true };
+    struct crew c = {
+        .g = g, .frame = g->p, .v = { .vector = vector }, .workers = workers, .count = true
+    };
     int rc = walk_all(g, &c);
 
     gather_totals(g);
     return rc;
+}
+
+int group_look(struct group *g, const struct plan *frame, const bool *out,
+               int (*vector)(struct scan *s, void *hand))
+{
+    struct crew c = {
+        .g = g, .frame = frame, .out = out, .v = { .vector = vector }, .workers = g->workers
+    };
+    int rc;
+
+    for (unsigned i = 0; i < g->workers; i++)
+        g->hand[i].s.p = frame;
+    rc = walk_all(g, &c);
+    for (unsigned i = 0; i < g->workers; i++)
+        g->hand[i].s.p = g->p;
+    return rc;
+}
+
+/* ------------------------------------------------------------------ bits of rows */
+
+int group_bits_new(struct group *g, uint64_t ***set)
+{
+    if (*set == NULL && (*set = calloc(g->snap->n + 1, sizeof **set)) == NULL)
+        return ERR_NOMEM;
+    return ERR_OK;
+}
+
+void group_bits_free(struct group *g, uint64_t ***set)
+{
+    for (size_t i = 0; *set != NULL && i < g->snap->n; i++)
+        free((*set)[i]);
+    free(*set);
+    *set = NULL;
+}
+
+int group_set_bit(struct group *g, uint64_t **set, uint64_t row)
+{
+    uint32_t i = (uint32_t)(row >> 32), at = (uint32_t)row;
+    uint64_t *words = __atomic_load_n(&set[i], __ATOMIC_ACQUIRE);
+    size_t n = (size_t)g->snap->sets[i]->n_blocks * (BATCH_ROWS / 64);
+
+    if (words == NULL) {
+        int rc = ERR_OK;
+        os_lock(&g->lock);
+        if (set[i] == NULL && (rc = budget_take(&g->budget, n * sizeof *words)) == ERR_OK) {
+            words = calloc(n, sizeof *words);
+            __atomic_store_n(&set[i], words, __ATOMIC_RELEASE);
+            rc = words != NULL ? ERR_OK : ERR_NOMEM;
+        }
+        words = set[i];
+        os_unlock(&g->lock);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    (void)__atomic_fetch_or(&words[at / 64], UINT64_C(1) << at % 64, __ATOMIC_RELAXED);
+    return ERR_OK;
 }
 
 /* ------------------------------------------------------------------ behind the scan */

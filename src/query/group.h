@@ -59,8 +59,16 @@ struct group {
     struct key_state key[GROUP_MAX_KEYS]; /* keys, then keys of distinct */
     uint32_t n_keys, n_states;
     struct distinct distinct[PLAN_MAX_MEASURES];
-    struct numbering numbering[GROUP_MAX_KEYS]; /* one for each pair of prefix lengths */
+    struct numbering numbering[GROUP_MAX_KEYS + 1]; /* one for each pair of prefix lengths */
     uint32_t n_numberings;
+    struct numbering *hosts; /* that of whole addresses, once group_hosts() was called */
+    /* Bits by set, block and row: not counted, their direction was seen at a better point; NULL =
+     * none of the rowset. [1]: the other direction of biflows. */
+    uint64_t **aside[2];
+    struct os_mutex points_lock;
+    struct table points; /* exporters as they are told apart where rows are compared */
+    struct exporter_key *exporter;
+    uint32_t exporter_cap;
     bool *done; /* rowsets of the wave that need not be read: unreadable, or their totals were added
                  */
 
@@ -104,6 +112,23 @@ int group_scan(struct group *g, bool count) WARN_UNUSED;
  * the order of the snapshot. */
 int group_walk(struct group *g, unsigned workers,
                int (*vector)(struct scan *s, void *hand)) WARN_UNUSED;
+/* The same for rows within another frame (NULL = the plan's), not counted in the statistics;
+ * rowsets that are left out may be NULL. */
+int group_look(struct group *g, const struct plan *frame, const bool *out,
+               int (*vector)(struct scan *s, void *hand)) WARN_UNUSED;
+/* Number whole addresses too, in all scans to come. */
+int group_hosts(struct group *g) WARN_UNUSED;
+/* Is the row in a bitmap of g->aside or its like? */
+static inline bool group_bit(uint64_t *const *set, const struct scan *s, uint32_t row)
+{
+    uint64_t at = (uint64_t)s->block * BATCH_ROWS + s->first + row;
+
+    return set != NULL && set[s->set] != NULL && (set[s->set][at / 64] >> at % 64 & 1) != 0;
+}
+/* Set a bit of row `row` (conv.h) in a set of bitmaps, made when first needed. Any worker may. */
+int group_set_bit(struct group *g, uint64_t **set, uint64_t row) WARN_UNUSED;
+int group_bits_new(struct group *g, uint64_t ***set) WARN_UNUSED;
+void group_bits_free(struct group *g, uint64_t ***set);
 /* The totals of a vector only, for lists. */
 int group_totals(struct scan *s, void *hand) WARN_UNUSED;
 /* Behind the scans: numbers of different values into `x` (groups or bins) and the total. */
@@ -142,7 +167,7 @@ struct hand {
     uint64_t code_cap;
 
     /* a pass */
-    uint16_t row[2][ROWSET_VECTOR];
+    uint16_t row[3][ROWSET_VECTOR];
     uint64_t *gather[COL_N]; /* ROWSET_VECTOR each, made when needed */
     uint64_t *made[ACC_N];
     const uint64_t *val[ACC_N]; /* by enum acc; NULL = 1 for every row */
@@ -156,6 +181,7 @@ struct hand {
     uint16_t *bin_row;
 
     void *list; /* list.c: the rows this worker keeps */
+    void *conv; /* conv.c: the rows this worker notes */
 };
 
 #endif

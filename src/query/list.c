@@ -263,6 +263,20 @@ static int load_columns(struct scan *s)
     return rc;
 }
 
+/* Rows that are counted elsewhere are not listed. */
+static void leave_aside(struct scan *s, const struct group *g)
+{
+    uint32_t n = 0;
+
+    if (g->aside[0] == NULL || g->aside[0][s->set] == NULL)
+        return;
+    for (uint32_t j = 0; j < s->n_sel; j++) {
+        s->sel[n] = s->sel[j];
+        n += !group_bit(g->aside[0], s, s->sel[j]);
+    }
+    s->n_sel = n;
+}
+
 /* Rows of the vector that are not worse than the worst kept. The other columns are read only if
  * there are any. */
 static int sorted_vector(struct scan *s, struct list *l)
@@ -270,7 +284,11 @@ static int sorted_vector(struct scan *s, struct list *l)
     int (*cmp)(const void *, const void *) = s->p->sort_desc ? falling : rising;
     struct kept *k = malloc(s->n_sel * sizeof *k);
     uint32_t n = 0;
-    int rc = k != NULL ? scan_load_alts(s, &s->p->sort) : ERR_NOMEM;
+    int rc = k != NULL ? group_totals(s, l->h) : ERR_NOMEM;
+
+    if (rc == ERR_OK)
+        rc = scan_load_alts(s, &s->p->sort);
+    leave_aside(s, l->g);
 
     for (uint32_t j = 0; rc == ERR_OK && j < s->n_sel; j++) {
         k[n] =
@@ -280,8 +298,6 @@ static int sorted_vector(struct scan *s, struct list *l)
     }
     if (rc == ERR_OK && n > 0)
         rc = load_columns(s);
-    if (rc == ERR_OK)
-        rc = group_totals(s, l->h);
     for (uint32_t i = 0; rc == ERR_OK && i < n; i++)
         rc = keep(l, (uint32_t)(k[i].seq & (ROWSET_VECTOR - 1)), &k[i]);
     free(k);
@@ -299,6 +315,7 @@ static int list_vector(struct scan *s, void *hand)
     rc = enough ? ERR_OK : load_columns(s);
     if (rc == ERR_OK)
         rc = group_totals(s, hand);
+    leave_aside(s, l->g);
     for (uint32_t j = 0; rc == ERR_OK && j < s->n_sel && !enough; j++)
         if (s->p->limit == 0 || l->sent < s->p->limit)
             rc = send_now(l, s->sel[j]);

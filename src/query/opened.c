@@ -16,8 +16,9 @@ static bool not_needed(const struct plan *p, const struct query_control *ctl,
             (rs->max_received_ms < p->from_ms || rs->min_received_ms >= p->to_ms));
 }
 
-int opened_make(struct opened *o, const struct plan *p, const struct query_control *ctl,
-                const struct snapshot *snap, struct query_stats *st)
+int opened_make(struct opened *o, const struct plan *p, const struct plan *wide,
+                const struct query_control *ctl, const struct snapshot *snap,
+                struct query_stats *st)
 {
     uint32_t max = ctl != NULL && ctl->open_max > 0 ? ctl->open_max : QUERY_OPEN_MAX;
 
@@ -37,10 +38,9 @@ int opened_make(struct opened *o, const struct plan *p, const struct query_contr
         struct rowset *rs = snap->sets[i];
         st->segments++;
         st->rows += rs->n_rows;
-        if (not_needed(p, ctl, rs)) {
-            st->segments_pruned++;
+        st->segments_pruned += not_needed(p, ctl, rs);
+        if (not_needed(wide, ctl, rs))
             continue;
-        }
         o->shut[o->sets.n] = rs;
         o->sets.sets[o->sets.n++] = rowset_ref(rs);
     }

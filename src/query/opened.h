@@ -19,11 +19,13 @@ struct opened {
     size_t max;
 };
 
-/* Counts all of `snap` in *st (segments, rows, those left out by their time bounds) and opens none.
- * `snap` is borrowed until opened_free(), which is to be called on failure too. Errors: ERR_NOMEM.
+/* `wide` is p within the frame that must be looked at to answer it. Counts all of `snap` in *st
+ * (segments, rows, those left out by their time bounds) and opens none. `snap` is borrowed until
+ * opened_free(), which is to be called on failure too. Errors: ERR_NOMEM.
  */
-int opened_make(struct opened *o, const struct plan *p, const struct query_control *ctl,
-                const struct snapshot *snap, struct query_stats *st) WARN_UNUSED;
+int opened_make(struct opened *o, const struct plan *p, const struct plan *wide,
+                const struct query_control *ctl, const struct snapshot *snap,
+                struct query_stats *st) WARN_UNUSED;
 void opened_free(struct opened *o);
 
 /* Make first .. *end-1 the wave: as many as may be open at once, with `max_addrs` addresses if that

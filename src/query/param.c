@@ -31,6 +31,9 @@ const struct query_param_info query_param_info[QUERY_PARAM_N] = {
                       "count records that reach out of the frame entirely" },
     [QUERY_RAW] = { "raw", NULL, true, NULL,
                     "volumes as exported, not scaled by the sampling rate" },
+    [QUERY_DEDUP] = { "dedup", NULL, false, "on|off",
+                      "count a flow once that several exporters or interfaces report (default on, "
+                      "off for lists and where the question names exporters or interfaces)" },
     [QUERY_NAMES] = { "names", NULL, false, "weir|ipfix", "names of columns in the output" },
     [QUERY_KIND] = { "kind", NULL, false, "flow|option", "flow records or option records" },
     [QUERY_VIEW] = { "view", NULL, false, "totals|rank|series|list", "view of the answer" },
@@ -46,7 +49,7 @@ static char *copy_text(const char *s)
 
 int query_params_set(struct query_params *p, const char *name, const char *value, struct err *e)
 {
-    static const char *const later[] = { "compare", "cmp",   "sessions",    "dedup",  "direction",
+    static const char *const later[] = { "compare", "cmp",   "sessions",    "direction",
                                          "around",  "exact", "approximate", "resolve" };
     struct nearest near = { .s = name, .len = strlen(name), .best = 99 };
 

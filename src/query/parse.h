@@ -32,6 +32,7 @@ enum query_param {
     QUERY_TZ,
     QUERY_WHOLE, /* flag */
     QUERY_RAW,   /* flag */
+    QUERY_DEDUP, /* "on", "off" */
     QUERY_NAMES, /* "weir" or "ipfix" */
     QUERY_KIND,  /* "flow" or "option" */
     QUERY_VIEW,  /* URL's view=: totals, rank, series, list */

@@ -524,7 +524,7 @@ static int reverse_rows(struct scan *s, struct hand *h, uint32_t *n)
         return rc;
     for (uint32_t j = 0; j < s->n_sel; j++) {
         h->row[0][*n] = s->sel[j];
-        *n += (b[s->sel[j]] | k[s->sel[j]]) != 0;
+        *n += (b[s->sel[j]] | k[s->sel[j]]) != 0 && !group_bit(h->g->aside[1], s, s->sel[j]);
     }
     return ERR_OK;
 }
@@ -551,6 +551,14 @@ static int vector(struct scan *s, struct hand *h, bool group)
     struct pass back = { .h = h, .s = s, .row = h->row[0], .reversed = true };
     int rc = reverse_rows(s, h, &back.n);
 
+    if (h->g->aside[0] != NULL && h->g->aside[0][s->set] != NULL) {
+        p.row = h->row[2];
+        p.n = 0;
+        for (uint32_t j = 0; j < s->n_sel; j++) {
+            h->row[2][p.n] = s->sel[j];
+            p.n += !group_bit(h->g->aside[0], s, s->sel[j]);
+        }
+    }
     if (rc == ERR_OK)
         rc = read_ahead(s, h->g, back.n > 0);
     if (rc == ERR_OK)

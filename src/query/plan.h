@@ -47,6 +47,13 @@ struct measure {
 
 enum view_kind { VIEW_TOTALS, VIEW_RANK, VIEW_LIST };
 
+/* Is a flow that several observation points report counted once? */
+enum dedup {
+    DEDUP_AUTO, /* rankings, series and totals: yes, unless the question names such points */
+    DEDUP_ON,
+    DEDUP_OFF,
+};
+
 /* One column of a list. */
 struct list_column {
     struct value_alts value;
@@ -87,9 +94,13 @@ struct plan {
     int64_t from_ms, to_ms; /* [from, to); INT64_MIN, INT64_MAX = open */
     bool whole;             /* overlapping records count entirely */
     bool raw;               /* all measures as exported */
+    uint8_t dedup;          /* enum dedup */
     bool no_order;          /* --order none: as they come */
     char tz[64];            /* zone for hour, weekday, printing; "" = UTC */
 };
+
+/* Move the ends of the frame outwards, if there is one. */
+void plan_widen(struct plan *p, int64_t before_ms, int64_t after_ms);
 
 void plan_free(struct plan *p); /* contents and *p; NULL is allowed */
 

@@ -305,6 +305,7 @@ static int read_all(struct asking *q)
         { QUERY_FROM, frame_from },        { QUERY_TO, frame_to },
         { QUERY_TIME, frame_time },        { QUERY_NAMES, read_names },
         { QUERY_KIND, read_kind },         { QUERY_VIEW, read_view },
+        { QUERY_DEDUP, clause_dedup },
     };
     int rc;
 

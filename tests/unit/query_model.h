@@ -40,6 +40,7 @@ enum model_field {
     M_IE8,    /* sourceIPv4Address, sourceTransportPort as elements */
     M_IE7,
     M_PAD, /* paddingOctets */
+    M_DIR, /* flowDirection */
     M_START,
     M_END,
     M_N
@@ -81,6 +82,7 @@ static const struct model_element model_templates[][MODEL_MAX_ELEMENTS] = {
       { 2, 4, M_PACKETS },
       { 10, 4, M_IN_IF },
       { 14, 4, M_OUT_IF },
+      { 61, 1, M_DIR },
       { 152, 8, M_START },
       { 153, 8, M_END } },
     { { 27, 16, M_SRC },
@@ -324,8 +326,36 @@ static void model_values(struct model *m, struct model_record *r, bool v6)
     r->v[M_RATE] = below(x, 3) == 0 ? 1000 : below(x, 3) == 0 ? 0 : 64;
     r->v[M_REASON] = 1 + below(x, 4);
     r->v[M_TTL] = below(x, 4) * 60;
+    r->v[M_DIR] = below(x, 2);
     if (below(x, 6) > 0)
         (void)snprintf(r->name, sizeof r->name, "eth%u", (unsigned)below(x, 4));
+}
+
+/* The flow of a record just before, or its answer, as another place may see it: some milliseconds
+ * or seconds apart, or another slice of it. */
+static void model_echo(struct model *m, struct model_record *r)
+{
+    struct rnd *x = &m->rnd;
+    const struct model_record *of = &m->r[m->n - 2 - below(x, MIN(m->n - 1, 40u))];
+    bool answer = below(x, 4) == 0;
+    int64_t off = (int64_t)below(x, below(x, 2) == 0 ? 40 : 20000) - 10;
+    int64_t lo = m->now - MODEL_DAY_MS, hi = m->now + 60000;
+
+    if ((of->has >> M_DST & 1) == 0 || !addr_is_v4(&of->src) || of->told[0] == 0)
+        return;
+    r->src = answer ? of->dst : of->src;
+    r->dst = answer ? of->src : of->dst;
+    r->v[M_SPORT] = of->v[answer ? M_DPORT : M_SPORT];
+    r->v[M_DPORT] = of->v[answer ? M_SPORT : M_DPORT];
+    r->v[M_PROTO] = of->v[M_PROTO];
+    if (below(x, 2) == 0) {
+        r->v[M_BYTES] = of->v[M_BYTES];
+        r->v[M_PACKETS] = of->v[M_PACKETS];
+    }
+    r->told[0] = of->told[0] + off;
+    r->told[1] = of->told[1] + off;
+    r->start = MIN(MAX(r->told[0], lo), hi);
+    r->end = MIN(MAX(r->told[1], r->start), hi);
 }
 
 static struct model_record *model_record(struct model *m)
@@ -443,6 +473,8 @@ static void model_ipfix(struct model *m, unsigned exporter, unsigned template, u
         r->exporter = (uint8_t)exporter;
         model_times(m, r, template == 6);
         model_values(m, r, t[0].id == 27);
+        if (template != 6 && t[0].id == 8 && !m->calm && m->n > 1 && below(&m->rnd, 3) == 0)
+            model_echo(m, r);
         if (template == 4)
             r->v[M_PROTO] = 1;
         for (unsigned i = 0; i < n; i++)

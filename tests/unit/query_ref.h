@@ -500,6 +500,7 @@ struct question {
     struct tree *filter;
     uint8_t view;
     bool raw, whole, framed, bottom, auto_step, by_port;
+    uint8_t dedup;    /* 0 not said, 1 on, 2 off */
     int64_t from, to; /* INT64_MIN, INT64_MAX = open */
     int64_t step, zone_ms;
     unsigned n_keys, n_measures, n_columns;
@@ -757,15 +758,16 @@ static void combinations(const struct visit *v, const struct model_record *r, bo
         combinations(v, r, reverse, key, k + 1);
     }
 }
-static void every_part(const struct visit *v, const struct model_record *r)
+static void every_part(const struct visit *v, const struct model_record *r, uint8_t aside)
 {
     struct kv key[Q_MAX_KEYS + 1];
 
     memset(key, 0, sizeof key);
     if (v->q->by_port && (r->v[M_PROTO] == 1 || r->v[M_PROTO] == 58))
         return;
-    combinations(v, r, false, key, 0);
-    if ((r->v[M_REV_BYTES] | r->v[M_REV_PACKETS]) != 0)
+    if ((aside & 1) == 0)
+        combinations(v, r, false, key, 0);
+    if ((r->v[M_REV_BYTES] | r->v[M_REV_PACKETS]) != 0 && (aside & 2) == 0)
         combinations(v, r, true, key, 0);
 }
 
@@ -774,6 +776,8 @@ static void every_part(const struct visit *v, const struct model_record *r)
 struct ref {
     const struct question *q;
     const struct model *m;
+    uint8_t *aside; /* per record: 1 = its direction, 2 = the other one is counted elsewhere */
+    uint64_t n_aside, bytes_aside;
     uint32_t *row; /* rows that match, in order */
     uint32_t n;
     struct sums total;
@@ -784,6 +788,217 @@ struct ref {
     struct groups bins;
     struct keyset *shown; /* keys of the top, NULL without keys */
 };
+
+/* ------------------------------------------------------------------ each flow once */
+
+static bool names_place(uint8_t f)
+{
+    return f == V_EXPORTER || f == V_IN_IF || f == V_OUT_IF || f == V_NEXT || f == V_DOMAIN ||
+           f == V_VERSION || f == V_NAME;
+}
+/* "< 0" and [4 !4] are just "none". */
+static bool never_fits(const struct leaf *l)
+{
+    bool any = number_fits(l, 0) || number_fits(l, UINT64_MAX);
+
+    for (unsigned i = 0; i < l->n; i++)
+        any |= number_fits(l, l->range[i].lo) || number_fits(l, l->range[i].hi) ||
+               number_fits(l, l->range[i].lo - 1) || number_fits(l, l->range[i].hi + 1);
+    return !any;
+}
+static bool tree_names_place(const struct tree *t)
+{
+    const struct leaf *l = &t->leaf;
+    bool yes = false;
+
+    if (t->op == OP_LEAF && l->kind == L_NAME)
+        yes = true;
+    if (t->op == OP_LEAF &&
+        (l->kind == L_ADDR || l->kind == L_EXISTS || (l->kind == L_NUMBER && !never_fits(l))))
+        yes = names_place(l->a) || names_place(l->b);
+    for (unsigned i = 0; i < t->n; i++)
+        yes |= tree_names_place(t->kid[i]);
+    return yes;
+}
+static bool each_once(const struct question *q)
+{
+    bool place = tree_names_place(q->filter);
+
+    if (q->dedup != 0)
+        return q->dedup == 1;
+    for (unsigned k = 0; k < q->n_keys; k++)
+        place |= names_place(q->key[k].a) || names_place(q->key[k].b);
+    for (unsigned m = 0; m < q->n_measures; m++)
+        place |= q->measure[m].kind == Q_DISTINCT &&
+                 (names_place(q->measure[m].key.a) || names_place(q->measure[m].key.b));
+    return q->view != Q_LIST && !place;
+}
+
+/* One direction of a record, at the place where it was seen. */
+struct half {
+    uint32_t row, group; /* group: of what lies together in time */
+    bool reverse, aside;
+    unsigned exporter, dir;
+    uint64_t port, bytes, rate; /* port: the interface */
+    int64_t start, end;
+};
+static int64_t gap(const struct half *x, const struct half *y)
+{
+    return MAX(MAX(x->start - y->end, y->start - x->end), 0);
+}
+static bool same_place(const struct half *x, const struct half *y)
+{
+    return x->exporter == y->exporter && x->dir == y->dir && x->port == y->port;
+}
+
+struct place_sum {
+    const struct half *h; /* any of it */
+    uint64_t bytes, rate;
+};
+static bool place_before(const struct place_sum *x, const struct place_sum *y)
+{
+    const struct model_exporter *a = &model_exporters[x->h->exporter],
+                                *b = &model_exporters[y->h->exporter];
+
+    if (x->rate != y->rate)
+        return x->rate < y->rate;
+    if (x->bytes != y->bytes)
+        return x->bytes > y->bytes;
+    if (a->addr != b->addr)
+        return a->addr < b->addr;
+    if (a->domain != b->domain)
+        return a->domain < b->domain;
+    if (x->h->dir != y->h->dir)
+        return x->h->dir < y->h->dir;
+    return x->h->port < y->h->port;
+}
+
+/* Halves of one directed 5-tuple and one stretch of time. */
+static void choose_place(struct half **h, unsigned n)
+{
+    struct place_sum *p = calloc(n, sizeof *p), t;
+    struct half **kept = malloc(n * sizeof(struct half *));
+    unsigned n_p = 0, n_kept = 0;
+
+    assert_true(p != NULL && kept != NULL);
+    for (unsigned i = 0, k; i < n; i++) {
+        for (k = 0; k < n_p && !same_place(p[k].h, h[i]);)
+            k++;
+        p[k].h = h[i];
+        p[k].bytes += h[i]->bytes;
+        p[k].rate = MAX(p[k].rate, h[i]->rate);
+        n_p = MAX(n_p, k + 1);
+    }
+    for (unsigned i = 0; i < n_p; i++)
+        for (unsigned k = i + 1; k < n_p; k++)
+            if (place_before(&p[k], &p[i])) {
+                t = p[i];
+                p[i] = p[k];
+                p[k] = t;
+            }
+    for (unsigned k = 0; k < n_p; k++) {
+        unsigned better = n_kept;
+        for (unsigned i = 0; i < n; i++) {
+            if (!same_place(h[i], p[k].h))
+                continue;
+            for (unsigned j = 0; j < better; j++)
+                h[i]->aside |=
+                    gap(h[i], kept[j]) <=
+                    (h[i]->exporter == kept[j]->exporter && h[i]->dir == kept[j]->dir ? 0 : 5000);
+            if (!h[i]->aside)
+                kept[n_kept++] = h[i];
+        }
+    }
+    free(p);
+    free(kept);
+}
+
+static void together(struct half **h, unsigned n)
+{
+    struct half **one = malloc(n * sizeof(struct half *));
+
+    assert_non_null(one);
+    for (unsigned i = 0; i < n; i++)
+        h[i]->group = i;
+    for (bool again = true; again;) {
+        again = false;
+        for (unsigned i = 0; i < n; i++)
+            for (unsigned k = 0; k < n; k++)
+                if (h[i]->group < h[k]->group && gap(h[i], h[k]) <= 5000) {
+                    h[k]->group = h[i]->group;
+                    again = true;
+                }
+    }
+    for (unsigned g = 0; g < n; g++) {
+        unsigned m = 0;
+        for (unsigned i = 0; i < n; i++)
+            if (h[i]->group == g)
+                one[m++] = h[i];
+        if (m > 1)
+            choose_place(one, m);
+    }
+    free(one);
+}
+
+static void set_aside(struct ref *f)
+{
+    const struct question *q = f->q;
+    struct half *half = calloc(f->m->n * 2u + 1, sizeof *half), **one;
+    uint32_t *of = malloc((f->m->n * 2u + 1) * sizeof *of), n = 0;
+    struct keyset tuples;
+    struct question wide = *q;
+
+    wide.from = q->from == INT64_MIN ? q->from : q->from - 5000;
+    wide.to = q->to == INT64_MAX ? q->to : q->to + 5000;
+    keyset_init(&tuples, 5);
+    assert_true(half != NULL && of != NULL);
+    for (uint32_t i = 0; i < f->m->n; i++) {
+        const struct model_record *r = &f->m->r[i];
+        bool back = (r->v[M_REV_BYTES] | r->v[M_REV_PACKETS]) != 0;
+        if (!in_frame(&wide, r) || !holds(r, q->filter, q->zone_ms) || !has(r, M_SRC) ||
+            !has(r, M_DST))
+            continue;
+        for (unsigned d = 0; d < 1u + back; d++) {
+            struct kv key[5];
+            memset(key, 0, sizeof key);
+            key[d].kind = key[1 - d].kind = K_ADDR;
+            memcpy(key[d].b, r->src.b, 16);
+            memcpy(key[1 - d].b, r->dst.b, 16);
+            key[2 + d] = kv_number(r->v[M_SPORT]);
+            key[3 - d] = kv_number(r->v[M_DPORT]);
+            key[4] = kv_number(r->v[M_PROTO]);
+            of[n] = keyset_at(&tuples, key, true);
+            half[n++] = (struct half){
+                .row = i,
+                .reverse = d == 1,
+                .exporter = r->exporter,
+                .dir = r->v[M_DIR] == 1,
+                .port = r->v[r->v[M_DIR] == 1 ? M_OUT_IF : M_IN_IF],
+                .bytes = r->v[d == 1 ? M_REV_BYTES : M_BYTES] * (q->raw ? 1 : rate_or_1(r)),
+                .rate = rate_or_1(r),
+                .start = r->start,
+                .end = MAX(r->end, r->start),
+            };
+        }
+    }
+    one = malloc((n + 1) * sizeof(struct half *));
+    assert_non_null(one);
+    for (uint32_t t = 0; t < tuples.n; t++) {
+        unsigned m = 0;
+        for (uint32_t i = 0; i < n; i++)
+            if (of[i] == t)
+                one[m++] = &half[i];
+        if (m > 1)
+            together(one, m);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (half[i].aside)
+            f->aside[half[i].row] |= half[i].reverse ? 2 : 1;
+    keyset_free(&tuples);
+    free(one);
+    free(of);
+    free(half);
+}
 
 static void rank_part(void *ctx, const struct kv *key, const struct model_record *r, bool reverse)
 {
@@ -847,7 +1062,8 @@ static void ref_init(struct ref *f, const struct question *q, const struct model
     groups_init(&f->rank, MAX(q->n_keys, 1u));
     groups_init(&f->bins, 2);
     f->row = malloc((m->n + 1) * sizeof *f->row);
-    assert_non_null(f->row);
+    f->aside = calloc(m->n + 1, 1);
+    assert_true(f->row != NULL && f->aside != NULL);
 }
 static void ref_free(struct ref *f)
 {
@@ -855,6 +1071,7 @@ static void ref_free(struct ref *f)
     groups_free(&f->rank);
     groups_free(&f->bins);
     free(f->row);
+    free(f->aside);
 }
 
 static void ref_run(struct ref *f)
@@ -862,16 +1079,26 @@ static void ref_run(struct ref *f)
     const struct question *q = f->q;
     struct visit v = { q, rank_part, f };
 
+    if (each_once(q))
+        set_aside(f);
     for (uint32_t i = 0; i < f->m->n; i++) {
         const struct model_record *r = &f->m->r[i];
         if (!in_frame(q, r) || !holds(r, q->filter, q->zone_ms))
             continue;
-        f->row[f->n++] = i;
-        total_part(f, r, false);
-        if ((r->v[M_REV_BYTES] | r->v[M_REV_PACKETS]) != 0)
+        if (q->view != Q_LIST || (f->aside[i] & 1) == 0)
+            f->row[f->n++] = i;
+        for (unsigned d = 0; d < 2; d++)
+            if ((f->aside[i] >> d & 1) != 0) {
+                uint64_t b = r->v[d == 1 ? M_REV_BYTES : M_BYTES] * (q->raw ? 1 : rate_or_1(r));
+                f->n_aside++;
+                f->bytes_aside += !q->framed || q->whole ? b : part(b, r, q->from, q->to);
+            }
+        if ((f->aside[i] & 1) == 0)
+            total_part(f, r, false);
+        if ((r->v[M_REV_BYTES] | r->v[M_REV_PACKETS]) != 0 && (f->aside[i] & 2) == 0)
             total_part(f, r, true);
         if (q->view == Q_RANK)
-            every_part(&v, r);
+            every_part(&v, r, f->aside[i]);
     }
     f->span = (q->to != INT64_MAX ? q->to
                : f->n > 0         ? MAX(f->total.last, f->total.first + 1)
@@ -889,7 +1116,7 @@ static void ref_bins(struct ref *f, struct keyset *shown)
 
     f->shown = shown;
     for (uint32_t i = 0; i < f->n; i++)
-        every_part(&v, &f->m->r[f->row[i]]);
+        every_part(&v, &f->m->r[f->row[i]], f->aside[f->row[i]]);
 }
 
 struct measured {
