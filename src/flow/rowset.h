@@ -5,8 +5,8 @@
 #define WEIR_FLOW_ROWSET_H
 
 #include "flow/fact.h"
-#include "flow/rate_rule.h"
 #include "flow/geo.h"
+#include "flow/rate_rule.h"
 
 #define ROWSET_VECTOR 4096u /* rows per read at most; reads start at multiples of it */
 
