@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/exporters.h"
+#include "flow/addr.h"
 #include "present/recipe.h"
 
 #define RECIPE_OCTETS (64u << 10)
@@ -65,6 +66,7 @@ int exporters_config(const struct args *a)
     const char *collector = args_get(a, "collector"), *port = args_get(a, "port"), *near;
     struct recipe_fill f = { .source = args_get(a, "source") };
     const struct recipe *r;
+    struct addr where;
 
     if (a->n_operands > 2)
         return cmd_usage(a, "%s: one vendor at a time", a->operand[2]);
@@ -80,9 +82,10 @@ int exporters_config(const struct args *a)
                          "say where Weir is, as the device reaches it: weir exporters config %s "
                          "--collector 192.0.2.10",
                          r->name);
-    if (!addr_parse(&f.collector, collector, strlen(collector)))
+    if (!addr_parse(&where, collector, strlen(collector)))
         return cmd_usage(a, "--collector %s is no address; devices want one, not a name",
                          collector);
+    f.collector = collector;
     if (port != NULL && !port_of(port, &f.port))
         return cmd_usage(a, "--port %s is no port; expected 1 to 65535", port);
     if (f.source != NULL && r->source == NULL)

@@ -35,6 +35,7 @@ struct history {
     int64_t keep_ms;
     struct os_mutex lock; /* of the gaps only: a slow disk delays no answer */
     struct gap_list gaps;
+    struct recent_list recent; /* under lock */
     struct known *known;
     uint32_t n_known;
     bool noted; /* base values stand */
@@ -386,6 +387,9 @@ void history_note(struct history *h, const struct collect_status *s)
         free(row);
         return; /* the next note tells of two minutes */
     }
+    os_lock(&h->lock);
+    (void)!recent_note(&h->recent, s, base);
+    os_unlock(&h->lock);
     own_counters(s, own);
     for (unsigned i = 0; i < OWN_N; i++)
         m.own[i] = more(&h->own[i], own[i]);
@@ -630,6 +634,7 @@ void history_close(struct history *h)
         log_line(LOG_LEVEL_ERROR, "history: %s", e.msg);
     os_file_close(&h->alive_fd);
     gap_list_free(&h->gaps);
+    recent_free(&h->recent);
     buf_free(&h->pending);
     free(h->known);
     cond_destroy(&h->stop_change);
@@ -653,6 +658,16 @@ int history_gaps(struct history *h, int64_t from_ms, int64_t to_ms, struct gap_l
         return ERR_OK;
     gap_list_free(out);
     return err_set(e, rc, "gaps: out of memory");
+}
+
+int history_recent(struct history *h, struct recent_list *out, struct err *e)
+{
+    int rc;
+
+    os_lock(&h->lock);
+    rc = recent_copy(out, &h->recent);
+    os_unlock(&h->lock);
+    return rc == ERR_OK ? ERR_OK : err_set(e, rc, "history: out of memory");
 }
 
 /* What is noted is written with the same breath, so the files say all of it. */

@@ -12,6 +12,7 @@
 
 #include "collect/collect.h"
 #include "collect/history_ask.h"
+#include "collect/recent.h"
 
 #define HISTORY_OCTETS       (256u << 20) /* of all files */
 #define HISTORY_MINUTE_DAYS  7
@@ -48,6 +49,8 @@ void history_close(struct history *h);
 /* Gaps that overlap [from, to); gap_list_free() them. Errors: ERR_NOMEM. */
 int history_gaps(struct history *h, int64_t from_ms, int64_t to_ms, struct gap_list *out,
                  struct err *e) WARN_UNUSED;
+/* What exporters sent and lost lately; recent_free() it. Errors: ERR_NOMEM. */
+int history_recent(struct history *h, struct recent_list *out, struct err *e) WARN_UNUSED;
 /* The counters of its minutes and hours; see history_series_of(). */
 int history_series(struct history *h, int64_t from_ms, int64_t to_ms, const struct addr *exporter,
                    struct history_series *out, struct err *e) WARN_UNUSED;

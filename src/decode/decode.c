@@ -229,6 +229,8 @@ bool decoder_exporter(const struct decoder *d, uint32_t i, struct decode_exporte
                                      .last_ms = x->last_ms,
                                      .templates = x->n_templates,
                                      .waiting_octets = x->waiting_octets,
+                                     .waiting_since_ms =
+                                         x->wait_first != NULL ? x->wait_first->h.received_ms : 0,
                                      .restarts = x->restarts,
                                      .clock_offset_ms = x->clock_offset_ms,
                                      .clock_known = x->clock_known,

@@ -94,6 +94,7 @@ struct decode_exporter {
     int64_t first_ms, last_ms; /* receive times */
     uint32_t templates;        /* known now */
     uint64_t waiting_octets;   /* now */
+    int64_t waiting_since_ms;  /* the oldest set that waits for its template came then; 0: none */
     uint64_t lost; /* by sequence: datagrams (v9, sFlow), flow records (v5, v7, IPFIX) */
     uint64_t reordered, duplicated; /* datagrams, as far as the sequence shows */
     uint32_t restarts;

@@ -6,10 +6,11 @@
 #include "base/near.h"
 
 static const char *const paths[HTTP_RESOURCE_N] = {
-    [HTTP_QUERY] = "/api/v1/query",     [HTTP_TAIL] = "/api/v1/tail",
-    [HTTP_STATUS] = "/api/v1/status",   [HTTP_GAPS] = "/api/v1/gaps",
-    [HTTP_SEAL] = "/api/v1/seal",       [HTTP_METRICS] = "/metrics",
-    [HTTP_HISTORY] = "/api/v1/history", [HTTP_HEALTH] = "/healthz",
+    [HTTP_QUERY] = "/api/v1/query",        [HTTP_TAIL] = "/api/v1/tail",
+    [HTTP_STATUS] = "/api/v1/status",      [HTTP_GAPS] = "/api/v1/gaps",
+    [HTTP_SEAL] = "/api/v1/seal",          [HTTP_METRICS] = "/metrics",
+    [HTTP_HISTORY] = "/api/v1/history",    [HTTP_HEALTH] = "/healthz",
+    [HTTP_VERDICTS] = "/api/v1/exporters",
 };
 
 static int hex(char c)
@@ -58,7 +59,8 @@ static int take_exporters(struct http_request *r, const char *value, struct err 
 
 static int take_pair(struct http_request *r, const char *name, const char *value, struct err *e)
 {
-    bool past = r->resource == HTTP_GAPS || r->resource == HTTP_HISTORY;
+    bool past =
+        r->resource == HTTP_GAPS || r->resource == HTTP_HISTORY || r->resource == HTTP_VERDICTS;
     enum present_format f;
 
     if (strcmp(name, "exporters") == 0)

@@ -324,6 +324,24 @@ static enum MHD_Result seal(struct http_server *s, struct MHD_Connection *c)
     return ok;
 }
 
+/* How each exporter is set up. */
+static enum MHD_Result verdicts(struct http_server *s, struct MHD_Connection *c,
+                                const struct http_request *q)
+{
+    struct buf text = buf_init(STATUS_MAX);
+    struct err e = { 0 };
+    enum MHD_Result ok;
+    int rc = q->format == PRESENT_JSON
+                 ? http_verdicts_json(&text, s->k, s->history, q->exporters,
+                                      q->of_exporter ? &q->exporter : NULL, &e)
+                 : err_set(&e, ERR_ARG, "format: exporters are told as json");
+
+    ok = rc == ERR_OK ? send_text(c, 200, "application/json", &text)
+                      : problem(c, status_of(rc), NULL, &e);
+    buf_free(&text);
+    return ok;
+}
+
 /* Does the method fit what is asked? */
 static bool fits(const struct http_request *q, bool post)
 {
@@ -350,6 +368,7 @@ static enum MHD_Result route(struct door *d, struct call *call, bool post, struc
     case HTTP_STATUS:
     case HTTP_GAPS:
     case HTTP_HISTORY:
+    case HTTP_VERDICTS:
     case HTTP_SEAL:
         if (!d->flows) {
             (void)err_set(
@@ -360,6 +379,8 @@ static enum MHD_Result route(struct door *d, struct call *call, bool post, struc
             ok = state(d->s, c, HTTP_STATUS, q.exporters);
         else if (q.resource == HTTP_GAPS || q.resource == HTTP_HISTORY)
             ok = past(d->s, c, &q);
+        else if (q.resource == HTTP_VERDICTS)
+            ok = verdicts(d->s, c, &q);
         else if (q.resource == HTTP_SEAL)
             ok = seal(d->s, c);
         else

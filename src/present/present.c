@@ -81,6 +81,14 @@ static void object(struct present *p, const struct cell *cell)
         text_json_string(&p->out, p->col[i].name, strlen(p->col[i].name));
         buf_char(&p->out, ':');
         text_cell(&p->out, &cell[i], p->zone, true);
+        if (cell[i].error > 0) {
+            struct buf name = buf_init(256);
+            buf_printf(&name, "%s_error_percent", p->col[i].name);
+            buf_char(&p->out, ',');
+            text_json_string(&p->out, buf_cstr(&name), name.len);
+            buf_printf(&p->out, ":%.2f", cell[i].error * 100);
+            buf_free(&name);
+        }
     }
     buf_char(&p->out, '}');
 }
@@ -175,19 +183,29 @@ static void stats_json(struct present *p, const struct query_stats *st)
     buf_char(out, '}');
 }
 
+static void totals_json(struct buf *out, const struct answer_totals *t)
+{
+    buf_printf(out, "{\"flows\":%llu,\"bytes\":%llu,\"packets\":%llu", (unsigned long long)t->flows,
+               (unsigned long long)t->bytes, (unsigned long long)t->packets);
+    if (t->bytes_error > 0)
+        buf_printf(out, ",\"bytes_error_percent\":%.2f", t->bytes_error * 100);
+    if (t->packets_error > 0)
+        buf_printf(out, ",\"packets_error_percent\":%.2f", t->packets_error * 100);
+    buf_char(out, '}');
+}
+
 static int end(struct answer_sink *s, const struct answer_end *end_)
 {
     struct present *p = of(s);
     const struct answer_totals *t = end_->totals;
 
-    if (p->format == PRESENT_NDJSON && p->plan->view == VIEW_TOTALS && p->n_cols == 0)
-        buf_printf(&p->out, "{\"flows\":%llu,\"bytes\":%llu,\"packets\":%llu}\n",
-                   (unsigned long long)t->flows, (unsigned long long)t->bytes,
-                   (unsigned long long)t->packets);
+    if (p->format == PRESENT_NDJSON && p->plan->view == VIEW_TOTALS && p->n_cols == 0) {
+        totals_json(&p->out, t);
+        buf_char(&p->out, '\n');
+    }
     if (p->format == PRESENT_JSON) {
-        buf_printf(&p->out, "],\"totals\":{\"flows\":%llu,\"bytes\":%llu,\"packets\":%llu}",
-                   (unsigned long long)t->flows, (unsigned long long)t->bytes,
-                   (unsigned long long)t->packets);
+        buf_str(&p->out, "],\"totals\":");
+        totals_json(&p->out, t);
         if (end_->total != NULL && p->n_cols > 0) {
             buf_str(&p->out, ",\"total\":");
             object(p, end_->total);

@@ -31,12 +31,10 @@ const char *recipe_near(const char *name)
 static size_t put_value(struct buf *out, const char *p, const struct recipe *r,
                         const struct recipe_fill *f)
 {
-    char text[ADDR_TEXT_MAX];
     uint16_t port = f->port != 0 ? f->port : r->port;
 
-    addr_format(&f->collector, text);
     if (strncmp(p, "{collector}", 11) == 0) {
-        buf_str(out, text);
+        buf_str(out, f->collector);
         return 11;
     }
     if (strncmp(p, "{port}", 6) == 0) {
@@ -44,7 +42,8 @@ static size_t put_value(struct buf *out, const char *p, const struct recipe *r,
         return 6;
     }
     if (strncmp(p, "{place}", 7) == 0) {
-        buf_printf(out, addr_is_v4(&f->collector) ? "%s:%u" : "[%s]:%u", text, port);
+        buf_printf(out, strchr(f->collector, ':') == NULL ? "%s:%u" : "[%s]:%u", f->collector,
+                   port);
         return 7;
     }
     if (strncmp(p, "{source}", 8) == 0) {

@@ -4,7 +4,6 @@
 #define WEIR_PRESENT_RECIPE_H
 
 #include "base/buf.h"
-#include "flow/addr.h"
 #include "gen/recipes.h"
 
 /* NULL: there is none of that name. */
@@ -13,8 +12,8 @@ const struct recipe *recipe_find(const char *name);
 const char *recipe_near(const char *name);
 
 struct recipe_fill {
-    struct addr collector;
-    uint16_t port; /* 0: the recipe's own */
+    const char *collector; /* an address as text, not checked */
+    uint16_t port;         /* 0: the recipe's own */
     const char
         *source; /* NULL: the recipe's own; lines that need one are left out where it has none */
 };

@@ -116,6 +116,7 @@ static void hold(struct present *p, const struct cell *cell, const char *label)
             continue;
         } else {
             text_cell_human(&p->held, &cell[i], &p->col[i], p->zone);
+            text_error(&p->held, cell[i].error);
         }
     }
     r->off[p->n_cols] = (uint32_t)p->held.len;
@@ -233,8 +234,10 @@ int table_end(struct answer_sink *s, const struct answer_end *end)
     count(&p->out, t->flows, "flow", "flows");
     buf_str(&p->out, ", ");
     count(&p->out, t->bytes, "byte", "bytes");
+    text_error(&p->out, t->bytes_error);
     buf_str(&p->out, ", ");
     count(&p->out, t->packets, "packet", "packets");
+    text_error(&p->out, t->packets_error);
     buf_str(&p->out, ".\n");
     put_stats(&p->out, end->stats);
     if (p->gaps != NULL)

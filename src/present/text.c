@@ -109,6 +109,18 @@ void text_real(struct buf *out, double v)
         buf_printf(out, "%.3f", v);
 }
 
+void text_error(struct buf *out, double relative)
+{
+    double percent = relative * 100;
+
+    if (percent >= 9.95)
+        buf_printf(out, " \u00b1%.0f %%", percent);
+    else if (percent >= 0.095)
+        buf_printf(out, " \u00b1%.1f %%", percent);
+    else if (percent > 0)
+        buf_str(out, " \u00b1<0.1 %");
+}
+
 void text_duration(struct buf *out, uint64_t ms)
 {
     if (ms < 60000)

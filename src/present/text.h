@@ -15,6 +15,8 @@ void text_human(struct buf *out, uint64_t v);
 void text_human_real(struct buf *out, double v);
 /* Whole and exact, or with up to three decimals. */
 void text_real(struct buf *out, double v);
+/* " ±2.1 %", a relative error of 0.021; nothing for 0. */
+void text_error(struct buf *out, double relative);
 void text_duration(struct buf *out, uint64_t ms);
 /* "tcp", "udp", …; the number where no short name is in use. */
 /* "domain 7, NetFlow v9", "agent 192.0.2.1, sFlow v5" */

@@ -7,7 +7,7 @@
 
 int answer_begin(struct answer_sink *sink, const struct plan *p) WARN_UNUSED;
 /* Rows of the ranking or series; reads the rows itself. `total` gets the measures of all that
- * matched. */
+ * matched. ERR_FULL: g->missed, and no row was handed out: ask again with room for errors. */
 int answer_groups(struct group *g, struct answer_sink *sink, struct cell *total) WARN_UNUSED;
 /* List of flow records, totals summed on the way; list of option records. */
 int answer_list(struct group *g, struct answer_sink *sink) WARN_UNUSED;

@@ -23,15 +23,18 @@ static void set_totals(const struct group *g, struct answer_totals *t)
     t->flows = g->total[ACC_FLOWS];
     t->bytes = g->total[raw ? ACC_RAW_BYTES : ACC_BYTES];
     t->packets = g->total[raw ? ACC_RAW_PACKETS : ACC_PACKETS];
+    t->bytes_error = group_total_error(g, false);
+    t->packets_error = group_total_error(g, true);
 }
 
-static int run(struct group *g, struct answer_sink *sink, struct query_stats *st, double began)
+static int run(struct group *g, struct answer_sink *sink, struct query_stats *st, double began,
+               bool again)
 {
     struct cell total[PLAN_MAX_KEYS + PLAN_MAX_MEASURES + 1];
     struct answer_totals t = { 0 };
     struct answer_end end = { .totals = &t, .stats = st };
     bool list = g->p->view == VIEW_LIST || g->p->option_records;
-    int rc = answer_begin(sink, g->p);
+    int rc = again ? ERR_OK : answer_begin(sink, g->p);
 
     if (rc != ERR_OK)
         return rc;
@@ -52,19 +55,16 @@ static int run(struct group *g, struct answer_sink *sink, struct query_stats *st
     return sink->end(sink, &end);
 }
 
-int query_run(const struct plan *p, const struct snapshot *snap, struct answer_sink *sink,
-              struct query_control *ctl, struct query_stats *stats, struct err *e)
+/* Everything from the start. ERR_FULL: sampled rows came where none were expected. */
+static int attempt(const struct plan *p, const struct snapshot *snap, struct answer_sink *sink,
+                   struct query_control *ctl, struct query_stats *st, double began, bool again,
+                   struct err *e)
 {
-    struct query_stats own = { 0 }, *st = stats != NULL ? stats : &own;
-    struct err none = { 0 };
     struct group *g = calloc(1, sizeof *g);
     struct opened open = { 0 };
     struct plan wide = *p; /* lists of rows are borrowed */
-    double began = now_s();
     int rc = ERR_NOMEM;
 
-    if (e == NULL)
-        e = &none;
     memset(st, 0, sizeof *st);
     if (ctl != NULL && ctl->missing != NULL) {
         st->incomplete = true;
@@ -74,8 +74,8 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
     if (st->dedup)
         plan_widen(&wide, VIEWS_SKEW_MS, VIEWS_SKEW_MS);
     if (g != NULL && (rc = opened_make(&open, p, &wide, ctl, snap, st)) == ERR_OK &&
-        (rc = group_init(g, p, &open, ctl, st, e)) == ERR_OK)
-        rc = run(g, sink, st, began);
+        (rc = group_init(g, p, &open, ctl, st, again, e)) == ERR_OK)
+        rc = run(g, sink, st, began, again);
     if (rc == ERR_LIMIT)
         (void)err_set(e, rc,
                       "query: more groups or rows than %llu MiB of memory hold; narrow the "
@@ -88,4 +88,18 @@ int query_run(const struct plan *p, const struct snapshot *snap, struct answer_s
     opened_free(&open);
     free(g);
     return rc;
+}
+
+int query_run(const struct plan *p, const struct snapshot *snap, struct answer_sink *sink,
+              struct query_control *ctl, struct query_stats *stats, struct err *e)
+{
+    struct query_stats own = { 0 }, *st = stats != NULL ? stats : &own;
+    struct err none = { 0 };
+    double began = now_s();
+    int rc;
+
+    if (e == NULL)
+        e = &none;
+    rc = attempt(p, snap, sink, ctl, st, began, false, e);
+    return rc == ERR_FULL ? attempt(p, snap, sink, ctl, st, began, true, e) : rc;
 }

@@ -19,6 +19,7 @@ struct cell {
     uint8_t prefix; /* CELL_ADDR: length shown behind the address; 255 = none */
     uint64_t u;
     double real;
+    double error; /* of a measure: relative, at 95 %, because packets were sampled; 0: none */
     struct addr a;
     const char *text;
     size_t text_len;
@@ -48,7 +49,8 @@ struct answer_row {
 };
 
 struct answer_totals {
-    uint64_t flows, bytes, packets; /* scaled, or raw with plan.raw */
+    uint64_t flows, bytes, packets;    /* scaled, or raw with plan.raw */
+    double bytes_error, packets_error; /* as in cells; of totals and rankings */
 };
 struct query_stats {
     double seconds;

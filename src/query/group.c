@@ -86,6 +86,12 @@ static void choose_accs(struct group *g)
         bool pk = k == MEASURE_PACKETS || k == MEASURE_PPS || k == MEASURE_BPP;
         bool by = k == MEASURE_BYTES || k == MEASURE_BITS || k == MEASURE_BPS || k == MEASURE_BPP;
         span |= k == MEASURE_BPS || k == MEASURE_PPS;
+        if (g->sampled && !raw(g, m) && by) {
+            want(g, ACC_VAR_BYTES_LO);
+            want(g, ACC_VAR_BYTES_HI);
+        }
+        if (g->sampled && !raw(g, m) && pk)
+            want(g, ACC_VAR_PACKETS);
         if (by)
             want(g, raw(g, m) ? ACC_RAW_BYTES : ACC_BYTES);
         if (pk)
@@ -107,6 +113,11 @@ static void choose_accs(struct group *g)
     want(g, ACC_FLOWS);
     want(g, p->raw ? ACC_RAW_BYTES : ACC_BYTES);
     want(g, p->raw ? ACC_RAW_PACKETS : ACC_PACKETS);
+    if (g->sampled) {
+        want(g, ACC_VAR_BYTES_LO);
+        want(g, ACC_VAR_BYTES_HI);
+        want(g, ACC_VAR_PACKETS);
+    }
     if (span) {
         want(g, ACC_FIRST);
         want(g, ACC_LAST);
@@ -290,6 +301,7 @@ static void hand_free(struct hand *h)
  * most there can be, g->addrs as many as it will be if the others are like those of the wave. */
 static int look_ahead(struct group *g, uint64_t *addrs)
 {
+    bool guess = g->errors && !g->sampled;
     const struct snapshot *snap = g->snap;
     unsigned most = g->ctl != NULL && g->ctl->threads > 0 ? g->ctl->threads : proc_cpus();
     uint64_t rows = 0, seen_rows = 0, seen = 0;
@@ -300,6 +312,7 @@ static int look_ahead(struct group *g, uint64_t *addrs)
         return ERR_NOMEM;
     if ((rc = opened_wave(g->open, 0, OPENED_ADDRS, &end, g->stats, g->e)) != ERR_OK)
         return rc;
+    g->sampled |= guess && group_guess_sampled(g, end);
     for (size_t i = 0; i < snap->n; i++) {
         const struct rowset *rs = snap->sets[i];
         rows += rs->n_rows;
@@ -316,7 +329,7 @@ static int look_ahead(struct group *g, uint64_t *addrs)
 }
 
 int group_init(struct group *g, const struct plan *p, struct opened *open,
-               struct query_control *ctl, struct query_stats *stats, struct err *e)
+               struct query_control *ctl, struct query_stats *stats, bool sampled, struct err *e)
 {
     bool proto = false;
     uint64_t addrs = 0;
@@ -337,8 +350,10 @@ int group_init(struct group *g, const struct plan *p, struct opened *open,
     if (p->tz[0] != '\0' && strcmp(p->tz, "UTC") != 0 &&
         (rc = zone_open(&g->zone, p->tz, e)) != ERR_OK)
         return rc;
-    choose_accs(g);
+    g->errors = p->view != VIEW_LIST && !p->option_records && p->step_ms == 0 && !p->raw;
+    g->sampled = g->errors && sampled;
     rc = look_ahead(g, &addrs);
+    choose_accs(g);
     for (uint32_t k = 0; k < g->n_keys && rc == ERR_OK; k++) {
         rc = add_key(g, &p->keys[k], addrs);
         g->port_key |= uses_col(&p->keys[k], COL_SRC_PORT, COL_DST_PORT);
@@ -500,6 +515,7 @@ static void gather_totals(struct group *g)
             g->total[a] =
                 a == ACC_FIRST || a == ACC_LAST ? MAX(g->total[a], t[a]) : g->total[a] + t[a];
         memset(t, 0, sizeof g->total);
+        g->missed |= g->hand[i].missed;
     }
 }
 

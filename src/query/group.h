@@ -19,6 +19,10 @@ enum acc {
     ACC_FLOWS,
     ACC_ACTIVE,
     ACC_DURATION,
+    /* How far sampling may be off: variances, of bytes in two parts (error.c). */
+    ACC_VAR_BYTES_LO,
+    ACC_VAR_BYTES_HI,
+    ACC_VAR_PACKETS,
     ACC_FIRST,
     ACC_LAST,     /* kept as ~first, so that both are maxima and zero means none */
     ACC_DISTINCT, /* + number of the measure */
@@ -98,11 +102,17 @@ struct group {
     bool want_total;
     uint64_t total[ACC_N];
     struct hand *hand; /* workers */
+
+    bool errors;  /* the answer has room for errors of sampling */
+    bool sampled; /* they are summed */
+    bool missed;  /* they are not, and there was a sampled row */
 };
 
-/* `open` is borrowed until group_free. */
+/* `open` is borrowed until group_free. `sampled`: rows are known to be; else that is guessed from
+ * the first wave, and g->missed says behind the scan whether the guess was wrong. */
 int group_init(struct group *g, const struct plan *p, struct opened *open,
-               struct query_control *ctl, struct query_stats *stats, struct err *e) WARN_UNUSED;
+               struct query_control *ctl, struct query_stats *stats, bool sampled,
+               struct err *e) WARN_UNUSED;
 void group_free(struct group *g);
 
 /* Read all rows once: into the groups, or the bins when g->binning. `count`: into the statistics.
@@ -144,6 +154,13 @@ int group_compare(const struct group *g, uint64_t a, uint64_t b);
 uint64_t group_measure(const struct group *g, uint32_t m, const uint64_t *acc, int64_t span_ms,
                        double *real);
 
+/* error.c: the relative error of a measure at 95 %, 0.02 for 2 %; 0: it is exact, or not known. */
+double group_error(const struct group *g, uint32_t m, const uint64_t *acc);
+/* The same of all bytes, all packets. */
+double group_total_error(const struct group *g, bool packets);
+/* Is any row of the wave 0 .. end-1 sampled? */
+bool group_guess_sampled(const struct group *g, size_t end);
+
 /* Bits that numbers below n take. */
 static inline unsigned group_bits(uint64_t n)
 {
@@ -159,6 +176,7 @@ struct hand {
     struct err e;
     bool ready;
     uint64_t total[ACC_N];
+    bool missed; /* see struct group */
     struct key_rows key[GROUP_MAX_KEYS];
 
     /* the rowset's own sums, g->by_code */

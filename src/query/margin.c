@@ -49,7 +49,9 @@ static bool passes(const struct expr *x, uint64_t proto)
 bool margin_fits(const struct group *g)
 {
     const uint32_t kept = ACC_BIT(ACC_BYTES) | ACC_BIT(ACC_PACKETS) | ACC_BIT(ACC_RAW_BYTES) |
-                          ACC_BIT(ACC_RAW_PACKETS) | ACC_BIT(ACC_FLOWS);
+                          ACC_BIT(ACC_RAW_PACKETS) | ACC_BIT(ACC_FLOWS) |
+                          ACC_BIT(ACC_VAR_BYTES_LO) | ACC_BIT(ACC_VAR_BYTES_HI) |
+                          ACC_BIT(ACC_VAR_PACKETS); /* of rows that are not sampled: 0 */
     const struct key_state *ks = &g->key[0];
 
     if (g->ctl != NULL && g->ctl->received_to_ms != 0)
@@ -106,6 +108,8 @@ static bool rows_fit(const struct group *g, const struct rowset *rs, const struc
         return false;
     for (uint32_t i = 0; i < n; i++) {
         if (row[i].rate == 0 && said) /* by whom, the totals do not tell */
+            return false;
+        if (row[i].rate > 1 && g->errors) /* nor how long the packets were */
             return false;
         if (!g->binning)
             continue;

@@ -5,6 +5,7 @@
 
 #include "flow/share.h"
 #include "query/bins.h"
+#include "query/error.h"
 #include "query/pass.h"
 
 /* ------------------------------------------------------------------ values */
@@ -90,6 +91,7 @@ static int volume(struct pass *p, enum col col, bool raw, bool cut, enum acc a)
             return rc;
         times_rate(to, v, rate, p->n);
         v = to;
+        h->missed |= h->g->errors && !h->g->sampled;
     }
     if (cut) {
         for (uint32_t j = 0; j < p->n; j++)
@@ -104,6 +106,31 @@ static int volume(struct pass *p, enum col col, bool raw, bool cut, enum acc a)
 static bool wants(const struct group *g, enum acc a)
 {
     return (g->want >> a & 1) != 0;
+}
+
+/* How far sampling may be off; behind bytes and packets. */
+static int variances(struct pass *p)
+{
+    struct hand *h = p->h;
+    struct error_rows r = { .bytes = h->val[ACC_BYTES], .packets = h->val[ACC_PACKETS] };
+    int rc = ERR_OK;
+
+    if (!h->g->sampled)
+        return ERR_OK;
+    for (unsigned a = ACC_VAR_BYTES_LO; a <= ACC_VAR_PACKETS; a++) {
+        h->val[a] = h->made[ACC_ACTIVE]; /* zeros */
+        if (rc == ERR_OK && !scan_unscaled(p->s))
+            rc = pass_room(&h->made[a], ROWSET_VECTOR);
+    }
+    if (rc != ERR_OK || scan_unscaled(p->s) || (rc = rates(p, &r.rate)) != ERR_OK ||
+        (rc = column(p, p->reversed ? COL_REV_BYTES : COL_BYTES, &r.raw_bytes)) != ERR_OK ||
+        (rc = column(p, p->reversed ? COL_REV_PACKETS : COL_PACKETS, &r.raw_packets)) != ERR_OK)
+        return rc;
+    error_rows(&r, p->n, h->made[ACC_VAR_BYTES_LO], h->made[ACC_VAR_BYTES_HI],
+               h->made[ACC_VAR_PACKETS]);
+    for (unsigned a = ACC_VAR_BYTES_LO; a <= ACC_VAR_PACKETS; a++)
+        h->val[a] = h->made[a];
+    return ERR_OK;
 }
 
 static int counts(struct pass *p, bool cut)
@@ -179,6 +206,8 @@ static int values(struct pass *p, bool cut)
             c = c == COL_BYTES ? COL_REV_BYTES : COL_REV_PACKETS;
         rc = volume(p, c, a >= ACC_RAW_BYTES, cut, (enum acc)a);
     }
+    if (rc == ERR_OK)
+        rc = variances(p);
     if (rc == ERR_OK)
         rc = counts(p, cut);
     return rc == ERR_OK ? seen_times(p) : rc;

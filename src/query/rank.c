@@ -282,7 +282,9 @@ static void measure_cells(const struct group *g, const uint64_t *acc, int64_t sp
         unsigned kind = p->measures[m].kind;
         double real;
         uint64_t v = group_measure(g, m, acc, span, &real);
-        c[m] = (struct cell){ .kind = CELL_UINT, .u = v, .real = real };
+        c[m] = (struct cell){
+            .kind = CELL_UINT, .u = v, .real = real, .error = group_error(g, m, acc)
+        };
         if (kind == MEASURE_BPP)
             c[m].kind = CELL_REAL;
         if (kind == MEASURE_FIRST_SEEN || kind == MEASURE_LAST_SEEN)
@@ -488,6 +490,8 @@ int answer_groups(struct group *g, struct answer_sink *sink, struct cell *total)
         rc = bins_start(g);
     if (rc == ERR_OK)
         rc = group_scan(g, true);
+    if (rc == ERR_OK && g->missed)
+        return ERR_FULL;
     if (rc == ERR_OK && !g->binning)
         rc = group_count_distinct(g, &g->groups);
     if (p->step_ms < 0)
