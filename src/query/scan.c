@@ -54,6 +54,7 @@ static int one_vector(struct scan *s, const struct walk *w, const struct visitor
 
     s->loaded = s->loaded32 = 0;
     s->extras_loaded = s->rate_loaded = false;
+    s->sides_loaded = 0;
     memset(live, 1, s->n);
     if ((rc = frame_mask(s, live)) != ERR_OK)
         return rc;
@@ -109,13 +110,14 @@ static int one_block(struct scan *s, const struct walk *w, const struct visitor 
 }
 
 /* Make a rowset the one that is read. s->rs = NULL: nothing of it can match. */
-static int enter(struct scan *s, const struct rowset *rs, const struct fact_table *facts,
+static int enter(struct scan *s, const struct rowset *rs, const struct snapshot *snap,
                  const struct visitor *v)
 {
     int rc;
 
     s->rs = rs;
-    if ((rc = rate_enter(s, facts)) != ERR_OK || (rc = prune_tables(s)) != ERR_OK)
+    geo_enter(s, snap->geo);
+    if ((rc = rate_enter(s, snap->facts)) != ERR_OK || (rc = prune_tables(s)) != ERR_OK)
         return rc;
     s->nothing = prune_filter(s, UINT32_MAX) == TRI_NEVER;
     if (s->nothing)
@@ -133,7 +135,7 @@ static int one_morsel(struct scan *s, const struct walk *w, const struct morsel 
     int rc;
 
     s->set = m->set;
-    rc = s->rs != rs ? enter(s, rs, w->snap->facts, v) : ERR_OK;
+    rc = s->rs != rs ? enter(s, rs, w->snap, v) : ERR_OK;
     if (rc != ERR_OK)
         return rc;
     if (s->nothing) {
@@ -254,6 +256,7 @@ static void node_free(struct node *x)
         node_free(&x->kid[k]);
     free(x->kid);
     free(x->table);
+    free(x->as);
 }
 
 int scan_init(struct scan *s, const struct plan *p, struct query_control *ctl,
@@ -287,6 +290,10 @@ void scan_free(struct scan *s)
         free(s->col[c]);
     for (unsigned c = 0; c < COL_N; c++)
         free(s->col32[c]);
+    for (unsigned k = 0; k < GEO_N; k++)
+        free(s->geo_room[k]);
+    for (unsigned k = 0; k < GEO_SIDES; k++)
+        free(s->side[k]);
     free(s->shape_cols);
     free(s->rate_memo);
     free(s->rate);
