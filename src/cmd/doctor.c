@@ -214,6 +214,7 @@ static void look_at_all(struct doctor *d)
     doctor_memory(d);
     doctor_files(d);
     doctor_processors(d);
+    doctor_facts(d);
 }
 
 int cmd_doctor(const struct args *a)

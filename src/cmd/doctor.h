@@ -56,5 +56,7 @@ void doctor_clock(struct doctor *d);
 void doctor_memory(struct doctor *d);
 void doctor_files(struct doctor *d);
 void doctor_processors(struct doctor *d);
+/* doctor_facts.c */
+void doctor_facts(struct doctor *d);
 
 #endif

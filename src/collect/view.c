@@ -209,7 +209,7 @@ int collect_tail_next(struct collect_tail *t, struct snapshot *out, uint64_t *mi
 {
     int rc;
 
-    *out = (struct snapshot){ 0 };
+    *out = (struct snapshot){ .geo = store_geo(t->k->st) };
     rc = tail_look(t, out, e);
     if (rc == ERR_OK && out->n > 0)
         rc = tail_rates(t, out, e);

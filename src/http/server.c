@@ -197,6 +197,7 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
                                .memory_max = conf_num(conf, OPT_QUERY_MEMORY),
                                .threads = (uint32_t)conf_num(conf, OPT_QUERY_THREADS),
                                .open_max = (uint32_t)conf_num(conf, OPT_STORE_OPEN_SEGMENTS),
+                               .as_source = (enum geo_as_source)conf_num(conf, OPT_AS_SOURCE),
                                .stopping = &s->stopping,
                                .fd = connection_fd(c) };
     struct plan *p;

@@ -25,6 +25,7 @@ struct present {
     struct buf out; /* not yet handed to write() */
 
     const struct plan *plan;
+    struct geo *geo; /* names of AS numbers; reference held, may be NULL */
     struct answer_column col[ANSWER_MAX_COLUMNS];
     uint32_t n_cols;
     const struct gap_list *gaps; /* NULL: not known */

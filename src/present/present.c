@@ -1,5 +1,6 @@
 #include "present/present.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,8 @@ static int begin(struct answer_sink *s, const struct answer_head *h)
     struct present *p = of(s);
 
     p->plan = h->plan;
+    geo_unref(p->geo);
+    p->geo = geo_ref(h->geo);
     p->n_cols = h->n_cols;
     p->records = h->n_cols == 0 && h->plan->view == VIEW_LIST;
     memcpy(p->col, h->col, h->n_cols * sizeof *h->col);
@@ -72,6 +75,22 @@ static int begin(struct answer_sink *s, const struct answer_head *h)
     return present_flush(p, false);
 }
 
+/* Behind a number of an AS its name, as a member of its own. */
+static void as_name_json(struct present *p, const struct answer_column *col, const struct cell *c)
+{
+    struct geo_name name;
+    char key[160];
+
+    if (col->what != WHAT_AS || c->kind != CELL_UINT || c->u > UINT32_MAX ||
+        !geo_name(p->geo, (uint32_t)c->u, &name))
+        return;
+    (void)snprintf(key, sizeof key, "%s name", col->name);
+    buf_char(&p->out, ',');
+    text_json_string(&p->out, key, strlen(key));
+    buf_char(&p->out, ':');
+    text_json_string(&p->out, name.text, name.len);
+}
+
 static void object(struct present *p, const struct cell *cell)
 {
     buf_char(&p->out, '{');
@@ -89,6 +108,7 @@ static void object(struct present *p, const struct cell *cell)
             buf_printf(&p->out, ":%.2f", cell[i].error * 100);
             buf_free(&name);
         }
+        as_name_json(p, &p->col[i], &cell[i]);
     }
     buf_char(&p->out, '}');
 }
@@ -167,6 +187,8 @@ static void stats_json(struct present *p, const struct query_stats *st)
                    (unsigned long long)st->aside_rows, (unsigned long long)st->aside_bytes);
     else if (st->dedup_why[0] != '\0')
         buf_printf(out, ",\"dedup_off\":\"%s\"", st->dedup_why);
+    if (st->geo_today || st->geo_none)
+        buf_printf(out, ",\"geo\":\"%s\"", st->geo_today ? "today" : "none");
     if (st->message[0] != 0) {
         buf_str(out, ",\"message\":");
         text_json_string(out, st->message, strlen(st->message));
@@ -265,6 +287,7 @@ void present_free(struct present *p)
     if (p == NULL)
         return;
     zone_free(p->zone);
+    geo_unref(p->geo);
     buf_free(&p->out);
     buf_free(&p->held);
     free(p->row);

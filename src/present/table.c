@@ -100,6 +100,21 @@ static void release(struct present *p)
     buf_clear(&p->held);
 }
 
+/* "AS3320 Deutsche Telekom AG": what stands before the number is there already. */
+static void as_name(struct present *p, const struct answer_column *col, const struct cell *c)
+{
+    struct geo_name name;
+    struct cell text = { .kind = CELL_TEXT };
+
+    if (col->what != WHAT_AS || c->kind != CELL_UINT || c->u > UINT32_MAX ||
+        !geo_name(p->geo, (uint32_t)c->u, &name))
+        return;
+    buf_char(&p->held, ' ');
+    text.text = name.text;
+    text.text_len = name.len;
+    text_cell_human(&p->held, &text, col, p->zone);
+}
+
 static void hold(struct present *p, const struct cell *cell, const char *label)
 {
     struct table_row *r = &p->row[p->n_held++];
@@ -117,6 +132,7 @@ static void hold(struct present *p, const struct cell *cell, const char *label)
         } else {
             text_cell_human(&p->held, &cell[i], &p->col[i], p->zone);
             text_error(&p->held, cell[i].error);
+            as_name(p, &p->col[i], &cell[i]);
         }
     }
     r->off[p->n_cols] = (uint32_t)p->held.len;
@@ -201,6 +217,13 @@ static void put_stats(struct buf *out, const struct query_stats *st)
     text_human(out, st->rows_matched);
     buf_printf(out, ", in %.3f s.\n", st->seconds);
     put_dedup(out, st);
+    if (st->geo_today)
+        buf_str(
+            out,
+            "AS numbers or countries of some addresses are looked up today: nothing was known when "
+            "their records were sealed.\n");
+    if (st->geo_none)
+        buf_str(out, "Nothing is known of the countries of some addresses: weir help data.\n");
     if (!st->incomplete)
         return;
     buf_str(out, "INCOMPLETE: ");

@@ -253,6 +253,8 @@ static void human_uint(struct buf *out, uint64_t u, const struct answer_column *
         text_duration(out, u);
     else if (col->role == ROLE_MEASURE || is_volume(col))
         text_human(out, u);
+    else if (col->what == WHAT_AS)
+        buf_printf(out, "AS%llu", (unsigned long long)u);
     else if (strcmp(col->name, "proto") == 0)
         text_proto(out, u);
     else if (strcmp(col->name, "flags") == 0)

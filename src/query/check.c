@@ -31,6 +31,8 @@ static void number_text(struct buf *out, const struct field *f, uint64_t v)
     else if (f != NULL && f->type == FIELD_MAC)
         for (int i = 5; i >= 0; i--)
             buf_printf(out, "%02x%s", (unsigned)(v >> (8 * i) & 0xff), i > 0 ? ":" : "");
+    else if (f != NULL && f->type == FIELD_COUNTRY)
+        buf_printf(out, "%c%c", (int)(v >> 8 & 255), (int)(v & 255));
     else if (f != NULL && (f->type == FIELD_DURATION || f->type == FIELD_LATENCY))
         buf_printf(out, "%llums", (unsigned long long)v);
     else
@@ -57,12 +59,35 @@ static void time_text(struct buf *out, uint64_t ms)
                (int)(rest % 1000));
 }
 
+/* Countries one by one: a span of letters is nothing that one could write. */
+static void country_text(struct buf *out, const struct expr *x, const char *name,
+                         const struct field *f)
+{
+    const char *sep = "";
+    bool one = x->n_ranges == 1 && x->range->lo == x->range->hi;
+
+    buf_printf(out, "%s %s", name, one ? "" : "in [");
+    for (uint32_t i = 0; i < x->n_ranges; i++)
+        for (uint64_t v = x->range[i].lo; v <= MIN(x->range[i].hi, 0x5a5au); v++) {
+            if (v < 0x4141 || (v & 255) < 'A' || (v & 255) > 'Z')
+                continue;
+            buf_str(out, sep);
+            number_text(out, f, v);
+            sep = " ";
+        }
+    buf_str(out, one ? "" : "]");
+}
+
 static void range_text(struct buf *out, const struct expr *x, const char *name,
                        const struct field *f)
 {
     bool time = f != NULL && f->type == FIELD_TIME;
     const struct num_range *r = x->range;
 
+    if (f != NULL && f->type == FIELD_COUNTRY) {
+        country_text(out, x, name, f);
+        return;
+    }
     buf_str(out, name);
     if (x->n_ranges == 1 && (r->lo == r->hi || shown(f, r->lo) == shown(f, r->hi))) {
         buf_str(out, time ? " = " : " ");
@@ -363,12 +388,12 @@ void query_check(struct buf *out, const struct plan *p)
 
 void key_names(struct buf *out)
 {
-    buf_str(out, "host, host pair, matched host, src ip/24,48, src net/24");
+    buf_str(out, "host, host pair, as pair, matched host, src ip/24,48, src net/24");
     for (size_t i = 0; i < field_count; i++) {
         const struct field *f = &field_table[i];
         if (f->type == FIELD_LATER || f->type == FIELD_REFUSED || f->type == FIELD_AT ||
-            f->type == FIELD_NET || f->type == FIELD_PAYLOAD_REGEX || f->type == FIELD_DSCP ||
-            f->type == FIELD_MPLS_EXP || f->type == FIELD_MPLS_EOS ||
+            f->type == FIELD_NET || f->type == FIELD_AS_NAME || f->type == FIELD_PAYLOAD_REGEX ||
+            f->type == FIELD_DSCP || f->type == FIELD_MPLS_EXP || f->type == FIELD_MPLS_EOS ||
             (f->type >= FIELD_PORTRANGE && f->type <= FIELD_GREATER))
             continue;
         buf_printf(out, ", %s%.*s",

@@ -99,6 +99,8 @@ static bool value_by_name(struct syntax *p, struct value_alts *out, char *name, 
             *out = v[0];
         }
         (void)field_name(out, name, cap);
+        if (f->type == FIELD_AS_NAME)
+            syn_fail_from(p, ERR_SYNTAX, at, "use src as: the name is shown beside the number");
         if (f->type == FIELD_DSCP)
             syn_fail_from(p, ERR_UNSUPPORTED, at, "not yet: dscp as a column; use tos");
         return p->rc == ERR_OK;

@@ -271,6 +271,55 @@ struct expr *syn_number_term(struct syntax *p, const struct field *f, const stru
     return x;
 }
 
+/* Two letters, whatever word of the language they are. */
+static bool country(struct syntax *p, struct numset *set, bool out)
+{
+    const struct token *k = syn_tok(p);
+    const char *s = syn_text(p, k);
+    bool letters = k->len == 2;
+
+    for (uint32_t i = 0; letters && i < 2; i++)
+        letters = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z');
+    if (!letters) {
+        syn_fail(p, ERR_SYNTAX, k, "a country is two letters of ISO 3166: DE, US");
+        return false;
+    }
+    p->at++;
+    numset_add(set, GEO_LETTERS(s[0] & ~32, s[1] & ~32), GEO_LETTERS(s[0] & ~32, s[1] & ~32), out);
+    return true;
+}
+
+struct expr *syn_country_term(struct syntax *p, const struct field *f, const struct sides *s)
+{
+    struct numset set = { 0 };
+    struct leaf_maker m = { leaf_range, &set };
+    struct expr *x = NULL;
+    bool not = syn_tok(p)->type == TOK_NE, ok;
+
+    if (not || syn_tok(p)->type == TOK_EQ)
+        p->at++;
+    if (syn_is(p, "in") && (syn_ahead(p, 1)->type == TOK_LIST || syn_is_at(p, 1, "set") ||
+                            syn_is_at(p, 1, "group") || syn_ahead(p, 1)->type == TOK_OPEN))
+        p->at++;
+    if (syn_is(p, "set") || syn_is(p, "group") || syn_tok(p)->type == TOK_OPEN ||
+        syn_tok(p)->type == TOK_LIST) {
+        size_t from;
+        if (!syn_list_begins(p))
+            return NULL;
+        from = p->at;
+        while (syn_list_goes_on(p) && country(p, &set, syn_type(p, TOK_NOT)))
+            ;
+        ok = syn_list_ends(p, from);
+    } else {
+        ok = country(p, &set, false);
+    }
+    numset_done(&set);
+    if (ok)
+        x = tree_sided(p, f, s, not, &m);
+    numset_free(&set);
+    return x;
+}
+
 /* tcpdump's words mean a range and a comparison that ours have another word for. */
 struct expr *syn_tcpdump_term(struct syntax *p, const struct field *f, const struct sides *s)
 {

@@ -34,7 +34,7 @@ static int run(struct group *g, struct answer_sink *sink, struct query_stats *st
     struct answer_totals t = { 0 };
     struct answer_end end = { .totals = &t, .stats = st };
     bool list = g->p->view == VIEW_LIST || g->p->option_records;
-    int rc = again ? ERR_OK : answer_begin(sink, g->p);
+    int rc = again ? ERR_OK : answer_begin(sink, g->p, g->snap->geo);
 
     if (rc != ERR_OK)
         return rc;

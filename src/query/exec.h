@@ -25,17 +25,22 @@ struct cell {
     size_t text_len;
 };
 
+/* What a number is: forms may say more than the number. */
+enum answer_what { WHAT_NUMBER, WHAT_AS };
+
 enum answer_role { ROLE_BIN, ROLE_KEY, ROLE_MEASURE, ROLE_FIELD };
 struct answer_column {
     const char *name; /* borrowed from the plan */
     uint8_t role;     /* enum answer_role */
     uint8_t measure;  /* ROLE_MEASURE: enum measure_kind */
+    uint8_t what;     /* enum answer_what */
 };
 
 #define ANSWER_MAX_COLUMNS (PLAN_MAX_COLUMNS + PLAN_MAX_KEYS + PLAN_MAX_MEASURES + 2u)
 
 struct answer_head {
     const struct plan *plan;
+    struct geo *geo; /* names of AS numbers; may be NULL; borrowed until the end */
     struct answer_column col[ANSWER_MAX_COLUMNS]; /* none for lists of all columns */
     uint32_t n_cols;
 };
@@ -57,6 +62,8 @@ struct query_stats {
     uint64_t segments, segments_pruned;
     uint64_t blocks, blocks_pruned;
     uint64_t rows, rows_scanned, rows_matched;
+    bool geo_today; /* some sealed records' AS numbers or countries are looked up today only */
+    bool geo_none;  /* a country was asked for, and nothing is known of some addresses' */
     uint64_t rows_unreadable;
     uint32_t segments_unreadable;
     /* Flows that several observation points reported were counted once: then so many records of the
@@ -110,6 +117,7 @@ struct query_control {
     int64_t received_from_ms, received_to_ms;
     const struct point_role *roles; /* borrowed; n_roles of them */
     size_t n_roles;
+    enum geo_as_source as_source; /* which AS number of a record counts */
     const char *missing; /* why the snapshot is known to lack something; NULL: it does not */
 };
 

@@ -39,6 +39,13 @@ enum calc {
     CALC_EXPORTER_VERSION,
     CALC_ENGINE_TYPE,
     CALC_ENGINE_ID,
+    /* of an address: query/geo.c. The order matters there: src and dst alternate */
+    CALC_SRC_AS, /* exported or looked up, see enum geo_as_source */
+    CALC_DST_AS,
+    CALC_SRC_COUNTRY, /* GEO_LETTERS; 0 = not known */
+    CALC_DST_COUNTRY,
+    CALC_SRC_AS_NAME, /* leaves of text only: the name of that AS number */
+    CALC_DST_AS_NAME,
     CALC_N
 };
 
@@ -48,6 +55,12 @@ enum value_kind {
     VALUE_EXPORTER, /* exporter's address; an address */
     VALUE_ELEM,     /* an element as sent, typed by the dictionary: number, address, text, octets */
 };
+
+#define GEO_SIDES 4u /* AS and country, src and dst */
+static inline bool calc_is_geo(unsigned calc)
+{
+    return calc >= CALC_SRC_AS && calc <= CALC_DST_AS_NAME;
+}
 
 struct value {
     uint8_t kind;       /* enum value_kind */

@@ -443,6 +443,8 @@ static void gather_stats(struct group *g)
         t->rows_matched += s->rows_matched;
         t->rows_unreadable += s->rows_unreadable;
         t->incomplete |= s->incomplete;
+        t->geo_today |= s->geo_today;
+        t->geo_none |= s->geo_none;
         if (t->message[0] == '\0')
             memcpy(t->message, s->message, sizeof t->message);
         memset(s, 0, sizeof *s);

@@ -56,7 +56,7 @@ static bool unknown_key(struct syntax *p)
     const struct token *k = syn_tok(p);
     struct nearest near = { .s = syn_text(p, k), .len = k->len, .best = 99 };
 
-    nearest_try(&near, "host|host pair|matched host|src|dst|hour|weekday|day|country");
+    nearest_try(&near, "host|host pair|matched host|src|dst|hour|weekday|day|as pair");
     for (size_t i = 0; i < field_count; i++)
         nearest_try(&near, field_table[i].words);
     syn_fail(p, ERR_SYNTAX, k,
@@ -88,6 +88,14 @@ bool syn_key(struct syntax *p, struct key *k)
                        k->kind == KEY_PAIR ? "host pair" : "matched host");
         return prefix(p, k);
     }
+    if (syn_is(p, "as") && syn_is_at(p, 1, "pair")) {
+        p->at += 2;
+        k->kind = KEY_PAIR;
+        k->a = (struct value_alts){ .v = { { .kind = VALUE_CALC, .calc = CALC_SRC_AS } }, .n = 1 };
+        k->b = (struct value_alts){ .v = { { .kind = VALUE_CALC, .calc = CALC_DST_AS } }, .n = 1 };
+        (void)snprintf(k->name, sizeof k->name, "as pair");
+        return true;
+    }
     if (calc_key(p, k, "day", CALC_DAY))
         return true;
     if (!syn_sides(p, &s))
@@ -107,6 +115,10 @@ bool syn_key(struct syntax *p, struct key *k)
             return false;
         (void)field_name(&k->a, k->name, sizeof k->name);
         return true;
+    }
+    if (f->type == FIELD_AS_NAME) {
+        syn_fail_from(p, ERR_SYNTAX, from, "rank by as: the names are shown beside the numbers");
+        return false;
     }
     if (f->type == FIELD_AT || f->type == FIELD_MPLS_EOS || f->type == FIELD_PAYLOAD_REGEX ||
         f->type == FIELD_DSCP || f->type == FIELD_MPLS_EXP ||

@@ -22,11 +22,21 @@ static uint8_t mirror_col(uint8_t c, bool *differs)
     return c;
 }
 
+static uint8_t mirror_calc(uint8_t c, bool *differs)
+{
+    if (!calc_is_geo(c))
+        return c;
+    *differs = true;
+    return (c - CALC_SRC_AS) % 2 == 0 ? c + 1 : c - 1;
+}
+
 /* Bits of a value that is always a small number, or 0. */
 static uint8_t narrow_bits(const struct value *v)
 {
     if (v->kind == VALUE_COL && col_info[v->col].bits <= 32)
         return col_info[v->col].bits;
+    if (v->kind == VALUE_CALC && (v->calc == CALC_SRC_COUNTRY || v->calc == CALC_DST_COUNTRY))
+        return 16;
     if (v->kind == VALUE_CALC && v->calc >= CALC_HOUR)
         return 32;
     return 0;
@@ -61,11 +71,13 @@ int key_init(struct key_state *ks, const struct key *k, struct budget *b)
     ks->k = k;
     ks->alts[0] = k->a;
     ks->alts[1] = k->kind == KEY_VALUE ? k->a : k->b;
-    if (k->kind == KEY_VALUE)
-        for (unsigned i = 0; i < k->a.n; i++)
-            if (k->a.v[i].kind == VALUE_COL)
-                ks->alts[1].v[i].col = mirror_col(k->a.v[i].col, &ks->mirrors);
-    if (k->kind == KEY_PAIR ||
+    for (unsigned i = 0; k->kind == KEY_VALUE && i < k->a.n; i++) {
+        if (k->a.v[i].kind == VALUE_COL)
+            ks->alts[1].v[i].col = mirror_col(k->a.v[i].col, &ks->mirrors);
+        else if (k->a.v[i].kind == VALUE_CALC)
+            ks->alts[1].v[i].calc = mirror_calc(k->a.v[i].calc, &ks->mirrors);
+    }
+    if ((k->kind == KEY_PAIR && k->a.v[0].kind != VALUE_CALC) ||
         k->kind == KEY_MATCHED) { /* of addresses, whatever the parser filled */
         ks->alts[0] =
             (struct value_alts){ .n = 1, .v = { { .kind = VALUE_COL, .col = COL_SRC_IP } } };
@@ -187,11 +199,33 @@ static int load_values(struct key_state *ks, struct scan *s, unsigned o, const u
     return rc;
 }
 
+static bool one_geo(const struct value_alts *a)
+{
+    return a->n == 1 && a->v[0].kind == VALUE_CALC && calc_is_geo(a->v[0].calc);
+}
+
+/* 0 is told by who sent the record, or not known. */
+static int load_geo(struct scan *s, unsigned calc, const uint16_t *row, uint32_t n, uint64_t *num)
+{
+    const uint32_t *v, *shape;
+    int rc = geo_side(s, calc, &v);
+
+    if (rc == ERR_OK)
+        rc = scan_load(s, COL_BIT(COL_SHAPE));
+    if (rc != ERR_OK || (rc = scan_col32(s, COL_SHAPE, &shape)) != ERR_OK)
+        return rc;
+    for (uint32_t j = 0; j < n; j++)
+        num[j] = scan_calc_present(s, calc, row[j]) ? v[row[j]] + UINT64_C(1) : 0;
+    return ERR_OK;
+}
+
 static int load_side(struct key_state *ks, struct key_rows *r, struct scan *s, unsigned o,
                      const uint16_t *row, uint32_t n)
 {
     if (one_column(&ks->alts[o]) && (ks->how == HOW_CODE || ks->how == HOW_NARROW))
         return load_column(ks, s, (enum col)ks->alts[o].v[0].col, row, n, r->num[o]);
+    if (one_geo(&ks->alts[o]))
+        return load_geo(s, ks->alts[o].v[0].calc, row, n, r->num[o]);
     return load_values(ks, s, o, row, n, r->num[o]);
 }
 
@@ -227,7 +261,8 @@ static int load_sides(struct key_rows *r, struct scan *s, const uint16_t *row, u
 }
 
 /* Smaller number first; without both addresses there is no pair. */
-static int order_pairs(struct key_rows *r, struct scan *s, const uint16_t *row, uint32_t n)
+static int order_pairs(const struct key_state *ks, struct key_rows *r, struct scan *s,
+                       const uint16_t *row, uint32_t n)
 {
     const uint64_t both = COL_BIT(COL_SRC_IP) | COL_BIT(COL_DST_IP);
     const uint32_t *shape;
@@ -235,7 +270,8 @@ static int order_pairs(struct key_rows *r, struct scan *s, const uint16_t *row, 
 
     for (uint32_t j = 0; rc == ERR_OK && j < n; j++) {
         uint64_t a = r->num[0][j], b = r->num[1][j];
-        bool none = (s->shape_cols[shape[row[j]]] & both) == 0;
+        bool none =
+            ks->type == TYPE_ADDR ? (s->shape_cols[shape[row[j]]] & both) == 0 : a == 0 || b == 0;
         r->num[0][j] = none ? 0 : MIN(a, b);
         r->num[1][j] = none ? 0 : MAX(a, b);
     }
@@ -254,7 +290,7 @@ int key_load(struct key_state *ks, struct key_rows *r, struct scan *s, const uin
         rc = load_side(ks, r, s, 1, row, n);
     if (rc == ERR_OK && ks->k->kind == KEY_MATCHED)
         rc = load_sides(r, s, row, n);
-    return rc == ERR_OK && ks->k->kind == KEY_PAIR ? order_pairs(r, s, row, n) : rc;
+    return rc == ERR_OK && ks->k->kind == KEY_PAIR ? order_pairs(ks, r, s, row, n) : rc;
 }
 
 /* ------------------------------------------------------------------ what a number stands for */
@@ -303,8 +339,10 @@ int key_compare(const struct key_state *ks, const uint64_t *a, const uint64_t *b
         return 0;
     if (a[0] == 0 || b[0] == 0)
         return a[0] == 0 ? 1 : -1;
-    if (ks->k->kind == KEY_PAIR)
+    if (ks->k->kind == KEY_PAIR && ks->type == TYPE_ADDR)
         return compare_pair(ks, a, b);
+    if (ks->k->kind == KEY_PAIR && a[0] == b[0])
+        return a[1] < b[1] ? -1 : 1;
     if (ks->type == TYPE_TEXT)
         return compare_text(&ks->texts, a[0], b[0]);
     if (ks->type != TYPE_ADDR) {

@@ -42,6 +42,7 @@ static int row_cells(struct list *l, uint32_t row)
         const struct value_alts *a = &p->cols[i].value;
         struct cell *c = &l->cell[i];
         struct cellv v;
+        char text[ANSWER_TEXT];
         *c = (struct cell){ .kind = CELL_ABSENT };
         if (!scan_value(s, a, row, &v))
             continue;
@@ -49,6 +50,12 @@ static int row_cells(struct list *l, uint32_t row)
         switch (value_type(a)) {
         case TYPE_NUMBER:
             c->kind = CELL_UINT;
+            if (answer_text(a, v.u, text)) {
+                c->kind = CELL_TEXT;
+                l->text_at[i] = l->text.len;
+                c->text_len = strlen(text);
+                buf_str(&l->text, text);
+            }
             break;
         case TYPE_TIME:
             c->kind = CELL_TIME;

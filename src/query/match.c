@@ -32,7 +32,7 @@ bool match_ranges(const struct expr *x, uint64_t u)
     return lo < x->n_ranges && x->range[lo].lo <= u;
 }
 
-static bool same_text(const char *want, const uint8_t *p, size_t len)
+bool match_text(const char *want, const uint8_t *p, size_t len)
 {
     size_t n = strlen(want);
 
@@ -64,7 +64,7 @@ static bool test_text(struct scan *s, const struct expr *x, const uint8_t *p, si
     if (x->op == EXPR_REGEX)
         return pcre2_match(x->regex, p, len, 0, 0, s->match, NULL) >= 0;
     for (uint32_t i = 0; i < x->n_texts; i++)
-        if (same_text(x->text[i], p, len))
+        if (match_text(x->text[i], p, len))
             return true;
     return false;
 }
@@ -254,7 +254,7 @@ static int leaf_range32(struct scan *s, const struct expr *t, enum col col, cons
     return rc;
 }
 
-/* A network: codes that match stand in a table; in a sorted one mostly in one run. */
+/* A network or country: codes that match stand in a table; in a sorted one mostly in one run. */
 static int leaf_table(struct scan *s, const struct node *x, enum col col, const uint8_t *live,
                       uint8_t *out)
 {
@@ -271,6 +271,28 @@ static int leaf_table(struct scan *s, const struct node *x, enum col col, const 
     return ERR_OK;
 }
 
+/* AS number or country of each row; a name is that of a number. */
+static int leaf_geo(struct scan *s, struct node *x, const uint8_t *live, uint8_t *out)
+{
+    const struct expr *t = x->x;
+    const uint32_t *v;
+    int rc = geo_side(s, t->value.v[0].calc, &v);
+
+    if (rc == ERR_OK && t->op != EXPR_RANGE)
+        rc = geo_names(s, x);
+    if (rc != ERR_OK)
+        return rc;
+    memset(out, 0, s->n);
+    if (t->op == EXPR_RANGE && t->n_ranges <= FEW_RANGES)
+        for (uint32_t k = 0; k < t->n_ranges && t->range[k].lo <= UINT32_MAX; k++)
+            range32(v, live, out, s->n, (uint32_t)t->range[k].lo,
+                    (uint32_t)(MIN(t->range[k].hi, UINT32_MAX) - t->range[k].lo));
+    else
+        for (uint32_t i = 0; i < s->n; i++)
+            out[i] = live[i] && (t->op == EXPR_RANGE ? match_ranges(t, v[i]) : geo_named(x, v[i]));
+    return ERR_OK;
+}
+
 /* Leaves on one column, without a look at the single row. */
 static int fast_leaf(struct scan *s, struct node *x, const uint8_t *live, uint8_t *out, bool *done)
 {
@@ -280,14 +302,21 @@ static int fast_leaf(struct scan *s, struct node *x, const uint8_t *live, uint8_
     int rc;
 
     *done = false;
-    if (t->value.n != 1 || v->kind != VALUE_COL || (t->op == EXPR_NET && x->table == NULL))
+    if (match_table_col(s, t) != COL_N && x->table != NULL) {
+        *done = true;
+        memset(out, 0, s->n);
+        return leaf_table(s, x, match_table_col(s, t), live, out);
+    }
+    if (t->value.n == 1 && v->kind == VALUE_CALC && calc_is_geo(v->calc) && t->op != EXPR_EXISTS) {
+        *done = true;
+        return leaf_geo(s, x, live, out);
+    }
+    if (t->value.n != 1 || v->kind != VALUE_COL || t->op == EXPR_NET)
         return ERR_OK;
-    if (t->op != EXPR_RANGE && t->op != EXPR_MASK && t->op != EXPR_NET)
+    if (t->op != EXPR_RANGE && t->op != EXPR_MASK)
         return ERR_OK;
     *done = true;
     memset(out, 0, s->n);
-    if (t->op == EXPR_NET)
-        return leaf_table(s, x, (enum col)v->col, live, out);
     if (t->op == EXPR_RANGE && t->n_ranges <= FEW_RANGES && col_info[v->col].bits <= 32)
         return leaf_range32(s, t, (enum col)v->col, live, out);
     if ((rc = scan_col(s, (enum col)v->col, &c)) != ERR_OK)
@@ -325,6 +354,9 @@ static int leaf_load(struct scan *s, const struct expr *t, const uint8_t *live)
 {
     int rc = scan_load(s, COL_BIT(COL_SHAPE));
 
+    for (unsigned i = 0; rc == ERR_OK && t->op == EXPR_EXISTS && i < t->value.n; i++)
+        if (t->value.v[i].kind == VALUE_CALC && calc_is_geo(t->value.v[i].calc))
+            rc = scan_load_value(s, &t->value.v[i]);
     if (rc != ERR_OK || t->op == EXPR_EXISTS)
         return rc;
     if (elems_live(s, t, live))

@@ -22,10 +22,10 @@ bool scan_calc_present(struct scan *s, unsigned what, uint32_t row);
 bool match_net(const struct expr *x, const struct addr *a);
 bool match_ranges(const struct expr *x, uint64_t u);
 
-static inline bool match_by_table(const struct expr *x)
-{
-    return x->op == EXPR_NET && x->value.n == 1 && x->value.v[0].kind == VALUE_COL;
-}
+bool match_text(const char *want, const uint8_t *p, size_t len); /* equal, ignoring case */
+
+/* The address column whose codes alone decide a leaf; COL_N: there is none. */
+enum col match_table_col(const struct scan *s, const struct expr *x);
 
 /* Tables of the rowset in s->rs: filter per code, columns per shape. */
 int prune_tables(struct scan *s) WARN_UNUSED;

@@ -56,6 +56,36 @@ static void count_hits(struct node *x)
         x->run_hi = x->run_lo + x->hits;
 }
 
+enum col match_table_col(const struct scan *s, const struct expr *x)
+{
+    const struct value *v = &x->value.v[0];
+
+    if (x->value.n != 1)
+        return COL_N;
+    if (x->op == EXPR_NET)
+        return v->kind == VALUE_COL ? (enum col)v->col : COL_N;
+    if (x->op != EXPR_RANGE || v->kind != VALUE_CALC || !calc_is_geo(v->calc))
+        return COL_N;
+    if (v->calc < CALC_SRC_COUNTRY && geo_source(s) != GEO_AS_DATABASE)
+        return COL_N;
+    return geo_addr_col(v->calc);
+}
+
+/* Countries, and AS numbers where only those looked up count: once for each address. */
+static int fill_geo(struct scan *s, struct node *x)
+{
+    bool as = x->x->value.v[0].calc < CALC_SRC_COUNTRY;
+    const uint32_t *v;
+    int rc = geo_codes(s, as ? GEO_AS : GEO_COUNTRY, &v);
+
+    if (rc != ERR_OK)
+        return rc;
+    for (uint32_t c = 0; c < s->rs->n_addrs; c++)
+        x->table[c] = c > 0 && v[c] == v[c - 1] ? x->table[c - 1] : match_ranges(x->x, v[c]);
+    count_hits(x);
+    return ERR_OK;
+}
+
 static int fill_table(struct scan *s, struct node *x)
 {
     const struct rowset *rs = s->rs;
@@ -69,6 +99,8 @@ static int fill_table(struct scan *s, struct node *x)
     }
     x->table_n = rs->n_addrs;
     x->hits = x->run_lo = x->run_hi = 0;
+    if (x->x->op == EXPR_RANGE)
+        return fill_geo(s, x);
     if (!rs->addrs_sorted) {
         for (uint32_t c = 0; c < rs->n_addrs; c++)
             x->hits += x->table[c] = match_net(x->x, &rs->addrs[c]);
@@ -87,7 +119,7 @@ static int fill_table(struct scan *s, struct node *x)
 
 static int fill_tables(struct scan *s, struct node *x)
 {
-    int rc = match_by_table(x->x) && s->rs->n_addrs > 0 ? fill_table(s, x) : ERR_OK;
+    int rc = match_table_col(s, x->x) != COL_N && s->rs->n_addrs > 0 ? fill_table(s, x) : ERR_OK;
 
     for (uint32_t k = 0; rc == ERR_OK && k < x->n_kids; k++)
         rc = fill_tables(s, &x->kid[k]);
@@ -130,11 +162,12 @@ static enum tri node_tri(struct scan *s, const struct node *x, uint32_t block)
         }
         return t;
     case EXPR_NET:
-        if (!match_by_table(x->x) || x->table == NULL || x->table_n != s->rs->n_addrs)
+    case EXPR_RANGE:
+        if (match_table_col(s, x->x) == COL_N)
+            return x->x->op == EXPR_NET ? TRI_MAYBE : range_tri(s, x->x, block);
+        if (x->table == NULL || x->table_n != s->rs->n_addrs)
             return TRI_MAYBE;
         return x->hits == 0 ? TRI_NEVER : x->hits == x->table_n ? TRI_ALWAYS : TRI_MAYBE;
-    case EXPR_RANGE:
-        return range_tri(s, x->x, block);
     case EXPR_XOR:
     case EXPR_MASK:
     case EXPR_TEXT:
@@ -165,8 +198,8 @@ static bool node_pages(struct scan *s, const struct node *x)
                 return false;
         return x->n_kids > 0;
     }
-    if (!match_by_table(x->x) || x->hits > FEW_CODES || x->table == NULL ||
-        (x->x->value.v[0].col != COL_SRC_IP && x->x->value.v[0].col != COL_DST_IP))
+    enum col c0 = match_table_col(s, x->x);
+    if ((c0 != COL_SRC_IP && c0 != COL_DST_IP) || x->hits > FEW_CODES || x->table == NULL)
         return false;
     for (uint32_t c = x->run_lo; c < (x->run_hi > 0 ? x->run_hi : x->table_n); c++)
         if (x->table[c] && s->rs->ops->pages(s->rs, c, s->pages, NULL) != ERR_OK)

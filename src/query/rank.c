@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -231,9 +232,18 @@ static void addr_cell(const struct key_state *ks, uint64_t num, struct cell *c)
         c->prefix = k->mask6;
 }
 
-/* The smaller address first. */
+#define PAIR_TEXT (2 * ADDR_TEXT_MAX + 8)
+
+/* The smaller address, or number, first. */
 static void pair_cell(const struct key_state *ks, const uint64_t *num, char *text, struct cell *c)
 {
+    if (ks->type != TYPE_ADDR) {
+        int len = snprintf(text, PAIR_TEXT, "AS%llu <-> AS%llu",
+                           (unsigned long long)key_value(ks, num[0]),
+                           (unsigned long long)key_value(ks, num[1]));
+        *c = (struct cell){ .kind = CELL_TEXT, .text = text, .text_len = (size_t)MAX(len, 0) };
+        return;
+    }
     struct addr a = key_addr(ks, num[0]), b = key_addr(ks, num[1]);
     bool swap = addr_cmp(&a, &b) > 0;
     size_t n = addr_format(swap ? &b : &a, text);
@@ -243,8 +253,6 @@ static void pair_cell(const struct key_state *ks, const uint64_t *num, char *tex
     n += addr_format(swap ? &a : &b, text + n);
     *c = (struct cell){ .kind = CELL_TEXT, .text = text, .text_len = n };
 }
-
-#define PAIR_TEXT (2 * ADDR_TEXT_MAX + 8)
 
 static void key_cells(const struct group *g, uint64_t key, struct cell *c, char text[][PAIR_TEXT])
 {
@@ -266,6 +274,8 @@ static void key_cells(const struct group *g, uint64_t key, struct cell *c, char 
             c[k] = (struct cell){ .kind = CELL_TEXT,
                                   .text = ks->texts.octets + ks->texts.off[v - 1],
                                   .text_len = ks->texts.off[v] - ks->texts.off[v - 1] };
+        else if (answer_text(&ks->k->a, key_value(ks, v), text[k]))
+            c[k] = (struct cell){ .kind = CELL_TEXT, .text = text[k], .text_len = strlen(text[k]) };
         else
             c[k] = (struct cell){ .kind = ks->type == TYPE_TIME ? CELL_TIME : CELL_UINT,
                                   .u = key_value(ks, v) };
@@ -302,7 +312,32 @@ static void compact(const struct group *g, uint64_t *acc)
 
 /* ------------------------------------------------------------------ answers */
 
-int answer_begin(struct answer_sink *sink, const struct plan *p)
+static bool is_as(const struct value *v)
+{
+    if (v->kind == VALUE_CALC)
+        return v->calc == CALC_SRC_AS || v->calc == CALC_DST_AS;
+    /* bgpSourceAsNumber, bgpDestinationAsNumber, bgpNextAdjacentAsNumber, bgpPrevAdjacentAsNumber
+     */
+    return v->kind == VALUE_ELEM && v->pen == 0 &&
+           (v->id == 16 || v->id == 17 || v->id == 128 || v->id == 129);
+}
+
+static uint8_t what_of(const struct value_alts *a)
+{
+    return is_as(&a->v[0]) ? WHAT_AS : WHAT_NUMBER;
+}
+
+bool answer_text(const struct value_alts *a, uint64_t v, char *out)
+{
+    const struct value *x = &a->v[0];
+
+    if (x->kind != VALUE_CALC || (x->calc != CALC_SRC_COUNTRY && x->calc != CALC_DST_COUNTRY))
+        return false;
+    (void)snprintf(out, ANSWER_TEXT, "%c%c", (int)(v >> 8 & 255), (int)(v & 255));
+    return true;
+}
+
+int answer_begin(struct answer_sink *sink, const struct plan *p, struct geo *geo)
 {
     struct answer_head *h = calloc(1, sizeof *h);
     int rc;
@@ -310,16 +345,21 @@ int answer_begin(struct answer_sink *sink, const struct plan *p)
     if (h == NULL)
         return ERR_NOMEM;
     h->plan = p;
+    h->geo = geo;
     if (p->view == VIEW_LIST || p->option_records) {
         for (uint32_t i = 0; i < p->n_cols && !p->all_columns && !p->option_records; i++)
-            h->col[h->n_cols++] =
-                (struct answer_column){ .name = p->cols[i].name, .role = ROLE_FIELD };
+            h->col[h->n_cols++] = (struct answer_column){ .name = p->cols[i].name,
+                                                          .role = ROLE_FIELD,
+                                                          .what = what_of(&p->cols[i].value) };
     } else {
         if (p->step_ms != 0)
             h->col[h->n_cols++] = (struct answer_column){ .name = "time", .role = ROLE_BIN };
         for (uint32_t k = 0; p->view == VIEW_RANK && k < p->n_keys; k++)
-            h->col[h->n_cols++] =
-                (struct answer_column){ .name = p->keys[k].name, .role = ROLE_KEY };
+            h->col[h->n_cols++] = (struct answer_column){ .name = p->keys[k].name,
+                                                          .role = ROLE_KEY,
+                                                          .what = p->keys[k].kind == KEY_PAIR
+                                                                      ? WHAT_NUMBER
+                                                                      : what_of(&p->keys[k].a) };
         for (uint32_t m = 0; m < p->n_measures - p->n_hidden; m++)
             h->col[h->n_cols++] = (struct answer_column){ .name = p->measures[m].name,
                                                           .role = ROLE_MEASURE,

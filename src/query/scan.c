@@ -54,6 +54,7 @@ static int one_vector(struct scan *s, const struct walk *w, const struct visitor
 
     s->loaded = s->loaded32 = 0;
     s->extras_loaded = s->rate_loaded = false;
+    s->sides_loaded = 0;
     memset(live, 1, s->n);
     if ((rc = frame_mask(s, live)) != ERR_OK)
         return rc;
@@ -115,6 +116,7 @@ static int enter(struct scan *s, const struct rowset *rs, const struct snapshot 
     int rc;
 
     s->rs = rs;
+    geo_enter(s, snap->geo);
     if ((rc = rate_enter(s, snap)) != ERR_OK || (rc = prune_tables(s)) != ERR_OK)
         return rc;
     s->nothing = prune_filter(s, UINT32_MAX) == TRI_NEVER;
@@ -254,6 +256,7 @@ static void node_free(struct node *x)
         node_free(&x->kid[k]);
     free(x->kid);
     free(x->table);
+    free(x->as);
 }
 
 int scan_init(struct scan *s, const struct plan *p, struct query_control *ctl,
@@ -287,6 +290,10 @@ void scan_free(struct scan *s)
         free(s->col[c]);
     for (unsigned c = 0; c < COL_N; c++)
         free(s->col32[c]);
+    for (unsigned k = 0; k < GEO_N; k++)
+        free(s->geo_room[k]);
+    for (unsigned k = 0; k < GEO_SIDES; k++)
+        free(s->side[k]);
     free(s->shape_cols);
     free(s->rate_memo);
     free(s->rate);

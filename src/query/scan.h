@@ -17,6 +17,9 @@ struct node {
     uint32_t hits;           /* codes that match */
     uint32_t run_lo, run_hi; /* they are run_lo .. run_hi - 1; run_hi = 0: not in one run */
     uint8_t buf[2][ROWSET_VECTOR];
+    /* text of an AS name: the numbers for which it holds, or (empty) those for which it does not */
+    uint32_t *as, n_as;
+    bool empty, names_known;
 };
 
 struct scan {
@@ -44,6 +47,12 @@ struct scan {
     uint64_t *rate;
     const uint64_t *rate_now; /* what scan_rate() gave last */
     bool rate_loaded;
+    /* geo.c */
+    const struct geo *geo;         /* today's; may be NULL */
+    const uint32_t *geo_of[GEO_N]; /* by code of the rowset; NULL: not asked yet */
+    uint32_t *geo_room[GEO_N], geo_cap[GEO_N];
+    uint32_t *side[GEO_SIDES]; /* of the vector's rows */
+    uint8_t sides_loaded;
     bool inside; /* the block lies in the frame: nothing is cut */
     bool extras_loaded;
     struct rowset_extras *extras;
@@ -105,6 +114,18 @@ int scan_rate(struct scan *s, const uint64_t **out) WARN_UNUSED;
 bool scan_unscaled(const struct scan *s);
 /* The rowset in s->rs: does anything said by options or by the operator concern it? */
 int rate_enter(struct scan *s, const struct snapshot *snap) WARN_UNUSED;
+
+/* geo.c: a new rowset; AS numbers or countries by code; those of the vector's rows (loads what they
+ * are made of), and of one row once they were loaded. */
+void geo_enter(struct scan *s, const struct geo *today);
+int geo_codes(struct scan *s, enum geo_kind kind, const uint32_t **out) WARN_UNUSED;
+int geo_side(struct scan *s, unsigned calc, const uint32_t **out) WARN_UNUSED;
+uint32_t geo_row(const struct scan *s, unsigned calc, uint32_t row);
+enum col geo_addr_col(unsigned calc); /* source or destination address */
+enum geo_as_source geo_source(const struct scan *s);
+/* For a leaf of text on the name of an AS: which numbers; does it hold for this one? */
+int geo_names(struct scan *s, struct node *x) WARN_UNUSED;
+bool geo_named(const struct node *x, uint32_t as);
 
 enum value_type value_type(const struct value_alts *a);
 

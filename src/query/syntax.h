@@ -134,6 +134,8 @@ enum field_type {
     FIELD_IE,
     FIELD_EXPORTER,
     FIELD_VERSION,
+    FIELD_COUNTRY,
+    FIELD_AS_NAME,
     FIELD_LATER,
     FIELD_REFUSED,
 };

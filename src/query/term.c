@@ -81,6 +81,10 @@ static struct expr *exists_term(struct syntax *p, bool absent)
         if (!syn_ie(p, &ie.v[0].v[0]))
             return NULL;
         f = &ie;
+    } else if (f->type == FIELD_AS_NAME) {
+        syn_fail(p, ERR_UNSUPPORTED, syn_tok(p), "not yet: %s as name; use as name ~ /./",
+                 absent ? "absent" : "exists");
+        return NULL;
     } else if (f->type == FIELD_FLAGS || f->type == FIELD_ICMP) {
         ie.v[0] = f->v[0];
         f = &ie;
@@ -144,6 +148,10 @@ static struct expr *field_term(struct syntax *p, const struct field *f, const st
         return syn_tcpdump_term(p, f, s);
     case FIELD_LATENCY:
         return syn_latency_term(p, f);
+    case FIELD_COUNTRY:
+        return syn_country_term(p, f, s);
+    case FIELD_AS_NAME:
+        return syn_text_term(p, f, s, EXPR_TEXT);
     case FIELD_NUM:
     case FIELD_PROTO:
     case FIELD_VOLUME:
@@ -322,8 +330,8 @@ static struct expr *bare(struct syntax *p, const struct sides *s)
             .type = FIELD_NUM,
             .axis = AXIS_SIDE,
             .max = UINT32_MAX,
-            .v = { { .v = { { .kind = VALUE_COL, .col = COL_SRC_AS } }, .n = 1 },
-                   { .v = { { .kind = VALUE_COL, .col = COL_DST_AS } }, .n = 1 } }
+            .v = { { .v = { { .kind = VALUE_CALC, .calc = CALC_SRC_AS } }, .n = 1 },
+                   { .v = { { .kind = VALUE_CALC, .calc = CALC_DST_AS } }, .n = 1 } }
         };
         struct num_range r = { as, as };
         struct numset set = { .r = &r, .n = 1 };

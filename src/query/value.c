@@ -168,12 +168,16 @@ static uint64_t calc_cols(unsigned calc)
 int scan_load_value(struct scan *s, const struct value *v)
 {
     const uint64_t *rate;
+    const uint32_t *side;
     int rc;
 
     switch ((enum value_kind)v->kind) {
     case VALUE_COL:
         return scan_load(s, COL_BIT(v->col) | COL_BIT(COL_SHAPE));
     case VALUE_CALC:
+        if (calc_is_geo(v->calc))
+            return (rc = geo_side(s, v->calc, &side)) == ERR_OK ? scan_load(s, COL_BIT(COL_SHAPE))
+                                                                : rc;
         if ((calc_cols(v->calc) & COL_BIT(COL_RATE)) != 0 && (rc = scan_rate(s, &rate)) != ERR_OK)
             return rc;
         return scan_load(s, calc_cols(v->calc) | COL_BIT(COL_SHAPE));
@@ -373,6 +377,13 @@ static uint64_t calc(struct scan *s, unsigned what, uint32_t i)
         return x[c[COL_EXPORTER][i]].version < 10 ? x[c[COL_EXPORTER][i]].domain >> 8 & 255 : 0;
     case CALC_ENGINE_ID:
         return x[c[COL_EXPORTER][i]].version < 10 ? x[c[COL_EXPORTER][i]].domain & 255 : 0;
+    case CALC_SRC_AS:
+    case CALC_DST_AS:
+    case CALC_SRC_COUNTRY:
+    case CALC_DST_COUNTRY:
+    case CALC_SRC_AS_NAME:
+    case CALC_DST_AS_NAME:
+        return geo_row(s, what, i);
     case CALC_N:
         break;
     }
@@ -388,6 +399,10 @@ bool scan_calc_present(struct scan *s, unsigned what, uint32_t row)
 {
     uint64_t cols = calc_cols(what) & ~(ALWAYS_COLS | COL_BIT(COL_RATE));
 
+    if (calc_is_geo(what)) /* what was told, and what is known though it was not */
+        return geo_row(s, what, row) != 0 ||
+               (what == CALC_SRC_AS && scan_has(s, row, COL_BIT(COL_SRC_AS))) ||
+               (what == CALC_DST_AS && scan_has(s, row, COL_BIT(COL_DST_AS)));
     return cols == 0 || what == CALC_IP_VERSION || what == CALC_IS_ICMP || what == CALC_ICMP_TYPE ||
            what == CALC_ICMP_CODE || scan_has(s, row, cols);
 }

@@ -2,15 +2,18 @@
 """usage: test_facts.py WEIR
 AS numbers and countries of addresses: made-up data in, the same out as MaxMind's own program says."""
 import ipaddress
+import json
 import pathlib
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import Server, v5  # noqa: E402
 
 WEIR = sys.argv[1]
 SEED = 7
@@ -137,7 +140,75 @@ def refused_by_name():
         assert "damaged" in run("data", *facts, code=1)
 
 
-for test in (as_maxmind_says, refused_by_name):
+def flow_facts(weir, tmp):
+    """10.0/16 is ours in DE, 192.168.0.0/25 theirs in FR; v5 of the harness goes from 10.0.x.x to 192.168.0.1 .. 251."""
+    (tmp / "a.csv").write_text("10.0.0.0,10.0.255.255,3320,\"Netz, eins\"\n192.168.0.0/25,64496,\n10.0.0.0/16,DE\n192.168.0.0/25,FR\n")
+    run("data", "import", tmp / "a.csv", "--facts.dir", tmp / "facts")
+
+
+def asked_while_it_runs_and_later():
+    with tempfile.TemporaryDirectory(prefix="weir-facts-") as tmp:
+        tmp = pathlib.Path(tmp)
+        flow_facts(WEIR, tmp)
+        with Server(WEIR, "--facts.dir", str(tmp / "facts")) as s:
+            s.send([v5(i * 30, 30) for i in range(20)])
+            s.wait(lambda: s.totals()["flows"] == 600, "600 records")
+            near = sum(1 for n in range(600) if 1 + n % 251 < 128)
+
+            def check():
+                assert s.totals("src country DE")["flows"] == 600
+                assert s.totals("dst country FR")["flows"] == near
+                assert s.totals("dst country in [FR DE] and as 3320")["flows"] == near
+                assert s.totals("not country FR")["flows"] == 600 - near
+                assert s.totals("as name ~ /eins/")["flows"] == 600
+                rows = json.loads(s.run("query", "--by", "src as,dst country", "-o", "json").stdout)["rows"]
+                assert [(r["src as"], r["src as name"], r["dst country"], r["flows"]) for r in rows] == \
+                    [(3320, "Netz, eins", "FR", near), (3320, "Netz, eins", None, 600 - near)], rows
+                text = s.run("query", "--by", "src as").stdout
+                assert "AS3320 Netz, eins" in text, text
+                text = s.run("query", "--by", "as pair", "-o", "csv").stdout.splitlines()
+                assert text[1].startswith("AS3320 <-> AS64496,"), text
+                rows = s.run("query", "--list", "--columns", "src as,src country,dst country", "--limit", "1", "-o", "csv").stdout
+                assert rows.splitlines()[1] == "3320,DE,FR", rows
+
+            check()
+            assert s.stop() == 0, s.text()
+            # what was sealed stays, whatever is known now
+            (tmp / "b.csv").write_text("0.0.0.0/0,US\n0.0.0.0/0,1,else\n10.0.0.0/16,3320,\"Netz, eins\"\n")
+            run("data", "import", tmp / "b.csv", "--facts.dir", tmp / "facts")
+            s.start("--facts.dir", str(tmp / "facts"))
+            check()
+            s.send([v5(600, 30)])
+            s.wait(lambda: s.totals()["flows"] == 630, "30 more")
+            assert s.totals("country US")["flows"] == 30
+            # new data while it runs
+            (tmp / "b.csv").write_text("0.0.0.0/0,GB\n")
+            run("data", "import", tmp / "b.csv", "--facts.dir", tmp / "facts")
+            s.p.send_signal(signal.SIGHUP)
+            s.wait(lambda: "configuration reloaded" in s.text(), "the reload")
+            assert s.totals("country GB")["flows"] == 30 and s.totals("country US")["flows"] == 0
+
+
+def sealed_without():
+    with tempfile.TemporaryDirectory(prefix="weir-facts-") as tmp:
+        tmp = pathlib.Path(tmp)
+        with Server(WEIR) as s:
+            s.send([v5(0, 30)])
+            s.wait(lambda: s.totals()["flows"] == 30, "30 records")
+            assert s.stop() == 0
+            r = run("query", "--data", s.data, "--by", "country")
+            assert "Nothing is known of the countries" in r, r
+            flow_facts(WEIR, tmp)
+            facts = ["--data", s.data, "--facts.dir", tmp / "facts"]
+            r = run("query", *facts, "--by", "src country")
+            assert " DE " in r and "looked up today" in r, r
+            assert json.loads(run("query", *facts, "country DE", "-o", "json"))["stats"]["geo"] == "today"
+            # which number counts: v5 of the harness says AS 0
+            assert '"src as":3320' in run("query", *facts, "--by", "src as", "-o", "json")
+            assert '"src as":0' in run("query", *facts, "--by", "src as", "-o", "json", "--as.source", "exporter")
+
+
+for test in (as_maxmind_says, refused_by_name, asked_while_it_runs_and_later, sealed_without):
     if test is as_maxmind_says and shutil.which("mmdblookup") is None:
         sys.exit("mmdblookup is missing: apt-get install mmdb-bin")
     test()

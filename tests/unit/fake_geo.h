@@ -11,7 +11,6 @@ struct fake_geo {
     struct geo geo; /* first */
     uint64_t salt;
     uint32_t few; /* numbers below this; a tenth is not known */
-    char name[32];
 };
 
 static inline uint32_t fake_value(uint64_t salt, uint32_t few, enum geo_kind kind,
@@ -37,12 +36,13 @@ static inline void fake_look_up(const struct geo *g, enum geo_kind kind, const s
 /* Odd numbers have a name: "net NUMBER". */
 static inline bool fake_name_of(const struct geo *g, uint32_t number, struct geo_name *out)
 {
-    struct fake_geo *f = (struct fake_geo *)(uintptr_t)g;
+    static _Thread_local char name[32];
+    const struct fake_geo *f = (const struct fake_geo *)(const void *)g;
 
     if (number % 2 == 0 || number > f->few)
         return false;
-    (void)snprintf(f->name, sizeof f->name, "net %u", number);
-    *out = (struct geo_name){ number, f->name, strlen(f->name) };
+    (void)snprintf(name, sizeof name, "net %u", number);
+    *out = (struct geo_name){ number, name, strlen(name) };
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "decode/decode.h"
+#include "fake_geo.h"
 #include "random_batch.h"
 #include "store/segment.h"
 
@@ -55,6 +56,7 @@ struct model_record {
     int64_t told[2];
     uint8_t exporter;
     bool biflow;
+    uint8_t salt; /* fake_geo.h: of what was known when it was sealed, else of today */
 };
 
 struct model_exporter {
@@ -321,8 +323,8 @@ static void model_values(struct model *m, struct model_record *r, bool v6)
     r->v[M_OUT_PACKETS] = below(x, 9);
     r->v[M_IN_IF] = 1 + below(x, 4) + m->n / 3000;
     r->v[M_OUT_IF] = 1 + below(x, 5);
-    r->v[M_SRC_AS] = 64500 + below(x, 5);
-    r->v[M_DST_AS] = 64500 + below(x, 7);
+    r->v[M_SRC_AS] = below(x, 5) == 0 ? 0 : 64507 + below(x, 9); /* some for private use */
+    r->v[M_DST_AS] = below(x, 9) == 0 ? 23456 : 64500 + below(x, 17);
     r->v[M_RATE] = below(x, 3) == 0 ? 1000 : below(x, 3) == 0 ? 0 : 64;
     r->v[M_REASON] = 1 + below(x, 4);
     r->v[M_TTL] = below(x, 4) * 60;
@@ -560,18 +562,26 @@ struct model_segment {
     struct rowset *rs;
 };
 
-static void model_seal(struct model *m, uint32_t from, uint32_t to, struct model_segment *s)
+static void model_seal_by(struct model *m, uint32_t from, uint32_t to, const struct geo *today,
+                          struct model_segment *s)
 {
+    const struct seg_geo known = { .today = today };
     struct seg_info info;
     struct err e = { 0 };
     int rc;
 
     s->octets = buf_init(1u << 28);
-    rc = segment_build_apart(m->batch + from, to - from, 1 + from, NULL, NULL, &s->octets, &info, &e);
+    rc = segment_build_apart(m->batch + from, to - from, 1 + from, NULL, &known, &s->octets, &info,
+                             &e);
     if (rc == ERR_OK)
         rc = segment_open(&s->rs, "seg", (struct os_map){ s->octets.p, s->octets.len }, false, &e);
     if (rc != ERR_OK)
         fail_msg("%s: %s", err_name(rc), e.msg);
+}
+
+static inline void model_seal(struct model *m, uint32_t from, uint32_t to, struct model_segment *s)
+{
+    model_seal_by(m, from, to, NULL, s);
 }
 
 #endif

@@ -252,6 +252,67 @@ static void make_flags(struct leaf *l)
     }
 }
 
+static void say_country(uint64_t v)
+{
+    say("%c%c", (int)(v >> 8), (int)(v & 255));
+}
+
+/* Mostly one that some record has. */
+static uint64_t pick_country(enum vf f)
+{
+    uint64_t v = 0;
+
+    for (unsigned i = 0; i < 10 && v == 0; i++)
+        v = pick_number(f);
+    return v != 0 ? v : GEO_LETTERS('O', 'R');
+}
+
+static void make_country(struct leaf *l)
+{
+    uint64_t v;
+
+    l->kind = L_NUMBER;
+    l->a = V_SRC_COUNTRY;
+    l->b = V_DST_COUNTRY;
+    l->side = (uint8_t)dice(6);
+    say("%s%s ", side_words[l->side], dice(2) == 0 ? "country" : "geo");
+    if (dice(2) == 0) {
+        l->not = dice(4) == 0;
+        v = pick_country(l->a);
+        say(l->not ? "!= " : "");
+        say_country(v);
+        add_range(l, v, v);
+        return;
+    }
+    say("in [");
+    for (unsigned i = 0, n = 1 + (unsigned)dice(6); i < n; i++) {
+        v = pick_country(dice(2) == 0 ? l->a : l->b);
+        l->range[l->n].out = dice(5) == 0;
+        say("%s%s", i > 0 ? " " : "", l->range[l->n].out ? "!" : "");
+        say_country(v);
+        add_range(l, v, v);
+    }
+    say("]");
+}
+
+static void make_as_name(struct leaf *l)
+{
+    l->kind = L_AS_NAME;
+    l->a = V_SRC_AS;
+    l->b = V_DST_AS;
+    l->side = (uint8_t)dice(6);
+    l->not = dice(4) == 0;
+    say("%sas name ", side_words[l->side]);
+    l->want = dice(11);
+    if (l->want < 10) {
+        say("%s /%u$/", l->not ? "!~" : "~", (unsigned)l->want);
+        return;
+    }
+    if (dice(3) > 0)
+        (void)snprintf(l->text, sizeof l->text, "NET %u", (unsigned)dice(REF_AS));
+    say("%s \"%s\"", l->not ? "!=" : "=", l->text);
+}
+
 static void make_exists(struct leaf *l)
 {
     static const struct {
@@ -265,6 +326,7 @@ static void make_exists(struct leaf *l)
         { "packets", V_PACKETS, V_PACKETS, S_NONE },
         { "next ip", V_NEXT, V_NEXT, S_NONE },
         { "as", V_SRC_AS, V_DST_AS, S_EITHER },
+        { "country", V_SRC_COUNTRY, V_DST_COUNTRY, S_EITHER },
         { "in if", V_IN_IF, V_IN_IF, S_NONE },
         { "ttl", V_TTL, V_TTL, S_NONE },
         { "proto", V_PROTO, V_PROTO, S_NONE },
@@ -299,7 +361,13 @@ static void make_leaf(struct leaf *l)
 
     l->kind = L_NUMBER;
     l->side = S_NONE;
-    switch (narrow ? 0 : dice(14)) {
+    switch (narrow ? 0 : dice(16)) {
+    case 14:
+        make_country(l);
+        return;
+    case 15:
+        make_as_name(l);
+        return;
     case 0:
     case 1:
     case 2:
@@ -404,11 +472,13 @@ static void make_key(struct qkey *k)
     static const struct {
         const char *word;
         uint8_t shape, a, b;
-    } two[] = {
-        { "host", KS_EITHER, V_SRC, V_DST },     { "port", KS_EITHER, V_SPORT, V_DPORT },
-        { "as", KS_EITHER, V_SRC_AS, V_DST_AS }, { "if", KS_EITHER, V_IN_IF, V_OUT_IF },
-        { "host pair", KS_PAIR, V_SRC, V_DST },  { "matched host", KS_MATCHED, V_SRC, V_DST }
-    };
+    } two[] = { { "host", KS_EITHER, V_SRC, V_DST },
+                { "port", KS_EITHER, V_SPORT, V_DPORT },
+                { "as", KS_EITHER, V_SRC_AS, V_DST_AS },
+                { "if", KS_EITHER, V_IN_IF, V_OUT_IF },
+                { "country", KS_EITHER, V_SRC_COUNTRY, V_DST_COUNTRY },
+                { "host pair", KS_PAIR, V_SRC, V_DST },
+                { "matched host", KS_MATCHED, V_SRC, V_DST } };
     static const uint8_t prefix4[] = { 0, 24, 16, 8, 31, 32 };
     size_t i = dice(ARRAY_LEN(two) + 12);
     size_t n;
@@ -575,10 +645,11 @@ static void make_top(struct question *q)
 static void make_list(struct question *q)
 {
     static const uint8_t cols[] = {
-        V_SRC,   V_DST,      V_NEXT,      V_SPORT,     V_DPORT,  V_PROTO,   V_FLAGS,    V_TOS,
-        V_IN_IF, V_OUT_IF,   V_SRC_AS,    V_DST_AS,    V_BYTES,  V_PACKETS, V_DURATION, V_START,
-        V_END,   V_RECEIVED, V_EXPORTER,  V_REASON,    V_TTL,    V_NAME,    V_IE8,      V_IE7,
-        V_BPS,   V_BPP,      V_OUT_BYTES, V_RAW_BYTES, V_DOMAIN, V_HOUR,
+        V_SRC,      V_DST,   V_NEXT,        V_SPORT,       V_DPORT,    V_PROTO,     V_FLAGS,
+        V_TOS,      V_IN_IF, V_OUT_IF,      V_SRC_AS,      V_DST_AS,   V_BYTES,     V_PACKETS,
+        V_DURATION, V_START, V_END,         V_RECEIVED,    V_EXPORTER, V_REASON,    V_TTL,
+        V_NAME,     V_IE8,   V_IE7,         V_BPS,         V_BPP,      V_OUT_BYTES, V_RAW_BYTES,
+        V_DOMAIN,   V_HOUR,  V_SRC_COUNTRY, V_DST_COUNTRY,
     };
 
     q->n_columns = 1 + (unsigned)dice(Q_MAX_COLUMNS);
@@ -1011,11 +1082,13 @@ static void ask(const struct question *q, struct snapshot *snap)
     struct plan *plan;
     struct err e = { 0 };
     struct got g = { .sink = { on_begin, on_row, on_end }, .q = q };
+    static const enum geo_as_source sources[] = { GEO_AS_AUTO, GEO_AS_EXPORTER, GEO_AS_DATABASE };
+    struct query_control ctl = { .as_source = sources[ref_source] };
 
     assert_int_equal(query_params_set(&params, "filter", words, &e), ERR_OK);
     if (query_plan(&plan, &params, NOW_MS, &e) != ERR_OK)
         WRONG("not understood: %s at %zu", e.msg, e.pos);
-    if (query_run(plan, snap, &g.sink, NULL, NULL, &e) != ERR_OK)
+    if (query_run(plan, snap, &g.sink, &ctl, NULL, &e) != ERR_OK)
         WRONG("not run: %s", e.msg);
     compare(q, &g);
     met.asked++;
@@ -1037,7 +1110,10 @@ struct form {
     struct rowset *set[16];
     struct model_segment seg[16];
     unsigned n_segs;
+    uint8_t salt[16]; /* per batch */
 };
+
+static struct fake_geo geo[2]; /* then, today */
 
 /* open: batches as they are; sealed: all in segments of one batch or more; mixed: the older ones
  * sealed. */
@@ -1045,17 +1121,32 @@ static void form_make(struct form *f, unsigned sealed_batches)
 {
     memset(f, 0, sizeof *f);
     f->snap.sets = f->set;
+    f->snap.geo = &geo[1].geo;
     for (uint32_t i = 0; i < model.n_batches;) {
         if (i < sealed_batches) {
             uint32_t k = 1 + (uint32_t)dice(MIN(3u, sealed_batches - i));
-            model_seal(&model, i, i + k, &f->seg[f->n_segs]);
+            bool known = dice(3) > 0;
+            model_seal_by(&model, i, i + k, known ? &geo[0].geo : NULL, &f->seg[f->n_segs]);
+            memset(f->salt + i, known ? 1 : 2, k);
             f->set[f->snap.n++] = f->seg[f->n_segs++].rs;
             i += k;
         } else {
+            f->salt[i] = 2;
             assert_int_equal(rowset_of_batch(&f->set[f->snap.n++], model.batch[i++]), ERR_OK);
         }
     }
 }
+/* What is known of the records' addresses in this form of them. */
+static void form_salts(const struct form *f)
+{
+    uint32_t at = 0;
+
+    for (uint32_t b = 0; b < model.n_batches; b++)
+        for (uint32_t i = flow_batch_rows(model.batch[b]); i > 0; i--)
+            model.r[at++].salt = f->salt[b];
+    assert_int_equal(at, model.n);
+}
+
 static void form_free(struct form *f)
 {
     for (size_t i = 0; i < f->snap.n; i++)
@@ -1085,6 +1176,8 @@ static void questions_over(uint64_t seed, uint32_t rows, uint32_t cut_at, unsign
     for (unsigned i = 0; i < questions; i++) {
         struct question q;
         unsigned k = (unsigned)dice(3);
+        ref_source = (uint8_t)dice(3);
+        form_salts(&form[k]);
         make_question(&q);
         (void)snprintf(where, sizeof where,
                        "PROP_SEED=%" PRIu64 ": %u records in %u batches, %s, question %u", seed,
@@ -1138,5 +1231,7 @@ int main(void)
         cmocka_unit_test(questions_were_worth_asking),
     };
 
+    fake_geo_init(&geo[0], 1, REF_AS);
+    fake_geo_init(&geo[1], 2, REF_AS);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
