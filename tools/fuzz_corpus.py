@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the seeds of the fuzz targets nf5, nf9, ipfix, framing, pcap, config and http, and their dictionaries,
+"""Make the seeds of the fuzz targets nf5, nf9, ipfix, framing, pcap, config, convert and http, and their dictionaries,
 from data/*.csv, the captures of tests/data, and what is written here.
 
 usage: fuzz_corpus.py ROOT
@@ -444,6 +444,45 @@ def decoder_words():
     words("ipfix", common + [p16(2), p16(3), p16(256), p16(257), p32(29305), p16(0x8001, 4) + p32(29305), p16(2, 0), p16(3, 0), p16(256, 0), b"\xff\x01\x00"])
 
 
+ZEEK_HEAD = ("#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p"
+             "\tid.resp_h\tid.resp_p\tproto\tservice\tduration\torig_bytes\tresp_bytes\tconn_state\tlocal_orig\tlocal_resp\tmissed_bytes"
+             "\thistory\torig_pkts\torig_ip_bytes\tresp_pkts\tresp_ip_bytes\ttunnel_parents")
+ZEEK_ROWS = ["1300475168.853899\tCmE\t192.0.2.1\t43927\t198.51.100.2\t53\tudp\tdns\t0.000435\t0\t89\tSHR\tF\tT\t0\tCd\t0\t0\t1\t117\t(empty)",
+             "1300475168.652003\tCP5\t2001:db8::1\t136\t2001:db8::2\t0\ticmp\t-\t-\t-\t-\tOTH\t-\t-\t0\t\\x41b\t1\t72\t0\t0\t-",
+             "1300475169.78\tC3\t192.0.2.1\t8\t198.51.100.2\t0\ticmp\t-\t1e-05\t56\t56\tOTH\t-\t-\t0\t-\t1\t84\t1\t84\tCa,Cb"]
+ARGUS = ("StartTime,Dur,Proto,SrcAddr,Sport,Dir,DstAddr,Dport,State,sTos,dTos,TotPkts,TotBytes,SrcBytes,Label\n"
+         "2011/08/10 09:46:53.047277,3550.182373,udp,192.0.2.179,39678,  <->,198.51.100.229,13363,CON,0,0,12,875,413,flow=Background\n"
+         "2011/08/10 09:46:59.607825,0.000000,icmp,192.0.2.20,0x0103,   ->,198.51.100.165,0x2cc6,URP,0,,1,60,60,flow=Background\n"
+         "2011/08/10 09:46:59,0.5,arp,02:00:00:00:00:01,,  who,198.51.100.1,,INT,,,2,120,120,flow=From-Botnet\n")
+VPC2 = ("2 123456789010 eni-1 192.0.2.139 198.51.100.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK\n"
+        "2 123456789010 eni-1 - - - - - - - 1431280876 1431280934 - NODATA\n"
+        "2 123456789010 eni-1 2001:db8::1 2001:db8::2 1 2 17 1 64 1431280876 1431280934 REJECT OK\n")
+VPC5 = ("version vpc-id srcaddr dstaddr pkt-srcaddr pkt-dstaddr protocol bytes packets start end action tcp-flags log-status flow-direction traffic-path region\n"
+        "5 vpc-a 192.0.2.42 198.51.100.62 192.0.2.42 2001:db8::1 6 568 8 1566848875 1566848933 REJECT 2 OK ingress 1 eu-west-1\n")
+TABLE = ("a,b,c,d,e,f,g,h,i,j,k\n2021-03-01T10:00:00.5+01:00,1614592800500,1.5,192.0.2.1,198.51.100.2,TCP,1000,24,02:00:00:00:00:01,1614592800,rest\n"
+         "1614592800,,,\"2001:db8::1\",2001:db8::2,icmp,12.0,64,,,\"x \"\"y\"\"\"\n")
+NFDUMP = ('{\n\t"type" : "FLOW",\n\t"sampled" : 1,\n\t"export_sysid" : 1,\n\t"first" : "2021-03-01T10:00:00.123",\n\t"last" : "2021-03-01T10:00:01.000",\n'
+          '\t"received" : "2021-03-01T10:00:02.000",\n\t"in_packets" : 1,\n\t"in_bytes" : 18446744073709551615,\n\t"proto" : 58,\n\t"tcp_flags" : "...AP.SF",\n'
+          '\t"src6_addr" : "2001:db8::1",\n\t"dst6_addr" : "2001:db8::2",\n\t"icmp_type" : 1,\n\t"icmp_code" : 2,\n\t"src_mask" : 64,\n\t"ip4_router" : "192.0.2.9",\n'
+          '\t"t_event" : "2021-03-01T10:00:01.5",\n\t"in_src_mac" : "02:00:00:00:00:01",\n\t"src4_xlt_ip" : "192.0.2.1",\n\t"user_name" : "<empty>",\n\t"label" : "<none>"\n},\n')
+
+
+def made_convert():
+    zeek = ZEEK_HEAD + "\n" + "\n".join(ZEEK_ROWS) + "\n#close\n"
+    labelled = ZEEK_HEAD + "   label   detailed-label\n" + "\n".join(r + "   Malicious   C&C" for r in ZEEK_ROWS)
+    obj = ('{"ts":1300475168.85,"uid":"C\\u00e9\\n","id.orig_h":"192.0.2.1","id.orig_p":1,"id":{"resp_h":"198.51.100.2","resp_p":2},"proto":"tcp",'
+           '"duration":1.2e-05,"local_orig":true,"orig_pkts":null,"tunnel_parents":["a","b]"],"new":-1}\n')
+    texts = [(1, zeek), (1, labelled), (1, obj * 2 + "{\n{}\n"), (2, ARGUS), (3, VPC2), (3, VPC5), (3, VPC5 + VPC2), (4 | 8, TABLE), (4, TABLE),
+             (4, "start;src ip;dst_ip;octetDeltaCount\n1;192.0.2.1;::1;5\n"), (5, "[\n" + NFDUMP * 2 + "]\n")]
+    for i, (kind, text) in enumerate(texts):
+        for end in ("\n", "\r\n"):
+            save("convert", f"made-{i}-{len(end)}", bytes([kind]) + text.replace("\n", end).encode())
+        for k in range(1, 6):
+            save("convert", f"made-{i}-cut-{k}", bytes([kind]) + text.encode()[:len(text) * k // 6])
+    words("convert", [w.encode() for w in (ZEEK_HEAD + ARGUS.split("\n")[0] + VPC5.split("\n")[0]).replace("\n", "\t").replace(",", "\t").replace(" ", "\t").split("\t") if w]
+          + [w.split(":")[0].strip().encode() for w in NFDUMP.split("\n")] + [b"1300475168.853899", b"2011/08/10 09:46:53.047277", b"NODATA", b"SKIPDATA", b"(empty)", b"\\x09", b"\\u00e9", b"1e-05"])
+
+
 captures()
 by_element(9)
 by_element(10)
@@ -458,3 +497,4 @@ made_captures()
 made_config()
 made_http()
 decoder_words()
+made_convert()

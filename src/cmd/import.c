@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
-#include "collect/import.h"
+#include "cmd/foreign.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/proc.h"
@@ -15,7 +15,10 @@
 
 const struct cmd_option import_options[] = {
     { "port", 'p', "N", "take only datagrams sent to this UDP port (repeatable)" },
-    { "exporter", 0, "ADDR", "who made an IPFIX file, which does not say it" },
+    { "exporter", 0, "ADDR", "who made a file that does not say it: IPFIX, text" },
+    { "format", 0, "zeek|argus|vpc|csv|nfdump",
+      "what the files are, where their content does not tell" },
+    { "map", 0, "FIELD=COLUMN,...", "what the columns of a CSV are: start=ts,src ip=saddr" },
     { "once", 0, NULL, "skip files whose content was imported before, without an error" },
     { "force", 0, NULL, "import again what was imported before: its records then count twice" },
     { 0 },
@@ -28,7 +31,15 @@ const char import_help[] =
     "and\n"
     "the octets of a TCP session, are taken too: receive time is the time of export. A file's "
     "records become\n"
-    "visible all at once, when it has been read to its end.\n";
+    "visible all at once, when it has been read to its end.\n\n"
+    "Also read, and known by their content: Zeek's conn.log (text or JSON), CSV of Argus "
+    "(binetflow), flow\n"
+    "logs of AWS VPC, all of them as they are or in gzip, and nfdump's files, if nfdump is "
+    "installed. Any\n"
+    "other CSV with a line of names needs to be told what its columns are, by the words of a "
+    "query or the\n"
+    "names of elements:\n\n"
+    "  weir import --map 'start=ts,duration=td,src ip=sa,dst ip=da,bytes=ibyt' flows.csv\n";
 
 struct job {
     const struct args *a;
@@ -37,6 +48,7 @@ struct job {
     struct addr exporter;
     struct import_options opt;
     uint16_t ports[MAX_PORTS];
+    struct foreign foreign; /* of the file at hand */
     bool terminal;
     int64_t begin_ms, shown_ms;
 };
@@ -114,18 +126,27 @@ static void show_result(const struct job *j, const struct import_result *r, int6
     uint64_t records = c->flows + c->options;
     uint64_t ms = (uint64_t)MAX(took_ms, 1);
 
-    (void)printf("%s: %" PRIu64 " %s, %" PRIu64 " records (%" PRIu64 " flows, %" PRIu64
-                 " options), %" PRIu64 " octets in %" PRIu64 ".%03" PRIu64 " s, %" PRIu64
-                 " records/s\n",
-                 j->path, r->datagrams, r->messages ? "messages" : "datagrams", records, c->flows,
-                 c->options, r->octets, ms / 1000, ms % 1000, records * 1000 / ms);
+    if (j->foreign.format != CONVERT_NONE)
+        (void)printf("%s: %" PRIu64 " rows of %s, %" PRIu64 " records in %" PRIu64 ".%03" PRIu64
+                     " s, %" PRIu64 " records/s\n",
+                     j->path, j->foreign.stats.rows, convert_format_name(j->foreign.format),
+                     records, ms / 1000, ms % 1000, records * 1000 / ms);
+    else
+        (void)printf("%s: %" PRIu64 " %s, %" PRIu64 " records (%" PRIu64 " flows, %" PRIu64
+                     " options), %" PRIu64 " octets in %" PRIu64 ".%03" PRIu64 " s, %" PRIu64
+                     " records/s\n",
+                     j->path, r->datagrams, r->messages ? "messages" : "datagrams", records,
+                     c->flows, c->options, r->octets, ms / 1000, ms % 1000, records * 1000 / ms);
     show_reasons("refused", "datagrams", c->datagrams_refused);
     show_reasons("malformed", "sets", c->sets_malformed);
     show_reasons("given up", "sets", c->sets_expired);
     if (c->sets_waiting > 0)
         (void)printf("  not decoded: %" PRIu64 " sets whose template is not in the file\n",
                      c->sets_waiting);
-    show_packets(stdout, r);
+    if (j->foreign.format != CONVERT_NONE)
+        foreign_show(stdout, &j->foreign);
+    else
+        show_packets(stdout, r);
 }
 
 static void show_nothing_inside(const struct job *j, const struct import_result *r)
@@ -133,6 +154,12 @@ static void show_nothing_inside(const struct job *j, const struct import_result 
     const uint64_t *n = r->udp.result;
     const char *between = " ";
 
+    if (j->foreign.format != CONVERT_NONE) {
+        (void)fprintf(stderr, "weir import: %s: no record of %s inside\n", j->path,
+                      convert_format_name(j->foreign.format));
+        foreign_show(stderr, &j->foreign);
+        return;
+    }
     (void)fprintf(stderr,
                   "weir import: %s: no export datagrams inside (%" PRIu64 " packets, %" PRIu64
                   " of them UDP datagrams)\n",
@@ -185,6 +212,22 @@ static int known_before(const struct job *j, struct err *e)
     return ERR_OK;
 }
 
+#define NEEDS_MAP \
+    "; if it is a table, say what its columns are: --map 'start=COLUMN,src ip=COLUMN,...'"
+
+/* Nothing that weir import knows, but a line of words with commas or tabs between them. */
+static bool is_table(const struct os_map *m)
+{
+    size_t seps = 0, i = 0;
+
+    for (; i < m->len && i < 4096 && m->p[i] != '\n'; i++) {
+        if (m->p[i] < ' ' && m->p[i] != '\t' && m->p[i] != '\r')
+            return false;
+        seps += m->p[i] == ',' || m->p[i] == '\t' || m->p[i] == ';';
+    }
+    return seps > 0;
+}
+
 static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
 {
     struct import_source src = {
@@ -201,13 +244,28 @@ static int import_mapped(struct job *j, const struct os_map *m, struct err *e)
 
     if (os_file_stat(j->path, &st, NULL) == ERR_OK)
         src.changed_ms = st.changed_ns / 1000000;
+    j->foreign = (struct foreign){ .path = j->path,
+                                   .map = args_get(j->a, "map"),
+                                   .octets = m->p,
+                                   .len = m->len,
+                                   .exporter = j->exporter,
+                                   .changed_ms = src.changed_ms };
+    if ((rc = foreign_which(&j->foreign, args_get(j->a, "format"), e)) != ERR_OK)
+        return rc;
+    if (j->foreign.format != CONVERT_NONE) {
+        src.convert = foreign_convert;
+        src.convert_ctx = &j->foreign;
+        src.convert_at = &j->foreign.at;
+    }
     j->begin_ms = clock_mono_ms();
     j->shown_ms = 0;
     rc = import_capture(j->store, &src, &j->opt, &r, e);
     clear_progress(j);
     if (rc != ERR_OK) {
         struct err inner = *e;
-        return err_set(e, rc, "%s: %.400s", j->path, inner.msg);
+        return err_set(
+            e, rc, "%s: %.300s%s", j->path, inner.msg,
+            rc == ERR_FORMAT && j->foreign.format == CONVERT_NONE && is_table(m) ? NEEDS_MAP : "");
     }
     if (r.known)
         return known_before(j, e);
@@ -226,7 +284,7 @@ static int import_one(struct job *j)
     int rc;
 
     if (os_is_dir(j->path))
-        rc = err_set(&e, ERR_ARG, "%s is a directory; name the capture files in it", j->path);
+        rc = err_set(&e, ERR_ARG, "%s is a directory; name the files in it", j->path);
     else
         rc = os_map_file(&m, j->path, &e);
     if (rc != ERR_OK)
@@ -282,7 +340,15 @@ int cmd_import(const struct args *a)
     int rc, exit_code = EXIT_DONE;
 
     if (a->n_operands == 0)
-        return cmd_usage(a, "name the capture files: weir import FILE...");
+        return cmd_usage(a, "name the files: weir import FILE...");
+    if (args_get(a, "format") != NULL &&
+        convert_format_parse(args_get(a, "format")) == CONVERT_NONE)
+        return cmd_usage(a, "--format %s: it is none of: zeek argus vpc csv nfdump",
+                         args_get(a, "format"));
+    if (args_get(a, "map") != NULL && args_get(a, "format") != NULL &&
+        convert_format_parse(args_get(a, "format")) != CONVERT_CSV)
+        return cmd_usage(a, "--map is for --format csv; the columns of %s are known",
+                         args_get(a, "format"));
     if (!read_ports(&j) || !read_exporter(&j))
         return EXIT_USAGE;
     if (cmd_conf(a, &c, &e) != ERR_OK)

@@ -18,6 +18,9 @@
 #define PIECE_OCTETS    ((size_t)32 << 20)
 #define TICK_MS         1000
 #define PROGRESS_EVERY  4096u
+#define CONVERTED_EVERY 64u /* messages are large there */
+/* What others wrote down is taken at its word: effective times up to ten years before the end. */
+#define CONVERTED_AGE_S (10u * 366u * 86400u)
 
 struct group {
     struct group *next;
@@ -377,6 +380,8 @@ static int one_datagram(struct session *s, const struct udp_datagram *d)
 
 static size_t position(const struct session *s)
 {
+    if (s->src->convert_at != NULL)
+        return MIN(*s->src->convert_at, s->src->len);
     return s->capture != NULL ? capture_at(s->capture) : s->at;
 }
 
@@ -476,6 +481,26 @@ static int read_messages(struct session *s)
     return ERR_OK;
 }
 
+/* import_give: a message that was made of another tool's records. */
+static int converted(void *door, const uint8_t *p, size_t len, const struct addr *exporter,
+                     int64_t received_ms)
+{
+    struct session *s = door;
+    struct datagram g = { .octets = p,
+                          .len = len,
+                          .peer = *exporter,
+                          .import = s->number,
+                          .trusted = true,
+                          .received_ms = received_ms };
+    int rc = decoder_feed(s->decoder, &g, &s->sink);
+
+    if (rc != ERR_OK)
+        return s->e->code == rc ? rc : err_set(s->e, rc, "import: %s", err_name(rc));
+    s->result->datagrams++;
+    s->result->octets += len;
+    return s->result->datagrams % CONVERTED_EVERY == 0 && pass(s) ? ERR_CANCEL : ERR_OK;
+}
+
 /* Is the first of the file a message, and does another begin behind it? */
 static bool holds_messages(const struct import_source *src)
 {
@@ -518,12 +543,18 @@ static uint16_t content_number(const uint8_t *p, size_t len)
 
 static int session_open(struct session *s, const struct import_source *src)
 {
-    static const struct decoder_limits limits = { 0 }; /* the defaults */
-    int rc = capture_open(&s->capture, src->octets, src->len, s->e);
+    struct decoder_limits limits = { 0 }; /* the defaults */
+    int rc;
 
-    s->result->messages = rc == ERR_FORMAT && holds_messages(src);
-    if (rc != ERR_OK && !s->result->messages)
-        return rc;
+    if (src->convert != NULL) {
+        s->result->messages = true;
+        limits.max_age_s = CONVERTED_AGE_S;
+    } else {
+        rc = capture_open(&s->capture, src->octets, src->len, s->e);
+        s->result->messages = rc == ERR_FORMAT && holds_messages(src);
+        if (rc != ERR_OK && !s->result->messages)
+            return rc;
+    }
     s->e->code = ERR_OK;
     s->seen = calloc(65536, sizeof *s->seen);
     if (s->seen == NULL || udp_reader_new(&s->udp) != ERR_OK ||
@@ -560,7 +591,10 @@ static int decode_and_seal(struct session *s)
 
     if (rc != ERR_OK)
         return rc;
-    rc = s->capture != NULL ? read_all(s) : read_messages(s);
+    if (s->src->convert != NULL)
+        rc = s->src->convert(s->src->convert_ctx, converted, s, s->e);
+    else
+        rc = s->capture != NULL ? read_all(s) : read_messages(s);
     if (rc == ERR_OK)
         rc = close_batch(s);
     if (rc == ERR_OK)

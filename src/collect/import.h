@@ -1,5 +1,6 @@
 /* collect/import.h - a capture of export datagrams, or an IPFIX file (RFC 5655: messages one behind
  * the other, as also a TCP session carries them), into the store, as fast as decoding goes.
+ * Files of other tools come as messages that somebody makes of them (import_source.convert).
  * Floor 4. No files of its own: octets in, sealed segments out, all visible at once or not at all.
  * Threads: called from one, which decodes; others seal what it has decoded, up to 1 M rows at a
  * time. What comes out does not depend on how many they are. Memory: one such group for each of
@@ -14,6 +15,11 @@
 
 #define IMPORT_PORTS_SHOWN 5u
 
+/* One IPFIX message; borrowed until it returns. Errors: ERR_CANCEL (there is no need to go on), or
+ * what the import ends with. */
+typedef int import_give(void *door, const uint8_t *p, size_t len, const struct addr *exporter,
+                        int64_t received_ms);
+
 struct import_source {
     const char *name;      /* for the manifest */
     const uint8_t *octets; /* the whole file; borrowed */
@@ -25,6 +31,12 @@ struct import_source {
     const struct os_map *map;
     struct addr exporter; /* who made an IPFIX file, which does not say; zeros: not known */
     int64_t changed_ms;   /* stands in for the time of packets that have none */
+    /* NULL, or: the file is another tool's, and this makes IPFIX messages of it. Called once, by
+     * the thread that imports; gives each message and passes errors of give() on, but for
+     * ERR_CANCEL, which ends it well. */
+    int (*convert)(void *ctx, import_give *give, void *door, struct err *e);
+    void *convert_ctx;
+    const size_t *convert_at; /* octets of the file that it has read, for the progress; or NULL */
 };
 
 struct import_progress {
@@ -51,7 +63,7 @@ struct import_result {
     bool committed;
     bool known;                  /* this content was imported before: nothing was done */
     uint8_t sha256[32];          /* of the file */
-    bool messages;               /* it is an IPFIX file: each message counts as a datagram */
+    bool messages;               /* IPFIX file, or converted: each message counts as a datagram */
     uint64_t packets, datagrams; /* in the file; given to the decoder */
     uint64_t octets;             /* of those datagrams */
     uint64_t not_wanted;         /* UDP, but of another port or no export */
