@@ -81,6 +81,8 @@ void build_put_footer(const struct build *s, const struct seg_info *info, const 
 int build_addrs(struct build *s, uint32_t *code_of) WARN_UNUSED;
 void build_put_addrs(struct build *s);
 
+/* info->views; needs the codes. Errors: ERR_NOMEM. */
+int build_views(struct build *s, struct seg_info *info) WARN_UNUSED;
 int build_pages(struct build *s) WARN_UNUSED; /* ERR_NOMEM */
 int build_extras(struct build *s, const struct build_block *k, struct buf *out) WARN_UNUSED;
 void build_extra_forms(struct build *s);

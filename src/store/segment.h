@@ -11,7 +11,7 @@
 
 #define SEG_MAGIC         "WEIR-SEG"
 #define SEG_END           "WEIR-END"
-#define SEG_DRAFT         3u
+#define SEG_DRAFT         4u
 #define SEG_HEAD          16u    /* octets of the header */
 #define SEG_TAIL          32u    /* octets of the trailer */
 #define SEG_BLOCKS        4095u  /* blocks a segment at most: page numbers fit 16 bits */
@@ -83,6 +83,7 @@ struct seg_info {
     uint64_t id, octets;
     uint32_t n_rows, n_blocks, n_options;
     int64_t min_start_ms, max_start_ms, max_end_ms, min_received_ms, max_received_ms;
+    uint8_t views; /* enum rowset_views; stands in the footer only */
 };
 
 /* A file that was imported. */
@@ -125,6 +126,7 @@ int segment_get_origin(struct rd *r, struct seg_past *p) WARN_UNUSED;
 
 enum seg_stage {
     STAGE_ADDRESSES, /* tables of the batches become one, codes per row */
+    STAGE_VIEWS,     /* flows that several points saw */
     STAGE_ATTRS,     /* what belongs to addresses */
     STAGE_COLUMNS,
     STAGE_EXTRAS,
