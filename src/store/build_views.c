@@ -5,7 +5,11 @@
 
 #include "store/build.h"
 
-#define AHEAD 16u /* rows between a slot's prefetch and its use */
+#define AHEAD 16u /* entries between a slot's prefetch and its use */
+/* Of more rows than that only some 5-tuples are looked at, and all rows of that many bytes: a few
+ * small flows among millions change no answer, a tunnel seen at both its ends does. */
+#define ALL_ROWS   (1u << 16)
+#define MANY_BYTES 65536u
 
 struct view_slot {
     uint32_t tag;            /* upper half of the hash; 0 = free */
@@ -16,7 +20,8 @@ struct view_slot {
 struct views {
     struct build *s;
     struct view_slot *slot;
-    uint64_t mask;
+    uint64_t mask, used;
+    uint32_t sample; /* 5-tuples are looked at whose hash has none of these bits */
     int64_t base_ms;
     bool shared;
 };
@@ -33,7 +38,7 @@ struct columns {
     const uint32_t *src, *dst, *in_if, *out_if;
     const uint16_t *sport, *dport, *exporter;
     const uint8_t *proto, *dir;
-    const uint64_t *start, *end, *rev_bytes, *rev_packets;
+    const uint64_t *start, *end, *bytes, *rev_bytes, *rev_packets;
 };
 
 static const void *column(const struct build_block *k, enum col c)
@@ -54,6 +59,7 @@ static struct columns columns_of(const struct build_block *k)
                              .dir = column(k, COL_DIRECTION),
                              .start = k->b->col[COL_START],
                              .end = k->b->col[COL_END],
+                             .bytes = column(k, COL_BYTES),
                              .rev_bytes = column(k, COL_REV_BYTES),
                              .rev_packets = column(k, COL_REV_PACKETS) };
 }
@@ -108,6 +114,20 @@ static void enter(struct views *v, uint64_t h, uint32_t point, int64_t start_ms,
         return;
     }
     v->slot[at] = (struct view_slot){ tag, point, from, to };
+    v->shared |= ++v->used > v->mask / 4 * 3; /* more than were to be expected: to the safe side */
+}
+
+static bool looked_at(const struct views *v, const struct columns *c, uint32_t i, bool back,
+                      uint64_t h)
+{
+    uint64_t rev = c->rev_bytes != NULL ? c->rev_bytes[i] : 0;
+
+    if (c->src[i] == 0 || c->dst[i] == 0)
+        return false;
+    if (back && (rev | (c->rev_packets != NULL ? c->rev_packets[i] : 0)) == 0)
+        return false;
+    return (h >> 24 & v->sample) == 0 || (c->bytes != NULL && c->bytes[i] >= MANY_BYTES) ||
+           rev >= MANY_BYTES;
 }
 
 /* One direction of a block's rows. */
@@ -115,22 +135,25 @@ static void block_views(struct views *v, const struct build_block *k, const uint
                         bool back)
 {
     struct columns c = columns_of(k);
-    uint64_t ahead[AHEAD];
+    struct {
+        uint64_t hash;
+        uint32_t row;
+    } ahead[AHEAD];
+    uint32_t in = 0, out = 0;
 
-    for (uint32_t i = 0; i < k->n + AHEAD && !v->shared; i++) {
-        if (i >= AHEAD) {
-            uint32_t j = i - AHEAD;
-            bool there = c.src[j] != 0 && c.dst[j] != 0;
-            if (back)
-                there &= ((c.rev_bytes != NULL ? c.rev_bytes[j] : 0) |
-                          (c.rev_packets != NULL ? c.rev_packets[j] : 0)) != 0;
-            if (there)
-                enter(v, ahead[j % AHEAD], point_of(&c, exporter, j), (int64_t)c.start[j],
-                      (int64_t)c.end[j]);
+    for (uint32_t i = 0; (i < k->n || out < in) && !v->shared; i++) {
+        if (in - out == AHEAD || (i >= k->n && out < in)) {
+            uint32_t j = ahead[out % AHEAD].row;
+            enter(v, ahead[out++ % AHEAD].hash, point_of(&c, exporter, j), (int64_t)c.start[j],
+                  (int64_t)c.end[j]);
         }
         if (i < k->n) {
-            ahead[i % AHEAD] = tuple_of(&c, i, back);
-            __builtin_prefetch(&v->slot[ahead[i % AHEAD] & v->mask]);
+            uint64_t h = tuple_of(&c, i, back);
+            if (!looked_at(v, &c, i, back, h))
+                continue;
+            ahead[in % AHEAD].hash = h;
+            ahead[in++ % AHEAD].row = i;
+            __builtin_prefetch(&v->slot[h & v->mask]);
         }
     }
 }
@@ -152,6 +175,20 @@ static bool several_points(const struct build *s, uint32_t *const *exporter)
     return false;
 }
 
+/* Directions of rows of many bytes. */
+static uint64_t many_bytes(const struct build_block *k)
+{
+    const uint64_t *b = column(k, COL_BYTES), *r = column(k, COL_REV_BYTES);
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < k->n && b != NULL; i++)
+        n += b[i] >= MANY_BYTES;
+    n <<= r != NULL;
+    for (uint32_t i = 0; i < k->n && r != NULL; i++)
+        n += (uint64_t)(r[i] >= MANY_BYTES) << 1;
+    return n;
+}
+
 static bool both_ways(const struct build_block *k)
 {
     return ((k->used >> COL_REV_BYTES | k->used >> COL_REV_PACKETS) & 1) != 0;
@@ -161,14 +198,18 @@ static int look(struct build *s, const struct seg_info *info, uint32_t *const *e
                 enum rowset_views *out)
 {
     struct views v = { .s = s, .base_ms = info->min_start_ms - 2 * (int64_t)VIEWS_SKEW_MS };
-    uint64_t slots = 1024, entries = 0;
+    uint64_t slots = 1024, entries = 0, many = 0;
 
     *out = VIEWS_APART;
     if (!several_points(s, exporter))
         return ERR_OK;
     for (size_t b = 0; b < s->n_blocks; b++)
         entries += (uint64_t)s->block[b].n << both_ways(&s->block[b]);
-    while (slots < entries + entries / 2)
+    while (entries > (uint64_t)ALL_ROWS * (v.sample + 1))
+        v.sample = v.sample * 2 + 1;
+    for (size_t b = 0; v.sample > 0 && b < s->n_blocks; b++)
+        many += many_bytes(&s->block[b]);
+    while (slots < entries / (v.sample + 1) * 2 + many * 2)
         slots *= 2;
     if ((v.slot = calloc(slots, sizeof *v.slot)) == NULL)
         return ERR_NOMEM;
