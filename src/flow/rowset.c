@@ -243,3 +243,41 @@ int rowset_of_batch(struct rowset **out, struct flow_batch *b)
     *out = rs;
     return ERR_OK;
 }
+
+static uint64_t exporter_slot(const struct exporter_key *k)
+{
+    uint64_t h = (addr_hash(&k->addr) ^ k->domain) * 0x9e3779b97f4a7c15u + k->version;
+
+    return h * 0xff51afd7ed558ccdu >> 20;
+}
+
+static bool same_exporter(const struct exporter_key *a, const struct exporter_key *b)
+{
+    return a->domain == b->domain && a->version == b->version && addr_cmp(&a->addr, &b->addr) == 0;
+}
+
+bool exporters_within(const struct exporter_key *a, uint32_t n_a, const struct exporter_key *b,
+                      uint32_t n_b)
+{
+    uint64_t cap = 16, at;
+    uint32_t *slot, found = 0;
+
+    while (cap < (uint64_t)n_b * 2)
+        cap *= 2;
+    if ((slot = calloc(cap, sizeof *slot)) == NULL)
+        return false;
+    for (uint32_t i = 0; i < n_b; i++) {
+        for (at = exporter_slot(&b[i]) & (cap - 1); slot[at] != 0; at = (at + 1) & (cap - 1))
+            if (same_exporter(&b[slot[at] - 1], &b[i]))
+                break;
+        slot[at] = i + 1;
+    }
+    for (uint32_t i = 0; i < n_a; i++) {
+        at = exporter_slot(&a[i]) & (cap - 1);
+        while (slot[at] != 0 && !same_exporter(&b[slot[at] - 1], &a[i]))
+            at = (at + 1) & (cap - 1);
+        found += slot[at] != 0;
+    }
+    free(slot);
+    return found == n_a;
+}

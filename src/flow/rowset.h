@@ -19,6 +19,17 @@
 
 struct rowset;
 
+/* Clocks of two observation points that are off by so much are still told to see one flow. */
+#define VIEWS_SKEW_MS 5000
+
+/* Is there a directed 5-tuple in a rowset that two observation points saw at about the same time?
+ */
+enum rowset_views {
+    VIEWS_UNKNOWN,
+    VIEWS_APART,  /* none */
+    VIEWS_SHARED, /* it seems so */
+};
+
 /* An option record (exporter's statement about itself), as sent. */
 struct rowset_option {
     int64_t received_ms;
@@ -101,6 +112,7 @@ struct rowset {
     uint32_t n_exporters;
     const struct shape *const *shapes;
     uint32_t n_shapes;
+    uint8_t views; /* enum rowset_views; known once it is open */
 };
 
 struct rowset *rowset_ref(struct rowset *rs);
@@ -117,6 +129,11 @@ int rowset_open(struct rowset *rs, struct rowset **out, struct err *e) WARN_UNUS
  * where nothing had to be looked up, memory of the rowset. What is damaged was not looked up. */
 void rowset_geo(const struct rowset *rs, enum geo_kind kind, const struct geo *today,
                 uint32_t *room, const uint32_t **out, uint32_t *n_today);
+
+/* Are the exporters a all among b? Imports of one exporter count as the same. False when memory is
+ * short. */
+bool exporters_within(const struct exporter_key *a, uint32_t n_a, const struct exporter_key *b,
+                      uint32_t n_b);
 
 /* A batch's rows published until now, as a rowset of one block. Holds a reference to b.
  * Errors: ERR_NOMEM. */

@@ -331,9 +331,85 @@ static int one_tuple(void *ctx, unsigned worker, struct conv_row *r, size_t n)
     return rc;
 }
 
+/* ------------------------------------------------------------------ is there anything to choose?
+ */
+
+/* So many rows without a flow seen twice say that their exporters see none together. */
+#define TELLING_ROWS (1u << 18)
+
+enum need { NEED_NOTHING, NEED_LOOK, NEED_ALL };
+
+static enum need see_rowset(const struct rowset *rs, struct exporter_key **most, uint32_t *n_most,
+                            bool *nested)
+{
+    if (rs->views == VIEWS_SHARED)
+        return NEED_ALL;
+    if (rs->n_exporters > *n_most) { /* kept: the rowset may be closed */
+        struct exporter_key *k = malloc(rs->n_exporters * sizeof *k);
+        *nested &= k != NULL && exporters_within(*most, *n_most, rs->exporters, rs->n_exporters);
+        if (k == NULL)
+            return NEED_ALL;
+        memcpy(k, rs->exporters, rs->n_exporters * sizeof *k);
+        free(*most);
+        *most = k;
+        *n_most = rs->n_exporters;
+    } else {
+        *nested &= exporters_within(rs->exporters, rs->n_exporters, *most, *n_most);
+    }
+    return rs->views == VIEWS_APART && rs->n_rows >= TELLING_ROWS ? NEED_NOTHING : NEED_LOOK;
+}
+
+/* What the rowsets say of themselves. Where none of many rows holds a flow twice, and one of them
+ * has all the exporters, those are no two points of a path: no flow lies in two rowsets either.
+ * known[]: rowsets that say it; the others, with few rows, are looked at together. */
+static int see_rowsets(struct group *g, bool *known, enum need *out)
+{
+    struct exporter_key *most = NULL;
+    uint32_t n_most = 0;
+    bool nested = true;
+    size_t first = 0, end;
+    int rc = ERR_OK;
+
+    *out = NEED_NOTHING;
+    for (; rc == ERR_OK && first < g->snap->n && *out != NEED_ALL; first = end) {
+        rc = opened_wave(g->open, first, OPENED_ADDRS, &end, g->stats, g->e);
+        for (size_t i = first; rc == ERR_OK && i < end && *out != NEED_ALL; i++) {
+            if (g->open->unreadable[i] || g->snap->sets[i]->n_rows == 0)
+                continue;
+            enum need x = see_rowset(g->snap->sets[i], &most, &n_most, &nested);
+            known[i] = x == NEED_NOTHING;
+            *out = MAX(*out, x);
+        }
+        if (!nested)
+            *out = NEED_ALL;
+    }
+    free(most);
+    return rc;
+}
+
+static int needed(struct group *g, bool *yes)
+{
+    struct views v = { .g = g, .look_only = true };
+    bool *known = calloc(g->snap->n + 1, sizeof *known);
+    struct conv_ask ask = { .out = known, .fn = one_tuple, .ctx = &v };
+    enum need need = NEED_ALL;
+    int rc = known != NULL ? see_rowsets(g, known, &need) : ERR_NOMEM;
+
+    ask.before_ms = ask.after_ms = VIEWS_SKEW_MS;
+    *yes = need == NEED_ALL || (g->ctl != NULL && g->ctl->n_roles > 0);
+    if (rc == ERR_OK && !*yes && need == NEED_LOOK) {
+        rc = conv_each(g, &ask);
+        for (unsigned w = 0; w < g->workers; w++)
+            *yes |= v.shared[w] > 0;
+    }
+    free(known);
+    return rc;
+}
+
 int views_choose(struct group *g)
 {
     struct views v = { .g = g };
+    bool yes;
     struct conv_ask ask = {
         .before_ms = VIEWS_SKEW_MS, .after_ms = VIEWS_SKEW_MS, .fn = one_tuple, .ctx = &v
     };
@@ -343,6 +419,8 @@ int views_choose(struct group *g)
         return ERR_OK;
     if (g->ctl != NULL && atomic_load(&g->ctl->cancel))
         return err_set(g->e, ERR_CANCEL, "query: cancelled");
+    if ((rc = needed(g, &yes)) != ERR_OK || !yes)
+        return rc;
     if ((rc = group_bits_new(g, &g->aside[0])) != ERR_OK ||
         (rc = group_bits_new(g, &g->aside[1])) != ERR_OK || (rc = conv_each(g, &ask)) != ERR_OK)
         return rc;

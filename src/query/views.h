@@ -15,9 +15,6 @@
 
 #include "query/group.h"
 
-/* Clocks that are off by so much and records that long apart are still told to be one flow. */
-#define VIEWS_SKEW_MS 5000
-
 /* Is this question about flows, each once? Else *why says why not ("" = it was told so). */
 bool views_wanted(const struct plan *p, const char **why);
 /* What the answer says about it: into the statistics, before anything is read. */

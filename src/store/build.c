@@ -581,6 +581,7 @@ static void put_info(struct buf *f, const struct seg_info *i, const struct build
     buf_le(f, (uint64_t)i->max_end_ms, 8);
     buf_le(f, (uint64_t)i->min_received_ms, 8);
     buf_le(f, (uint64_t)i->max_received_ms, 8);
+    buf_le(f, i->views, 1);
     segment_put_origin(f, s->from != NULL ? s->from : &live);
     buf_le(f, s->n_addrs, 4);
     buf_le(f, s->n_exporters, 4);
@@ -690,6 +691,9 @@ int segment_build_from(struct flow_batch *const *b, size_t n, uint64_t id,
         fill_codes(&s.block[i]);
     fill_info(&s, info);
     lap(sizes, STAGE_ADDRESSES);
+    if ((rc = build_views(&s, info)) != ERR_OK)
+        goto out;
+    lap(sizes, STAGE_VIEWS);
     s.extra_form = calloc((size_t)s.n_shapes + 1, 1);
     rc = s.extra_form != NULL ? build_attrs(&s) : ERR_NOMEM;
     if (rc != ERR_OK)

@@ -98,6 +98,8 @@ void build_put_geo(struct build *s);
 uint8_t build_geo_version(struct build_geo *g, const struct geo_version *v);
 void build_geo_free(struct build *s);
 
+/* info->views; needs the codes. Errors: ERR_NOMEM. */
+int build_views(struct build *s, struct seg_info *info) WARN_UNUSED;
 int build_pages(struct build *s) WARN_UNUSED; /* ERR_NOMEM */
 int build_extras(struct build *s, const struct build_block *k, struct buf *out) WARN_UNUSED;
 void build_extra_forms(struct build *s);

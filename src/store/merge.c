@@ -471,6 +471,28 @@ static int put_blocks(struct merge *m)
 
 /* ------------------------------------------------------------------ all of it */
 
+/* Two segments that hold no flow twice hold none together if the exporters of one are among the
+ * other's: where they could be seen to share a flow, they did not. */
+static uint8_t views_of(const struct merge *m)
+{
+    const struct segment *most = m->in[0].s;
+    bool apart = true;
+
+    for (size_t i = 0; i < m->n_in; i++) {
+        const struct segment *s = m->in[i].s;
+        if (s->info.n_rows > 0 && s->info.views == VIEWS_SHARED)
+            return VIEWS_SHARED;
+        most = s->rs.n_exporters > most->rs.n_exporters ? s : most;
+    }
+    for (size_t i = 0; i < m->n_in && apart; i++) {
+        const struct segment *s = m->in[i].s;
+        apart = s->info.n_rows == 0 || (s->info.views == VIEWS_APART &&
+                                        exporters_within(s->exporters, s->rs.n_exporters,
+                                                         most->exporters, most->rs.n_exporters));
+    }
+    return apart ? VIEWS_APART : VIEWS_UNKNOWN;
+}
+
 static void fill_info(struct merge *m)
 {
     struct seg_info *to = &m->r->info;
@@ -495,6 +517,7 @@ static void fill_info(struct merge *m)
         to->max_start_ms = MAX(to->max_start_ms, x->max_start_ms);
         to->max_end_ms = MAX(to->max_end_ms, x->max_end_ms);
     }
+    to->views = views_of(m);
     if (to->n_rows == 0)
         to->min_start_ms = to->max_start_ms = to->max_end_ms = 0;
     if (to->min_received_ms > to->max_received_ms)

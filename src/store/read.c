@@ -246,6 +246,9 @@ static bool get_info(struct segment *s, struct rd *r)
     i->max_end_ms = (int64_t)rd_le(r, 8);
     i->min_received_ms = (int64_t)rd_le(r, 8);
     i->max_received_ms = (int64_t)rd_le(r, 8);
+    i->views = (uint8_t)rd_le(r, 1);
+    if (i->views > VIEWS_SHARED)
+        return false;
     s->origin = *r;
     if (segment_get_origin(r, NULL) != ERR_OK)
         return false;
@@ -343,6 +346,7 @@ static void fill_rowset(struct segment *s)
     rs->max_end_ms = s->info.max_end_ms;
     rs->min_received_ms = s->info.min_received_ms;
     rs->max_received_ms = s->info.max_received_ms;
+    rs->views = s->info.views;
     rs->addrs_sorted = true;
     rs->addrs = s->addrs;
     rs->exporters = s->exporters;

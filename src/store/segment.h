@@ -91,6 +91,7 @@ struct seg_info {
     uint64_t id, octets;
     uint32_t n_rows, n_blocks, n_options;
     int64_t min_start_ms, max_start_ms, max_end_ms, min_received_ms, max_received_ms;
+    uint8_t views; /* enum rowset_views; stands in the footer only */
 };
 
 /* A file that was imported. */
@@ -133,6 +134,7 @@ int segment_get_origin(struct rd *r, struct seg_past *p) WARN_UNUSED;
 
 enum seg_stage {
     STAGE_ADDRESSES, /* tables of the batches become one, codes per row */
+    STAGE_VIEWS,     /* flows that several points saw */
     STAGE_ATTRS,     /* what belongs to addresses */
     STAGE_GEO,       /* AS number and country of addresses */
     STAGE_COLUMNS,

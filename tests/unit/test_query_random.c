@@ -1209,6 +1209,58 @@ static void sets_of_many_pages(void **state)
         questions_over(i, 14000, 5500, 60);
 }
 
+/* Are two directed halves of records x, y the same 5-tuple seen at two places, and how far apart?
+ */
+static bool seen_twice(const struct model_record *x, const struct model_record *y, bool turned,
+                       int64_t *apart)
+{
+    const uint64_t port_x = x->v[x->v[M_DIR] == 1 ? M_OUT_IF : M_IN_IF],
+                   port_y = y->v[y->v[M_DIR] == 1 ? M_OUT_IF : M_IN_IF];
+    const struct addr *src = turned ? &y->dst : &y->src, *dst = turned ? &y->src : &y->dst;
+
+    if (!has(x, M_SRC) || !has(x, M_DST) || !has(y, M_SRC) || !has(y, M_DST) ||
+        (x->exporter == y->exporter && (x->v[M_DIR] == 1) == (y->v[M_DIR] == 1) &&
+         port_x == port_y))
+        return false;
+    *apart = MAX(MAX(x->start - y->end, y->start - x->end), 0);
+    return addr_cmp(&x->src, src) == 0 && addr_cmp(&x->dst, dst) == 0 &&
+           x->v[M_SPORT] == y->v[turned ? M_DPORT : M_SPORT] &&
+           x->v[M_DPORT] == y->v[turned ? M_SPORT : M_DPORT] && x->v[M_PROTO] == y->v[M_PROTO];
+}
+
+/* "Apart" is certain; "shared" is said only where a 5-tuple has two places at all. */
+static void segments_say_whether_flows_stand_twice(void **state)
+{
+    unsigned said[3] = { 0 };
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct model_segment seg;
+        bool near = false, any = false;
+        model_init(&model, seed + 5000);
+        model_fill(&model, 6 + (uint32_t)seed * 5, 400);
+        model_seal(&model, 0, model.n_batches, &seg);
+        for (uint32_t i = 0; i < model.n; i++)
+            for (uint32_t k = 0; k < model.n; k++) {
+                const struct model_record *x = &model.r[i], *y = &model.r[k];
+                bool back = (y->v[M_REV_BYTES] | y->v[M_REV_PACKETS]) != 0;
+                int64_t apart = 0;
+                bool twice =
+                    seen_twice(x, y, false, &apart) || (back && seen_twice(x, y, true, &apart));
+                any |= twice;
+                near |= twice && apart <= VIEWS_SKEW_MS;
+            }
+        said[seg.rs->views]++;
+        if (near ? seg.rs->views != VIEWS_SHARED : !any && seg.rs->views != VIEWS_APART)
+            fail_msg("seed %u: views %u, seen twice %d, at about one time %d", (unsigned)seed,
+                     seg.rs->views, any, near);
+        rowset_unref(seg.rs);
+        buf_free(&seg.octets);
+        model_free(&model);
+    }
+    assert_true(said[VIEWS_APART] > 5 && said[VIEWS_SHARED] > 5 && said[VIEWS_UNKNOWN] == 0);
+}
+
 /* The questions above are worth nothing if they match all or nothing, or never skip anything. */
 static void questions_were_worth_asking(void **state)
 {
@@ -1229,6 +1281,7 @@ int main(void)
         cmocka_unit_test(small_sets),
         cmocka_unit_test(sets_of_many_pages),
         cmocka_unit_test(questions_were_worth_asking),
+        cmocka_unit_test(segments_say_whether_flows_stand_twice),
     };
 
     fake_geo_init(&geo[0], 1, REF_AS);
