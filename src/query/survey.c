@@ -332,7 +332,7 @@ static int walk(struct surveying *v, const struct snapshot *snap, struct query_c
         p->filter = &all;
         p->from_ms = INT64_MIN;
         p->to_ms = INT64_MAX;
-        if ((rc = opened_make(&o, p, ctl, snap, &stats)) == ERR_OK)
+        if ((rc = opened_make(&o, p, p, ctl, snap, &stats)) == ERR_OK)
             rc = scan_init(&s, p, ctl, &stats, e);
     }
     for (size_t first = 0, end; rc == ERR_OK && first < o.sets.n; first = end) {
