@@ -72,6 +72,18 @@ static int begin(struct answer_sink *s, const struct answer_head *h)
     return present_flush(p, false);
 }
 
+/* A further field of a cell: ,"bytes_error_percent": */
+static void beside(struct present *p, uint32_t i, const char *what)
+{
+    struct buf name = buf_init(256);
+
+    buf_printf(&name, "%s%s", p->col[i].name, what);
+    buf_char(&p->out, ',');
+    text_json_string(&p->out, buf_cstr(&name), name.len);
+    buf_char(&p->out, ':');
+    buf_free(&name);
+}
+
 static void object(struct present *p, const struct cell *cell)
 {
     buf_char(&p->out, '{');
@@ -82,12 +94,12 @@ static void object(struct present *p, const struct cell *cell)
         buf_char(&p->out, ':');
         text_cell(&p->out, &cell[i], p->zone, true);
         if (cell[i].error > 0) {
-            struct buf name = buf_init(256);
-            buf_printf(&name, "%s_error_percent", p->col[i].name);
-            buf_char(&p->out, ',');
-            text_json_string(&p->out, buf_cstr(&name), name.len);
-            buf_printf(&p->out, ":%.2f", cell[i].error * 100);
-            buf_free(&name);
+            beside(p, i, "_error_percent");
+            buf_printf(&p->out, "%.2f", cell[i].error * 100);
+        }
+        if (cell[i].name_len > 0) {
+            beside(p, i, "_name");
+            text_json_string(&p->out, cell[i].name, cell[i].name_len);
         }
     }
     buf_char(&p->out, '}');

@@ -23,6 +23,8 @@ struct cell {
     struct addr a;
     const char *text;
     size_t text_len;
+    const char *name; /* CELL_UINT: what the exporter calls it; borrowed as text, any octets */
+    size_t name_len;  /* 0: no name */
 };
 
 enum answer_role { ROLE_BIN, ROLE_KEY, ROLE_MEASURE, ROLE_FIELD };
