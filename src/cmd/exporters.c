@@ -140,6 +140,9 @@ static void print_figures(const json_t *x)
                  num(f, "records_looked_at"), sampling(f, rate),
                  (double)num(f, "longest_ms") / 1000, num(f, "in_both_directions"),
                  num(f, "tcp_conversations"));
+    if (json_is_real(json_object_get(f, "records_to_counters")))
+        (void)printf("        its records add up to %.2f of what its interfaces counted\n",
+                     json_real_value(json_object_get(f, "records_to_counters")));
 }
 
 static void print_one(const json_t *x, bool colour)

@@ -21,13 +21,14 @@
 
 /* An exporter that is watched. Ascending by key. */
 struct known {
-    struct history_exporter row;                            /* of the minute being made */
-    uint64_t datagrams, records, restarts, undecoded, lost; /* as they stood at the last note */
-    int64_t last_ms;                                        /* last datagram */
-    int64_t pause_ms;                                       /* its longest usual pause, fading */
-    int64_t idle_ms;                                        /* at the last note */
-    bool there;                                             /* in the present status */
-    bool often; /* heard more than once: forged senders seldom are */
+    struct history_exporter row; /* of the minute being made */
+    uint64_t datagrams, records, restarts, undecoded, templates,
+        lost;         /* as they stood at the last note */
+    int64_t last_ms;  /* last datagram */
+    int64_t pause_ms; /* its longest usual pause, fading */
+    int64_t idle_ms;  /* at the last note */
+    bool there;       /* in the present status */
+    bool often;       /* heard more than once: forged senders seldom are */
 };
 
 struct history {
@@ -216,6 +217,7 @@ static void measure(struct known *k, const struct decode_exporter *x, bool base)
     k->row.records = more(&k->records, x->c.flows + x->c.options);
     k->row.restarts = more(&k->restarts, x->restarts);
     k->row.undecoded = more(&k->undecoded, undecoded(&x->c));
+    k->row.templates = more(&k->templates, x->c.templates_changed + x->c.templates_withdrawn);
     k->lost = x->lost;
     /* a fall is datagrams that came late, or, with all the counters, an exporter that is new again
      */
@@ -224,6 +226,7 @@ static void measure(struct known *k, const struct decode_exporter *x, bool base)
     if (base) {
         k->row.datagrams = k->row.records = k->row.restarts = k->row.undecoded = 0;
         k->row.lost = 0;
+        k->row.templates = 0;
     }
 }
 
@@ -278,7 +281,8 @@ static int merge(struct history *h, const struct collect_status *s, bool base)
 
 static bool says_something(const struct history_exporter *x)
 {
-    return x->lost != 0 || x->restarts > 0 || x->undecoded > 0 || x->silent_ms > 0;
+    return x->lost != 0 || x->restarts > 0 || x->undecoded > 0 || x->silent_ms > 0 ||
+           x->templates > 0;
 }
 
 static void sum_up(struct history_minute *m, const struct history_exporter *x)
@@ -288,6 +292,7 @@ static void sum_up(struct history_minute *m, const struct history_exporter *x)
     m->others.records += x->records;
     m->others.restarts += x->restarts;
     m->others.undecoded += x->undecoded;
+    m->others.templates += x->templates;
     m->others.lost += x->lost;
 }
 

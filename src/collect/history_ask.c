@@ -70,6 +70,7 @@ static void add_counts(struct history_row *r, const struct history_exporter *x)
     r->records += x->records;
     r->restarts += x->restarts;
     r->undecoded += x->undecoded;
+    r->templates += x->templates;
     r->lost += x->lost;
     r->silent += x->silent_ms > 0;
 }
@@ -154,6 +155,7 @@ static void sum_up(struct history_row *to, const struct history_row *r)
     to->records += r->records;
     to->restarts += r->restarts;
     to->undecoded += r->undecoded;
+    to->templates += r->templates;
     to->lost += r->lost;
     to->silent = MAX(to->silent, r->silent);
     for (unsigned i = 0; i < OWN_N; i++)

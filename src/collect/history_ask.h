@@ -16,7 +16,7 @@ struct history_row {
     int64_t from_ms, to_ms; /* [from, to) */
     bool down;              /* Weir did not run: nothing is counted */
     bool unknown;           /* the exporter asked for had no counters of its own */
-    uint64_t datagrams, records, restarts, undecoded;
+    uint64_t datagrams, records, restarts, undecoded, templates;
     int64_t lost;        /* negative: more came late than were found missing */
     uint32_t silent;     /* exporters that were silent at the end; of a step: at most */
     uint64_t own[OWN_N]; /* Weir's own; not of one exporter */

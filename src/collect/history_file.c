@@ -79,6 +79,7 @@ static void put_counts(struct buf *out, const struct history_exporter *x)
     buf_var(out, x->restarts);
     buf_var(out, x->undecoded);
     buf_var(out, x->silent_ms);
+    buf_var(out, x->templates);
 }
 
 void history_put_minute(struct buf *out, const struct history_minute *m)
@@ -255,6 +256,7 @@ static void get_counts(struct rd *r, struct history_exporter *x, int64_t to_ms)
     x->restarts = rd_var(r, UINT64_MAX);
     x->undecoded = rd_var(r, UINT64_MAX);
     x->silent_ms = rd_var(r, (uint64_t)(to_ms + TIME_MAX_MS)); /* not before all time */
+    x->templates = rd_var(r, UINT64_MAX);
 }
 
 static bool row_room(struct reader *q, uint32_t n)
@@ -443,6 +445,7 @@ static void sum_up(struct history_exporter *to, const struct history_exporter *x
     to->lost = (int64_t)((uint64_t)to->lost + (uint64_t)x->lost);
     to->restarts += x->restarts;
     to->undecoded += x->undecoded;
+    to->templates += x->templates;
 }
 
 /* x[] keeps its exporters from hour to hour, so that each is named once. */

@@ -7,7 +7,7 @@
 #include "collect/gaps.h"
 
 #define HISTORY_HEAD_OCTETS 16u
-#define HISTORY_DRAFT       1u
+#define HISTORY_DRAFT       2u
 
 /* Weir's own counters of a minute, in the order of their gap reasons. */
 enum history_own { OWN_KERNEL, OWN_RING, OWN_JOURNAL, OWN_REFUSED, OWN_DAMAGED, OWN_N };
@@ -18,6 +18,7 @@ struct history_exporter {
     bool trusted;
     uint32_t number; /* in the file; UINT32_MAX: not named yet */
     uint64_t datagrams, records, restarts, undecoded;
+    uint64_t templates; /* that changed, or were withdrawn */
     int64_t lost;       /* negative: more came late than were found missing */
     uint64_t silent_ms; /* for how long it has been silent at the end; 0: it is not */
 };

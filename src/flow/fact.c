@@ -20,6 +20,14 @@ static uint64_t number(const uint8_t *p, size_t len)
     return len >= 1 && len <= 8 ? be_uint(p, len) : 0;
 }
 
+bool fact_app_id(const uint8_t *p, size_t len, uint64_t *id)
+{
+    bool good = len >= 2 && len <= 8;
+
+    *id = good ? (uint64_t)p[0] << 56 | number(p + 1, len - 1) : 0;
+    return good;
+}
+
 static void told_name(struct told *t, enum fact_kind kind, const uint8_t *p, size_t len)
 {
     const uint8_t *end = memchr(p, 0, len);
@@ -90,8 +98,7 @@ static void told_element(struct told *t, uint16_t id, bool scope, const uint8_t 
         told_name(t, FACT_SAMPLER_NAME, p, len);
         break;
     case 95: /* applicationId: an octet for the engine, then the selector */
-        t->app = len >= 2 && len <= 8 ? (uint64_t)p[0] << 56 | number(p + 1, len - 1) : 0;
-        t->has_app = len >= 2 && len <= 8;
+        t->has_app = fact_app_id(p, len, &t->app);
         break;
     case 96: /* applicationName */
         told_name(t, FACT_APP_NAME, p, len);

@@ -28,6 +28,10 @@ struct fact {
     uint32_t len;
 };
 
+/* The id of an application as fact_get(FACT_APP_NAME) wants it, out of applicationId's octets (RFC
+ * 6759); false: they are none. */
+bool fact_app_id(const uint8_t *p, size_t len, uint64_t *id);
+
 /* Call found() for every fact of one option record. Octets are not trusted. */
 void fact_each(const struct shape *s, const uint8_t *p, size_t len,
                void (*found)(void *ctx, const struct fact *f), void *ctx);

@@ -103,6 +103,8 @@ static void figures(json_t *o, const struct verdict_input *in)
         (void)json_object_set_new(f, "sampling",
                                   s->rate != 0 ? json_integer(s->rate) : json_null());
         (void)json_object_set_new(f, "longest_ms", json_integer(s->longest_ms));
+        if (verdict_counted(s) > 0)
+            (void)json_object_set_new(f, "records_to_counters", json_real(verdict_counted(s)));
         (void)json_object_set_new(f, "tcp_conversations", json_integer((json_int_t)s->talks));
         (void)json_object_set_new(f, "in_both_directions", json_integer((json_int_t)s->talks_both));
     }

@@ -6,12 +6,13 @@
 #include "present/text.h"
 
 #define MINUTE_MS 60000
-#define COUNTS    (6u + OWN_N)
+#define OF_EACH   7u /* counts that an exporter has too */
+#define COUNTS    (OF_EACH + OWN_N)
 #define TEXT_MAX  24u
 
 static const char *const names[COUNTS] = {
-    "datagrams",      "records",      "lost",          "restarts", "undecoded", "silent",
-    "kernel_dropped", "ring_dropped", "not_journaled", "refused",  "damaged",
+    "datagrams",        "records",        "lost",         "restarts",      "undecoded", "silent",
+    "template_changes", "kernel_dropped", "ring_dropped", "not_journaled", "refused",   "damaged",
 };
 
 void history_choose_step(struct history_series *s, int64_t step_ms)
@@ -26,13 +27,14 @@ void history_choose_step(struct history_series *s, int64_t step_ms)
 
 static unsigned counts_of(const struct history_series *s)
 {
-    return s->of_exporter ? 6 : COUNTS;
+    return s->of_exporter ? OF_EACH : COUNTS;
 }
 
 /* A count as text; "" = not known. */
 static void count(const struct history_row *r, unsigned i, char out[TEXT_MAX])
 {
-    const uint64_t v[] = { r->datagrams, r->records, 0, r->restarts, r->undecoded, r->silent };
+    const uint64_t v[] = { r->datagrams, r->records, 0,           r->restarts,
+                           r->undecoded, r->silent,  r->templates };
 
     out[0] = '\0';
     if (r->down || r->unknown)
@@ -40,7 +42,8 @@ static void count(const struct history_row *r, unsigned i, char out[TEXT_MAX])
     if (i == 2)
         (void)snprintf(out, TEXT_MAX, "%lld", (long long)r->lost);
     else
-        (void)snprintf(out, TEXT_MAX, "%llu", (unsigned long long)(i < 6 ? v[i] : r->own[i - 6]));
+        (void)snprintf(out, TEXT_MAX, "%llu",
+                       (unsigned long long)(i < OF_EACH ? v[i] : r->own[i - OF_EACH]));
 }
 
 static void show_json(struct buf *out, const struct history_series *s, const struct zone *z)

@@ -75,19 +75,27 @@ static int begin(struct answer_sink *s, const struct answer_head *h)
     return present_flush(p, false);
 }
 
-/* Behind a number of an AS its name, as a member of its own. */
-static void as_name_json(struct present *p, const struct answer_column *col, const struct cell *c)
+/* A further field of a cell: ,"bytes_error_percent": */
+static void beside(struct present *p, uint32_t i, const char *what)
+{
+    struct buf name = buf_init(256);
+
+    buf_printf(&name, "%s%s", p->col[i].name, what);
+    buf_char(&p->out, ',');
+    text_json_string(&p->out, buf_cstr(&name), name.len);
+    buf_char(&p->out, ':');
+    buf_free(&name);
+}
+
+/* Behind a number of an AS its name. */
+static void as_name_json(struct present *p, uint32_t i, const struct cell *c)
 {
     struct geo_name name;
-    char key[160];
 
-    if (col->what != WHAT_AS || c->kind != CELL_UINT || c->u > UINT32_MAX ||
+    if (p->col[i].what != WHAT_AS || c->kind != CELL_UINT || c->u > UINT32_MAX ||
         !geo_name(p->geo, (uint32_t)c->u, &name))
         return;
-    (void)snprintf(key, sizeof key, "%s name", col->name);
-    buf_char(&p->out, ',');
-    text_json_string(&p->out, key, strlen(key));
-    buf_char(&p->out, ':');
+    beside(p, i, "_name");
     text_json_string(&p->out, name.text, name.len);
 }
 
@@ -101,14 +109,14 @@ static void object(struct present *p, const struct cell *cell)
         buf_char(&p->out, ':');
         text_cell(&p->out, &cell[i], p->zone, true);
         if (cell[i].error > 0) {
-            struct buf name = buf_init(256);
-            buf_printf(&name, "%s_error_percent", p->col[i].name);
-            buf_char(&p->out, ',');
-            text_json_string(&p->out, buf_cstr(&name), name.len);
-            buf_printf(&p->out, ":%.2f", cell[i].error * 100);
-            buf_free(&name);
+            beside(p, i, "_error_percent");
+            buf_printf(&p->out, "%.2f", cell[i].error * 100);
         }
-        as_name_json(p, &p->col[i], &cell[i]);
+        if (cell[i].name_len > 0) {
+            beside(p, i, "_name");
+            text_json_string(&p->out, cell[i].name, cell[i].name_len);
+        }
+        as_name_json(p, i, &cell[i]);
     }
     buf_char(&p->out, '}');
 }

@@ -26,8 +26,9 @@ static bool right(const struct present *p, uint32_t i)
 
     if (p->col[i].role == ROLE_MEASURE)
         return true;
-    return strstr(n, "ip") == NULL && strstr(n, "host") == NULL && strcmp(n, "proto") != 0 &&
-           strcmp(n, "exporter") != 0 && p->col[i].role != ROLE_BIN;
+    return strstr(n, "if") == NULL && strstr(n, "vrf") == NULL && strstr(n, "ip") == NULL &&
+           strstr(n, "host") == NULL && strcmp(n, "proto") != 0 && strcmp(n, "exporter") != 0 &&
+           p->col[i].role != ROLE_BIN;
 }
 
 static void pad(struct buf *out, uint32_t n)

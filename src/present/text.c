@@ -265,6 +265,13 @@ static void human_uint(struct buf *out, uint64_t u, const struct answer_column *
         buf_printf(out, "%llu", (unsigned long long)u);
 }
 
+/* A terminal must not be steered by a record. */
+static void text_plain(struct buf *out, const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        buf_char(out, (uint8_t)s[i] < 0x20 || s[i] == 0x7f ? '.' : s[i]);
+}
+
 void text_cell_human(struct buf *out, const struct cell *c, const struct answer_column *col,
                      const struct zone *z)
 {
@@ -274,6 +281,9 @@ void text_cell_human(struct buf *out, const struct cell *c, const struct answer_
         return;
     case CELL_UINT:
         human_uint(out, c->u, col);
+        if (c->name_len > 0)
+            buf_char(out, ' ');
+        text_plain(out, c->name, c->name_len);
         return;
     case CELL_REAL:
         text_human_real(out, c->real);
@@ -285,8 +295,7 @@ void text_cell_human(struct buf *out, const struct cell *c, const struct answer_
         text_addr(out, c);
         return;
     case CELL_TEXT:
-        for (size_t i = 0; i < c->text_len; i++) /* a terminal must not be steered by a record */
-            buf_char(out, (uint8_t)c->text[i] < 0x20 || c->text[i] == 0x7f ? '.' : c->text[i]);
+        text_plain(out, c->text, c->text_len);
         return;
     }
 }

@@ -15,6 +15,7 @@ static const struct {
     [CAUSE_NO_TEMPLATE] = { "no_template", RECIPE_TEMPLATES },
     [CAUSE_UNDECODED] = { "undecoded", RECIPE_TEMPLATES },
     [CAUSE_TWO_RATES] = { "two_rates", RECIPE_SAMPLING },
+    [CAUSE_COUNTERS] = { "counters", RECIPE_SAMPLING },
     [CAUSE_LOSS] = { "loss", RECIPE_SECTION_N },
     [CAUSE_DROPS] = { "drops", RECIPE_SECTION_N },
     [CAUSE_SILENT] = { "silent", RECIPE_ALL },
@@ -128,6 +129,24 @@ static void look_at_rates(struct verdict *v, const struct verdict_input *in)
             100 * (double)s->rate_unknown / rows);
 }
 
+double verdict_counted(const struct survey_exporter *s)
+{
+    if (s->counted_samples < VERDICT_COUNTED_SAMPLES || s->counted_octets < VERDICT_COUNTED_OCTETS)
+        return 0;
+    return (double)s->counted_flows / (double)s->counted_octets;
+}
+
+static void look_at_counters(struct verdict *v, const struct verdict_input *in)
+{
+    double ratio = verdict_counted(in->seen), times = ratio > 0 && ratio < 1 ? 1 / ratio : ratio;
+
+    if (times > VERDICT_COUNTED_AMBER)
+        found(v, CAUSE_COUNTERS, times > VERDICT_COUNTED_RED ? VERDICT_RED : VERDICT_AMBER,
+              "its interfaces counted %s than its records add up to: the sampling rate is off by "
+              "%.1f times, or not all traffic is sampled",
+              ratio < 1 ? "more" : "less", times);
+}
+
 static void look_at_talks(struct verdict *v, const struct verdict_input *in)
 {
     const struct survey_exporter *s = in->seen;
@@ -197,6 +216,7 @@ void verdict_make(struct verdict *out, const struct verdict_input *in)
     look_at_loss(out, in);
     if (in->seen != NULL) {
         look_at_rates(out, in);
+        look_at_counters(out, in);
         look_at_talks(out, in);
         out->vendor = vendor_of(in->seen->makers);
     }
@@ -227,7 +247,7 @@ void verdict_fix(struct buf *out, const struct verdict *v, const struct verdict_
                    "# or, where it cannot tell: in weir.yaml the rate that is set there (1: every "
                    "packet)\nsampling: [%s=1]\n",
                    text);
-    if (f->cause == CAUSE_TWO_RATES)
+    if (f->cause == CAUSE_TWO_RATES || f->cause == CAUSE_COUNTERS)
         buf_printf(out, "# or, until then: in weir.yaml the rate that is true\nsampling: [%s=N!]\n",
                    text);
 }

@@ -23,6 +23,8 @@ struct cell {
     struct addr a;
     const char *text;
     size_t text_len;
+    const char *name; /* CELL_UINT: what the exporter calls it; borrowed as text, any octets */
+    size_t name_len;  /* 0: no name */
 };
 
 /* What a number is: forms may say more than the number. */

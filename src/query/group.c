@@ -358,6 +358,7 @@ int group_init(struct group *g, const struct plan *p, struct opened *open,
         rc = add_key(g, &p->keys[k], addrs);
         g->port_key |= uses_col(&p->keys[k], COL_SRC_PORT, COL_DST_PORT);
         proto |= uses_col(&p->keys[k], COL_PROTO, COL_PROTO);
+        g->named |= g->snap->facts != NULL && names_kind(&p->keys[k].a, &(enum fact_kind){ 0 });
     }
     g->port_key = g->port_key && !proto;
     for (uint32_t m = 0; m < p->n_measures && rc == ERR_OK; m++) {
@@ -396,6 +397,7 @@ void group_free(struct group *g)
         key_free(&g->key[k]);
     for (uint32_t k = 0; k < g->n_numberings; k++)
         number_free(&g->numbering[k]);
+    names_free(&g->met);
     table_free(&g->tuple);
     table_free(&g->ranks);
     free(g->rank_of);

@@ -7,6 +7,7 @@
 #define WEIR_QUERY_GROUP_H
 
 #include "query/keys.h"
+#include "query/names.h"
 #include "query/opened.h"
 #include "query/sums.h"
 
@@ -98,6 +99,9 @@ struct group {
     uint64_t n_ranks;
     uint32_t *rank_of; /* the same for keys of few bits: rank + 1, or 0 */
     struct sums bins;  /* keys: bin * (n_ranks + 1) + rank + 1; 0 = the rest */
+
+    bool named; /* a key has names: exporters of the rows are gathered, under lock */
+    struct names_met met;
 
     bool want_total;
     uint64_t total[ACC_N];

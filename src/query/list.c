@@ -36,6 +36,7 @@ static int row_cells(struct list *l, uint32_t row)
 {
     struct scan *s = &l->h->s;
     const struct plan *p = s->p;
+    enum fact_kind kind;
 
     buf_clear(&l->text);
     for (uint32_t i = 0; i < p->n_cols; i++) {
@@ -55,6 +56,9 @@ static int row_cells(struct list *l, uint32_t row)
                 l->text_at[i] = l->text.len;
                 c->text_len = strlen(text);
                 buf_str(&l->text, text);
+            } else if (l->g->snap->facts != NULL && names_kind(a, &kind)) {
+                names_cell(l->g->snap->facts, &s->rs->exporters[s->col[COL_EXPORTER][row]], kind,
+                           (int64_t)s->col[COL_START][row], c);
             }
             break;
         case TYPE_TIME:
@@ -258,7 +262,7 @@ static int send_now(struct list *l, uint32_t row)
 
 static int load_columns(struct scan *s)
 {
-    static const uint8_t times[] = { COL_RECEIVED, COL_START, COL_END };
+    static const uint8_t times[] = { COL_RECEIVED, COL_START, COL_END, COL_EXPORTER };
     const struct plan *p = s->p;
     const uint64_t *v;
     int rc = p->all_columns ? scan_load_all(s) : ERR_OK;

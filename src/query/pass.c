@@ -616,6 +616,13 @@ int pass_enter(struct scan *s, void *hand)
     size_t n = s->rs->n_addrs, width = g->n_acc * sizeof(uint64_t);
     int rc;
 
+    if (g->named) {
+        os_lock(&g->lock);
+        rc = names_meet(&g->met, s->rs);
+        os_unlock(&g->lock);
+        if (rc != ERR_OK)
+            return rc;
+    }
     if (!g->by_code || g->binning)
         return ERR_OK;
     if ((rc = sums_reserve(&g->groups, h->i, g->key[0].number->n)) != ERR_OK)

@@ -254,6 +254,23 @@ static void pair_cell(const struct key_state *ks, const uint64_t *num, char *tex
     *c = (struct cell){ .kind = CELL_TEXT, .text = text, .text_len = n };
 }
 
+/* Names as they were last in the time asked for. */
+static void name_cells(const struct group *g, struct cell *c)
+{
+    const struct addr *who = NULL;
+    enum fact_kind kind;
+
+    for (uint32_t k = 0; k < g->n_keys; k++)
+        if (g->p->keys[k].a.v[0].kind == VALUE_EXPORTER && c[k].kind == CELL_ADDR &&
+            c[k].prefix == 255)
+            who = &c[k].a;
+    for (uint32_t k = 0; k < g->n_keys; k++)
+        if (names_kind(&g->p->keys[k].a, &kind))
+            names_common(g->snap->facts, &g->met, who, kind,
+                         g->p->framed && g->p->to_ms != INT64_MAX ? g->p->to_ms - 1 : INT64_MAX,
+                         &c[k]);
+}
+
 static void key_cells(const struct group *g, uint64_t key, struct cell *c, char text[][PAIR_TEXT])
 {
     uint64_t num[GROUP_MAX_WORDS];
@@ -281,6 +298,8 @@ static void key_cells(const struct group *g, uint64_t key, struct cell *c, char 
                                   .u = key_value(ks, v) };
         w += key_words(ks);
     }
+    if (g->named)
+        name_cells(g, c);
 }
 
 static void measure_cells(const struct group *g, const uint64_t *acc, int64_t span, bool rest,
@@ -532,6 +551,7 @@ int answer_groups(struct group *g, struct answer_sink *sink, struct cell *total)
         rc = group_scan(g, true);
     if (rc == ERR_OK && g->missed)
         return ERR_FULL;
+    names_sort(&g->met);
     if (rc == ERR_OK && !g->binning)
         rc = group_count_distinct(g, &g->groups);
     if (p->step_ms < 0)

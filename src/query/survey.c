@@ -5,6 +5,7 @@
 
 #include "query/match.h"
 #include "query/opened.h"
+#include "query/survey_if.h"
 
 #define SLOTS     (SURVEY_TALKS * 2u) /* power of two */
 #define PATHS     32u /* (interface, sampler) whose rate is remembered, by exporter */
@@ -36,6 +37,7 @@ struct surveying {
     int64_t from_ms;
     uint32_t *of; /* exporter of the rowset -> place + 1; 0: not watched */
     uint32_t of_room;
+    struct counted_list counted;
     uint32_t *makers; /* shape of the rowset -> bits */
     uint32_t makers_room;
 };
@@ -226,6 +228,17 @@ static void see_rate(struct surveying *v, struct scan *s, struct watched *w, uin
     }
 }
 
+/* Against the counter of the interface at which it came in. */
+static void see_counter(struct surveying *v, const struct scan *s, uint32_t exporter, uint32_t i)
+{
+    uint64_t *const *c = s->col;
+    struct counted *to = counted_find(&v->counted, exporter, (uint32_t)c[COL_IN_IF][i]);
+
+    if (to != NULL)
+        counted_row(to, s->rate_now[i], c[COL_BYTES][i], c[COL_PACKETS][i],
+                    (int64_t)c[COL_START][i], (int64_t)c[COL_END][i]);
+}
+
 static int vector(struct scan *s, void *ctx)
 {
     struct surveying *v = ctx;
@@ -237,8 +250,8 @@ static int vector(struct scan *s, void *ctx)
                               COL_BIT(COL_START) | COL_BIT(COL_END) | COL_BIT(COL_SAMPLER) |
                               COL_BIT(COL_IN_IF) | COL_BIT(COL_PROTO) | COL_BIT(COL_SRC_IP) |
                               COL_BIT(COL_DST_IP) | COL_BIT(COL_SRC_PORT) | COL_BIT(COL_DST_PORT) |
-                              COL_BIT(COL_PACKETS) | COL_BIT(COL_REV_PACKETS) | COL_BIT(COL_MARKS) |
-                              COL_BIT(COL_DIRECTION));
+                              COL_BIT(COL_BYTES) | COL_BIT(COL_PACKETS) | COL_BIT(COL_REV_PACKETS) |
+                              COL_BIT(COL_MARKS) | COL_BIT(COL_DIRECTION));
     for (uint32_t k = 0; rc == ERR_OK && k < s->n_sel; k++) {
         uint32_t i = s->sel[k], at = v->of[s->col[COL_EXPORTER][i]];
         int64_t ms = (int64_t)(s->col[COL_END][i] - s->col[COL_START][i]);
@@ -252,6 +265,8 @@ static int vector(struct scan *s, void *ctx)
         w->x.lasting += ms > SURVEY_LONG_MS;
         w->x.longest_ms = MAX(w->x.longest_ms, ms);
         see_rate(v, s, w, i);
+        if (v->counted.n > 0)
+            see_counter(v, s, at, i);
         if (s->col[COL_PROTO][i] == IPPROTO_6)
             talk(s, w, i);
     }
@@ -316,6 +331,39 @@ static int newest(struct snapshot *out, const struct snapshot *snap, int64_t fro
     return ERR_OK;
 }
 
+/* Before the rows: when the counters of which interfaces were told. */
+static int counters_of(struct surveying *v, const struct rowset *rs, int64_t from_ms)
+{
+    struct rowset_option o;
+    uint32_t exporter;
+    int rc = ERR_OK;
+
+    for (uint32_t i = 0; rc == ERR_OK && i < rs->n_options; i++) {
+        if (rs->ops->option(rs, i, &o, NULL) != ERR_OK)
+            return ERR_OK; /* damaged: without them */
+        if (o.received_ms < from_ms)
+            continue;
+        rc = watch(v, &rs->exporters[o.exporter], &exporter);
+        if (rc == ERR_OK && exporter != 0)
+            rc = counted_option(&v->counted, exporter, rs->shapes[o.shape], &o);
+    }
+    return rc;
+}
+
+static int counters(struct surveying *v, struct opened *o, int64_t from_ms, struct query_stats *st,
+                    struct err *e)
+{
+    int rc = ERR_OK;
+
+    for (size_t first = 0, end; rc == ERR_OK && first < o->sets.n; first = end) {
+        rc = opened_wave(o, first, OPENED_ADDRS, &end, st, e);
+        for (size_t i = first; rc == ERR_OK && i < end; i++)
+            if (!o->unreadable[i])
+                rc = counters_of(v, o->sets.sets[i], from_ms);
+    }
+    return rc;
+}
+
 static int walk(struct surveying *v, const struct snapshot *snap, struct query_control *ctl,
                 struct err *e)
 {
@@ -334,6 +382,8 @@ static int walk(struct surveying *v, const struct snapshot *snap, struct query_c
         p->to_ms = INT64_MAX;
         if ((rc = opened_make(&o, p, p, ctl, snap, &stats)) == ERR_OK)
             rc = scan_init(&s, p, ctl, &stats, e);
+        if (rc == ERR_OK)
+            rc = counters(v, &o, ctl->received_from_ms, &stats, e);
     }
     for (size_t first = 0, end; rc == ERR_OK && first < o.sets.n; first = end) {
         rc = opened_wave(&o, first, OPENED_ADDRS, &end, &stats, e);
@@ -367,6 +417,7 @@ int survey_run(struct survey *out, const struct snapshot *snap, int64_t from_ms,
         rc = ERR_NOMEM;
     for (size_t i = 0; i < v.n; i++) {
         count_talks(&v.w[i]);
+        counted_sum(&v.counted, (uint32_t)i + 1, &v.w[i].x);
         if (rc == ERR_OK && v.w[i].x.rows > 0)
             out->x[out->n++] = v.w[i].x;
         free(v.w[i].talk);
@@ -379,6 +430,7 @@ int survey_run(struct survey *out, const struct snapshot *snap, int64_t from_ms,
     free(v.slot);
     free(v.of);
     free(v.makers);
+    counted_free(&v.counted);
     free(few.sets);
     return rc == ERR_OK ? ERR_OK : err_set(e, rc, "survey of exporters: %s", err_name(rc));
 }

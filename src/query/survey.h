@@ -38,6 +38,9 @@ struct survey_exporter {
     uint64_t talks, talks_both; /* TCP conversations; those seen in both directions */
     uint64_t metered,
         metered_both; /* conversations with `dir`; those metered on their way in and out */
+    /* Of interfaces whose counters were told: octets that came in by those, and by the records. */
+    uint64_t counted_octets, counted_flows, counted_samples;
+    uint32_t counted_ifs;
     uint32_t makers;
 };
 struct survey {

@@ -8,6 +8,7 @@ import pathlib
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -175,6 +176,62 @@ CASES = [
 STRANGER = "127.0.1.9"
 
 
+class Agent:
+    """sFlow: samples of frames of 1000 octets, one in `rate`, and the counter of interface 3."""
+
+    def __init__(self, port, address):
+        self.address, self.to, self.seq, self.n = address, ("127.0.0.1", port), 0, 0
+        self.s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.s.bind((address, 0))
+
+    def send(self, kind, body, n=1):
+        self.seq += 1
+        head = struct.pack(">II4sIIII", 5, 1, socket.inet_aton(self.address), 0, self.seq, int(time.monotonic() * 1000) % 2 ** 32, n)
+        self.s.sendto(head + struct.pack(">II", kind, len(body)) + body, self.to)
+        time.sleep(0.001)
+
+    def counter(self, octets):
+        ifs = struct.pack(">IIQIIQIIIIIIQIIIIII", 3, 6, 10 ** 9, 1, 3, octets, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        assert len(ifs) == 88
+        self.send(2, struct.pack(">III", self.seq, 3, 1) + struct.pack(">II", 1, 88) + ifs)
+
+    def samples(self, n, rate):
+        for i in range(n):
+            a, b = (0x0A000000 + i, 0xC0A80001)[::1 if i % 2 else -1]
+            tcp = struct.pack(">HHIIBBHHH", 1024, 443, 0, 0, 0x50, 0x10, 0, 0, 0)
+            ip = struct.pack(">BBHHHBBHII", 0x45, 0, 982, 0, 0, 64, 6, 0, a, b)
+            frame = bytes(12) + b"\x08\0" + ip + tcp
+            frame += bytes(-len(frame) % 4)
+            raw = struct.pack(">IIII", 1, 1000, 4, len(frame)) + frame
+            self.n += 1
+            self.send(1, struct.pack(">IIIIIIII", self.n, 3, rate, self.n * rate, 0, 3, 4, 1) + struct.pack(">II", 1, len(raw)) + raw)
+
+
+# what the interface counts, over what the samples stand for
+AGENTS = [(1.0, "green", []), (10.0, "red", ["counters"]), (0.1, "red", ["counters"]), (2.0, "amber", ["counters"]), (1.2, "green", [])]
+
+
+def counters_are_held_against_samples(s):
+    agents = [Agent(s.port, f"127.0.0.{100 + i}") for i in range(len(AGENTS))]
+    base = 5 * 10 ** 12
+    for a in agents:
+        a.counter(base)
+    time.sleep(0.1)
+    for a in agents:
+        a.samples(200, 1000)
+    time.sleep(5.2)
+    for a, (times, _, _) in zip(agents, AGENTS):
+        a.counter(base + int(200 * 1000 * 1000 * times))
+    s.wait(lambda: all(page(s)[1].get(a.address, {"figures": {}})["figures"].get("records_to_counters") for a in agents), "the counters")
+    by = page(s)[1]
+    for a, (times, verdict, cause) in zip(agents, AGENTS):
+        x = by[a.address]
+        assert abs(x["figures"]["records_to_counters"] * times - 1) < 0.01, x
+        assert (x["verdict"], causes(x)) == (verdict, cause), x
+    assert "off by 10.0 times" in by[agents[1].address]["sentence"] and "counted more" in by[agents[1].address]["sentence"]
+    assert "add up to 0.50 of what its interfaces counted" in s.run("exporters", agents[3].address).stdout
+
+
 def address(i):
     return f"127.0.0.{10 + i}"
 
@@ -249,6 +306,21 @@ def an_operators_rate_mends_it(s, conf):
         assert by[address(i)]["verdict"] == "green", by[address(i)]
 
 
+def a_tail_scales_too(s):
+    out = open(s.dir / "tail", "w+b")
+    t = subprocess.Popen([WEIR, "tail", "--data", s.data, "--columns", "bytes", "-o", "ndjson", f"exporter {address(0)}"], stdout=out)
+    try:
+        time.sleep(1)
+        x = Exporter(s.port, address(0))
+        x.template()
+        x.talk()
+        s.wait(lambda: (s.dir / "tail").read_bytes().count(b"\n") >= 80, "80 lines")
+    finally:
+        t.terminate()
+        t.wait()
+    assert {json.loads(line)["bytes"] for line in (s.dir / "tail").read_text().splitlines()} == {1000 * 100}
+
+
 def what_the_kernel_dropped(s):
     """The data process stands still, and the receive buffer is small."""
     assert page(s)[1][address(0)]["verdict"] == "green"
@@ -279,7 +351,9 @@ def main():
             every_fault_is_named(s)
             what_to_type(s)
             tables(s)
+            counters_are_held_against_samples(s)
             an_operators_rate_mends_it(s, conf)
+            a_tail_scales_too(s)
             what_the_kernel_dropped(s)
         finally:
             s.kill_all()

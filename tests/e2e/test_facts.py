@@ -162,7 +162,7 @@ def asked_while_it_runs_and_later():
                 assert s.totals("not country FR")["flows"] == 600 - near
                 assert s.totals("as name ~ /eins/")["flows"] == 600
                 rows = json.loads(s.run("query", "--by", "src as,dst country", "-o", "json").stdout)["rows"]
-                assert [(r["src as"], r["src as name"], r["dst country"], r["flows"]) for r in rows] == \
+                assert [(r["src as"], r["src as_name"], r["dst country"], r["flows"]) for r in rows] == \
                     [(3320, "Netz, eins", "FR", near), (3320, "Netz, eins", None, 600 - near)], rows
                 text = s.run("query", "--by", "src as").stdout
                 assert "AS3320 Netz, eins" in text, text

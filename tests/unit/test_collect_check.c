@@ -466,8 +466,8 @@ static void a_newer_draft_is_refused(void **x)
     b.p[8]++;
     store_as("history/2023-11-15.his", &b);
     assert_int_equal(collect_check_drafts(dir, &e), ERR_VERSION);
-    assert_non_null(strstr(e.msg, "2023-11-15.his: written in draft 2"));
-    assert_non_null(strstr(e.msg, "reads draft 1"));
+    assert_non_null(strstr(e.msg, "2023-11-15.his: written in draft 3"));
+    assert_non_null(strstr(e.msg, "reads draft 2"));
     b.p[8]--;
     store_as("history/2023-11-15.his", &b);
     assert_int_equal(collect_check_drafts(dir, &e), ERR_OK);

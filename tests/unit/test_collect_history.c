@@ -840,6 +840,34 @@ static void gaps_have_a_ceiling(void **state)
 }
 
 /* test_collect_history [FILE]: writes a small day to FILE, for the corpus of the fuzz target */
+/* No gap, but an event of the exporter's. */
+static void template_changes_are_counted(void **state)
+{
+    struct history_series s;
+    struct gap_list a;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        minute();
+        hear(0, 5);
+        x[0].c.templates_changed += i == 1 ? 4 : 0;
+        x[0].c.templates_withdrawn += i == 1 ? 1 : 0;
+        note();
+    }
+    for (int all = 0; all < 2; all++) {
+        s = series(all ? NULL : &x[0].key.addr);
+        assert_int_equal(s.n, 3);
+        for (size_t i = 0; i < 3; i++)
+            assert_int_equal(s.row[i].templates, i == 1 ? 5 : 0);
+        history_series_sum(&s, 60 * MIN_);
+        assert_int_equal(s.row[0].templates, 5);
+        history_series_free(&s);
+    }
+    a = gaps();
+    assert_int_equal(a.n, 0);
+    gap_list_free(&a);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -862,6 +890,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(minutes_are_told_over_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crowd_hides_an_exporter, setup, teardown),
         cmocka_unit_test_setup_teardown(gaps_of_one_exporter, setup, teardown),
+        cmocka_unit_test_setup_teardown(template_changes_are_counted, setup, teardown),
         cmocka_unit_test(gaps_have_a_ceiling),
     };
 

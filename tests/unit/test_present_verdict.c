@@ -129,6 +129,17 @@ static void what_records_show(void **state)
     expect(&in, 0, VERDICT_GREEN);
     s.metered_both = 11;
     expect(&in, CAUSE_BOTH_METERED, VERDICT_AMBER);
+    s = seen();
+    s.counted_octets = 1000000;
+    s.counted_flows = 670000;
+    s.counted_samples = VERDICT_COUNTED_SAMPLES;
+    expect(&in, 0, VERDICT_GREEN);
+    s.counted_flows = 660000;
+    expect(&in, CAUSE_COUNTERS, VERDICT_AMBER);
+    s.counted_flows = 3100000;
+    expect(&in, CAUSE_COUNTERS, VERDICT_RED);
+    s.counted_samples--;
+    expect(&in, 0, VERDICT_GREEN);
     in.seen = NULL;
     expect(&in, 0, VERDICT_GREEN);
 }

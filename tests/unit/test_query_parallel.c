@@ -240,8 +240,8 @@ static void same_for_all(const char *const *word, size_t n)
         uint32_t threads;
         uint64_t memory;
     } way[] = { { &mixed_snap, 1, 0 },       { &mixed_snap, 4, 0 }, { &open_snap, 4, 0 },
-                { &mixed_snap, 1, 0 },       { &shut_snap, 4, 0 },  { &shut_snap, 1, 32u << 20 },
-                { &open_snap, 1, 32u << 20 } };
+                { &mixed_snap, 1, 0 },       { &shut_snap, 4, 0 },  { &shut_snap, 1, 18u << 20 },
+                { &open_snap, 1, 18u << 20 } };
     struct query_params q;
     struct buf first = { 0 };
 
