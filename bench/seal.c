@@ -10,6 +10,7 @@
 
 #include "collect/capture.h"
 #include "decode/decode.h"
+#include "enrich/geo.h"
 #include "store/segment.h"
 
 #define MAX_BATCHES 4096u
@@ -169,13 +170,18 @@ int main(int argc, char **argv)
     struct rows rows = { .n = 0 };
     struct seg_sizes all = { .column = { 0 } }, z = { .clock_ns = now_ns };
     struct rowset *rs = NULL;
+    struct geo *geo = NULL;
+    struct seg_geo known = { .today = NULL };
     struct os_map file;
     double seconds = 0;
     struct err e;
 
-    if (argc < 2 || os_map_file(&file, argv[1], &e) != ERR_OK || !decode(&file, &rows) ||
-        rows.rows == 0) {
-        (void)fprintf(stderr, "usage: seal PCAP [ROWS] (Ethernet, IPv4, UDP)\n");
+    if (argc > 3 && geo_open(&geo, argv[3], &e) != ERR_OK)
+        geo = NULL;
+    known.today = geo;
+    if (argc < 2 || (argc > 3 && geo == NULL) || os_map_file(&file, argv[1], &e) != ERR_OK ||
+        !decode(&file, &rows) || rows.rows == 0) {
+        (void)fprintf(stderr, "usage: seal PCAP [ROWS [FACTS_DIR]] (Ethernet, IPv4, UDP)\n");
         return 1;
     }
     for (size_t i = 0; i < rows.n; segments++) {
@@ -187,7 +193,8 @@ int main(int argc, char **argv)
         while (k < rows.n && n < want)
             n += flow_batch_rows(rows.b[k++]);
         t = now_s();
-        if (segment_build(rows.b + i, k - i, segments + 1, &out, &info, &z, &e) != ERR_OK) {
+        if (segment_build_from(rows.b + i, k - i, segments + 1, NULL, &known, &out, &info, &z,
+                               &e) != ERR_OK) {
             (void)fprintf(stderr, "%s\n", e.msg);
             return 1;
         }
@@ -220,5 +227,6 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < rows.n; i++)
         flow_batch_unref(rows.b[i]);
     os_unmap(&file);
+    geo_unref(geo);
     return 0;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the seeds of the fuzz targets nf5, nf9, ipfix, framing, pcap, config, convert and http, and their dictionaries,
+"""Make the seeds of the fuzz targets nf5, nf9, ipfix, lists, ranges, framing, pcap, config, convert and http, and their dictionaries,
 from data/*.csv, the captures of tests/data, and what is written here.
 
 usage: fuzz_corpus.py ROOT
@@ -360,6 +360,42 @@ def made_lists():
         save("lists", name, octets)
 
 
+def made_ranges():
+    """What is known of addresses: compiled, as CSV, as MaxMind DB (the target's first octet says which)."""
+    sys.path.insert(0, str(ROOT / "tests/e2e"))
+    import ipaddress
+
+    from mmdb import U16, mmdb
+    v4 = [(0, 0), (0x0A000000, 3320), (0x0A010000, 0), (0xC0000200, 64500)]
+    v6 = [(0, 0), (0x20010db8 << 96, 64501), (0x20010db9 << 96, 0)]
+    names = [(3320, b"Netz, eins"), (64500, b""), (64501, "Zwölf".encode())]
+    head = b"WEIR-RNG" + struct.pack("<IIQIIIIII", 1, 0, 1767225600000, 2, 1, len(v4), len(v6), len(names), sum(len(n) for _, n in names))
+    octets = head + struct.pack("<H", 4) + b"test" + struct.pack("<H", 0)
+    octets += b"".join(struct.pack("<I", a) for a, _ in v4) + b"".join(struct.pack("<I", v) for _, v in v4)
+    octets += b"".join(struct.pack("<Q", a >> 64) for a, _ in v6) + b"".join(struct.pack("<Q", a & (1 << 64) - 1) for a, _ in v6)
+    octets += b"".join(struct.pack("<I", v) for _, v in v6) + b"".join(struct.pack("<I", n) for n, _ in names)
+    end = 0
+    for _, n in names:
+        end += len(n)
+        octets += struct.pack("<I", end)
+    save("ranges", "made-compiled", b"\0" + octets + b"".join(n for _, n in names) + bytes(8))
+    csvs = ["first,last,as,name\r\n1.0.0.0,1.0.0.255,13335,\"Cloudflare, \"\"Inc.\"\"\"\n2001:db8::/32,AS64501,x\n",
+            "10.0.0.0,10.0.0.255,DE\n10.0.0.9/32,fr\n0.0.0.0/0,US\n::/0,GB\n255.255.255.255,255.255.255.255,AT\n",
+            "# remark\n\n10/8,5\n10.0.0.0/8,6,\"open\n", "1.2.3.4,1.2.3.4,DE,,,,\n", "9.9.9.9,1.1.1.1,7\n"]
+    for i, text in enumerate(csvs):
+        save("ranges", f"made-csv-{i}", b"\1" + text.encode())
+    nets = [("10.0.0.0/8", {"country": {"iso_code": "DE"}}), ("10.1.0.0/16", {"country_code": "FR"}),
+            ("192.0.2.0/24", {"autonomous_system_number": 3320, "autonomous_system_organization": "Netz"}),
+            ("192.0.2.9/32", {"autonomous_system_number": U16(7), "country": {"iso_code": "DEU"}})]
+    tmp = ROOT / "tests/fuzz/corpus/ranges/tmp"
+    for bits in (32, 128):
+        mmdb(tmp, [(ipaddress.ip_network(n), v) for n, v in nets + ([("2001:db8::/32", nets[0][1])] if bits == 128 else [])], bits)
+        save("ranges", f"made-mmdb-{bits}", b"\2" + tmp.read_bytes())
+    tmp.unlink()
+    words("ranges", [b"WEIR-RNG", b"AS", b"DE", b"country", b"iso_code", b"autonomous_system_number", b"\xab\xcd\xefMaxMind.com",
+                     b"::", b"/32", b"10.0.0.0", b",", b'"', b"record_size", b"node_count", b"ip_version"])
+
+
 def made_captures():
     g = ether(ip4(udp()))
     epb = struct.pack("<IIIII", 0, 0, 0, len(g), len(g)) + g
@@ -492,6 +528,7 @@ made_templates(10)
 made_9()
 made_10()
 made_lists()
+made_ranges()
 made_framing()
 made_captures()
 made_config()

@@ -87,6 +87,29 @@ def fieldmap():
     return {"src/gen/fieldmap.h": h, "src/gen/fieldmap.c": c}
 
 
+def services():
+    numbers = {"tcp": 6, "udp": 17, "sctp": 132}
+    ss = sorted(rows("services.csv"), key=lambda r: (numbers[r["proto"]], int(r["port"])))  # stable: first name, shown name
+    body = ("#include <stddef.h>\n#include <stdint.h>\n\n"
+            "/* A name of a port of a protocol. Sorted by protocol and port; of several names the first is shown. */\n"
+            "struct service {\n    const char *name;\n    uint16_t port;\n    uint16_t first; /* row that has this name first */\n    uint8_t proto;\n};\n\n"
+            "extern const struct service service_table[];\nextern const size_t service_count;\n")
+    h = header("WEIR_GEN_SERVICES_H", "services.csv", "Floor 1. Names of services.", body)
+    c = f"/* {NOTE % 'services.csv'} */\n#include \"gen/services.h\"\n\nconst struct service service_table[] = {{\n"
+    first = {}
+    for i, r in enumerate(ss):
+        c += f"    {{ {c_str(r['name'])}, {r['port']}, {first.setdefault(r['name'], i)}, {numbers[r['proto']]} }},\n"
+    c += "};\nconst size_t service_count = sizeof service_table / sizeof service_table[0];\n"
+    names = {}
+    for r in ss:
+        names.setdefault((int(r["port"]), r["name"]), []).append(r["proto"])
+    doc = page("Services", "services.csv",
+               "Names of ports, for `service NAME`, `port NAME` and the ranking `--by service`. Facts as registered with IANA, and some that are "
+               "used without being registered. Of several names of one port the first is the one that is shown.",
+               ["port", "protocol", "name"], [(p, " ".join(protos), n) for (p, n), protos in sorted(names.items(), key=lambda x: x[0][0])])
+    return {"src/gen/services.h": h, "src/gen/services.c": c, "docs/reference/services.md": doc}
+
+
 def elements():
     es = rows("elements.csv")
     vendors = {r["pen"]: r for r in rows("enterprises.csv")}
@@ -317,7 +340,7 @@ def recipes():
 
 def main():
     made = {}
-    for f in (columns, fieldmap, elements, options, metrics, coverage, recipes):
+    for f in (columns, fieldmap, elements, options, metrics, coverage, recipes, services):
         made.update(f())
     drift = []
     for name, text in made.items():

@@ -99,8 +99,7 @@ static bool number_of(struct syntax *p, const struct field *f, const struct toke
             nearest_try(&near, words_dscp[i].word);
     why = number_parse(lo, s, len, f->type == FIELD_VOLUME ? 0 : f->type == FIELD_BITS ? 1 : -1);
     if (why != NULL && f->type == FIELD_PORT && len > 0 && s[0] >= 'a' && s[0] <= 'z')
-        syn_fail(p, ERR_UNSUPPORTED, &at,
-                 "not yet: names of services; write the number of the port");
+        syn_fail(p, ERR_UNSUPPORTED, &at, "names of services stand alone: service in [ssh https]");
     else if (why != NULL)
         syn_fail(p, ERR_SYNTAX, &at, "%s%s%s%s", why, near.word[0] != '\0' ? "; did you mean " : "",
                  near.word, near.word[0] != '\0' ? "?" : "");

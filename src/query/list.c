@@ -108,9 +108,16 @@ static void sort_key(struct scan *s, uint32_t row, struct kept *k)
     struct addr a = { { 0 } };
     bool there = scan_value(s, &s->p->sort, row, &v);
     enum value_type type = value_type(&s->p->sort);
+    char text[ANSWER_TEXT];
 
     if (!there)
         return;
+    if (type == TYPE_NUMBER && answer_text(&s->p->sort, v.u, text)) {
+        memcpy(a.b, text, strnlen(text, sizeof a.b));
+        k->hi = be64(a.b);
+        k->lo = be64(a.b + 8);
+        return;
+    }
     if (type == TYPE_TEXT && s->text.len > 0)
         memcpy(a.b, s->text.p, MIN(s->text.len, sizeof a.b));
     else if (type == TYPE_ADDR)

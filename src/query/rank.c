@@ -4,6 +4,7 @@
 
 #include "query/answer.h"
 #include "query/bins.h"
+#include "query/service.h"
 
 #define RANK_BITS 18u /* keys of that many bits find their rank in an array */
 
@@ -350,6 +351,10 @@ bool answer_text(const struct value_alts *a, uint64_t v, char *out)
 {
     const struct value *x = &a->v[0];
 
+    if (x->kind == VALUE_CALC && x->calc == CALC_SERVICE) {
+        service_text((uint32_t)v, out, ANSWER_TEXT);
+        return true;
+    }
     if (x->kind != VALUE_CALC || (x->calc != CALC_SRC_COUNTRY && x->calc != CALC_DST_COUNTRY))
         return false;
     (void)snprintf(out, ANSWER_TEXT, "%c%c", (int)(v >> 8 & 255), (int)(v & 255));

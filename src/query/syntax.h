@@ -136,6 +136,7 @@ enum field_type {
     FIELD_VERSION,
     FIELD_COUNTRY,
     FIELD_AS_NAME,
+    FIELD_SERVICE,
     FIELD_LATER,
     FIELD_REFUSED,
 };

@@ -81,6 +81,11 @@ static struct expr *exists_term(struct syntax *p, bool absent)
         if (!syn_ie(p, &ie.v[0].v[0]))
             return NULL;
         f = &ie;
+    } else if (f->type == FIELD_SERVICE) {
+        syn_fail(p, ERR_SYNTAX, syn_tok(p),
+                 "every record with a protocol has a service; use %s proto",
+                 absent ? "absent" : "exists");
+        return NULL;
     } else if (f->type == FIELD_AS_NAME) {
         syn_fail(p, ERR_UNSUPPORTED, syn_tok(p), "not yet: %s as name; use as name ~ /./",
                  absent ? "absent" : "exists");
@@ -111,6 +116,13 @@ static struct expr *port_term(struct syntax *p, const struct field *f, const str
 {
     struct leaf_maker m = { leaf_inside, NULL };
 
+    const struct token *k =
+        syn_ahead(p, syn_tok(p)->type == TOK_EQ || syn_tok(p)->type == TOK_NE ? 1 : 0);
+    bool plain = f->v[0].v[0].kind == VALUE_COL && k->type == TOK_WORD && k->len > 2;
+
+    /* a name: letters first, and no comparison of two letters */
+    if (plain && strspn(syn_text(p, k), "0123456789") == 0)
+        return syn_service_term(p, s);
     if (!syn_is(p, "in") || !syn_is_at(p, 1, "pblock"))
         return syn_number_term(p, f, s);
     p->at += 2;
@@ -148,6 +160,8 @@ static struct expr *field_term(struct syntax *p, const struct field *f, const st
         return syn_tcpdump_term(p, f, s);
     case FIELD_LATENCY:
         return syn_latency_term(p, f);
+    case FIELD_SERVICE:
+        return syn_service_term(p, s);
     case FIELD_COUNTRY:
         return syn_country_term(p, f, s);
     case FIELD_AS_NAME:

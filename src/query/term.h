@@ -60,6 +60,8 @@ bool syn_list_ends(struct syntax *p, size_t from);
 struct expr *syn_number_term(struct syntax *p, const struct field *f, const struct sides *s);
 /* A country, or a list of them; codes that are keywords (IN, OR, NE) are safe here. */
 struct expr *syn_country_term(struct syntax *p, const struct field *f, const struct sides *s);
+/* query/service.c: behind "service", or "port" where a name stands. */
+struct expr *syn_service_term(struct syntax *p, const struct sides *s);
 struct expr *syn_latency_term(struct syntax *p, const struct field *f);
 struct expr *syn_tcpdump_term(struct syntax *p, const struct field *f, const struct sides *s);
 struct expr *syn_mpls_exp_term(struct syntax *p, const struct field *f);

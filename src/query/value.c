@@ -4,6 +4,7 @@
 
 #include "flow/elem.h"
 #include "query/match.h"
+#include "query/service.h"
 
 #define DAY_MS 86400000
 
@@ -160,6 +161,7 @@ static uint64_t calc_cols(unsigned calc)
         [CALC_EXPORTER_VERSION] = COL_BIT(COL_EXPORTER),
         [CALC_ENGINE_TYPE] = COL_BIT(COL_EXPORTER),
         [CALC_ENGINE_ID] = COL_BIT(COL_EXPORTER),
+        [CALC_SERVICE] = COL_BIT(COL_PROTO) | COL_BIT(COL_SRC_PORT) | COL_BIT(COL_DST_PORT),
     };
 
     return calc < CALC_N ? cols[calc] : 0;
@@ -377,6 +379,8 @@ static uint64_t calc(struct scan *s, unsigned what, uint32_t i)
         return x[c[COL_EXPORTER][i]].version < 10 ? x[c[COL_EXPORTER][i]].domain >> 8 & 255 : 0;
     case CALC_ENGINE_ID:
         return x[c[COL_EXPORTER][i]].version < 10 ? x[c[COL_EXPORTER][i]].domain & 255 : 0;
+    case CALC_SERVICE:
+        return service_of(c[COL_PROTO][i], c[COL_SRC_PORT][i], c[COL_DST_PORT][i]);
     case CALC_SRC_AS:
     case CALC_DST_AS:
     case CALC_SRC_COUNTRY:
@@ -403,6 +407,8 @@ bool scan_calc_present(struct scan *s, unsigned what, uint32_t row)
         return geo_row(s, what, row) != 0 ||
                (what == CALC_SRC_AS && scan_has(s, row, COL_BIT(COL_SRC_AS))) ||
                (what == CALC_DST_AS && scan_has(s, row, COL_BIT(COL_DST_AS)));
+    if (what == CALC_SERVICE)
+        return scan_has(s, row, COL_BIT(COL_PROTO));
     return cols == 0 || what == CALC_IP_VERSION || what == CALC_IS_ICMP || what == CALC_ICMP_TYPE ||
            what == CALC_ICMP_CODE || scan_has(s, row, cols);
 }

@@ -4,6 +4,7 @@
 #ifndef WEIR_TESTS_QUERY_REF_H
 #define WEIR_TESTS_QUERY_REF_H
 
+#include "gen/services.h"
 #include "query_model.h"
 
 /* ------------------------------------------------------------------ values of a record */
@@ -38,6 +39,7 @@ enum vf {
     V_IE7,
     V_NAME,
     V_ICMP_TYPE,
+    V_SERVICE,
     V_HOUR,
     V_WEEKDAY,
     V_DAY,
@@ -82,6 +84,7 @@ static const char *const vf_name[V_N] = {
     [V_IE7] = "ie(sourceTransportPort)",
     [V_NAME] = "ie(interfaceName)",
     [V_ICMP_TYPE] = "icmp-type",
+    [V_SERVICE] = "service",
     [V_HOUR] = "hour",
     [V_WEEKDAY] = "weekday",
     [V_DAY] = "day",
@@ -272,6 +275,48 @@ static void cut(struct addr *a, unsigned len4, unsigned len6)
         a->b[i / 8] &= (uint8_t) ~(0x80u >> i % 8);
 }
 
+/* The ports that model_port() chooses and their names. */
+static const char *port_name(uint64_t proto, uint64_t port)
+{
+    static const struct {
+        uint16_t port;
+        const char *tcp, *udp, *sctp;
+    } names[] = { { 22, "ssh", NULL, NULL },
+                  { 53, "dns", "dns", NULL },
+                  { 80, "http", NULL, NULL },
+                  { 443, "https", "quic", NULL },
+                  { 8080, "http-alt", NULL, NULL } };
+
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (names[i].port == port)
+            return proto == 6 ? names[i].tcp : proto == 17 ? names[i].udp : names[i].sctp;
+    for (size_t i = 0; i < service_count; i++) /* a random port */
+        if (service_table[i].proto == proto && service_table[i].port == port)
+            return service_table[i].name;
+    return NULL;
+}
+
+/* The port that has a name, of two the lower one; without a name the lower one. */
+static void service_words(const struct model_record *r, char out[39])
+{
+    static const struct {
+        uint8_t proto;
+        const char *word;
+    } words[] = { { 6, "tcp" },  { 17, "udp" },   { 1, "icmp" },
+                  { 47, "gre" }, { 58, "icmp6" }, { 132, "sctp" } };
+    uint64_t proto = r->v[M_PROTO], s = r->v[M_SPORT], d = r->v[M_DPORT], lo = s < d ? s : d;
+    const char *a = port_name(proto, lo), *b = port_name(proto, s < d ? d : s), *word = "?";
+
+    for (unsigned i = 0; i < ARRAY_LEN(words); i++)
+        word = words[i].proto == proto ? words[i].word : word;
+    if (proto != 6 && proto != 17 && proto != 132)
+        (void)snprintf(out, 39, "%s", word);
+    else if (a != NULL || b != NULL)
+        (void)snprintf(out, 39, "%s", a != NULL ? a : b);
+    else
+        (void)snprintf(out, 39, "%s/%u", word, (unsigned)lo);
+}
+
 static struct kv value(const struct model_record *r, enum vf f, unsigned len4, unsigned len6,
                        int64_t zone_ms)
 {
@@ -285,6 +330,11 @@ static struct kv value(const struct model_record *r, enum vf f, unsigned len4, u
         if (there) {
             k.kind = K_ADDR;
             memcpy(k.b, a.b, 16);
+        }
+    } else if (f == V_SERVICE) {
+        if (has(r, M_PROTO)) {
+            k.kind = K_TEXT;
+            service_words(r, (char *)k.b);
         }
     } else if (f == V_NAME) {
         if (has(r, M_NAME)) {

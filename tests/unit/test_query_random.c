@@ -649,7 +649,7 @@ static void make_list(struct question *q)
         V_TOS,      V_IN_IF, V_OUT_IF,      V_SRC_AS,      V_DST_AS,   V_BYTES,     V_PACKETS,
         V_DURATION, V_START, V_END,         V_RECEIVED,    V_EXPORTER, V_REASON,    V_TTL,
         V_NAME,     V_IE8,   V_IE7,         V_BPS,         V_BPP,      V_OUT_BYTES, V_RAW_BYTES,
-        V_DOMAIN,   V_HOUR,  V_SRC_COUNTRY, V_DST_COUNTRY,
+        V_DOMAIN,   V_HOUR,  V_SRC_COUNTRY, V_DST_COUNTRY, V_SERVICE,
     };
 
     q->n_columns = 1 + (unsigned)dice(Q_MAX_COLUMNS);
