@@ -116,8 +116,8 @@ static void split_spaces(struct convert *c)
         c->column_len[c->n_columns - 1] = head;
         s += head + 3;
         left -= head + 3;
-        while (left > 0 && *s == ' ')
-            s++, left--;
+        for (; left > 0 && *s == ' '; left--)
+            s++;
         c->column[c->n_columns] = s;
         c->column_len[c->n_columns++] = left;
     }
