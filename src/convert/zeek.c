@@ -209,7 +209,7 @@ static enum convert_reason one_object(struct zeek *z, const char *line, size_t l
     enum convert_reason why = CONVERT_REASON_N;
     size_t n;
 
-    if (!json_object(line, len, &c->hold, c->pair, MAX_COLUMNS, &n))
+    if (!json_pairs(line, len, &c->hold, c->pair, MAX_COLUMNS, &n))
         return CONVERT_JSON;
     z->icmp = false;
     for (size_t i = 0; i < n; i++)
