@@ -47,6 +47,7 @@ const char replay_help[] =
     "  weir replay --target udp://192.0.2.9:4739 --speed 10000/s\n";
 
 struct replay {
+    struct answer_sink sink; /* first: a sink is its replay */
     const struct args *a;
     enum encode_as as;
     struct encoder *encoder;
@@ -58,7 +59,6 @@ struct replay {
     struct query_stats stats;
     uint64_t unreadable;
     char missing[256];
-    struct answer_sink sink;
     uint64_t corrupt;
     bool terminal;
     int64_t begin_ms, shown_ms;
@@ -86,7 +86,7 @@ static void show_progress(struct replay *r)
 
 static int one_row(struct answer_sink *s, const struct answer_row *row)
 {
-    struct replay *r = (struct replay *)((char *)s - offsetof(struct replay, sink));
+    struct replay *r = (struct replay *)s;
     int rc = encoder_record(r->encoder, row->record);
 
     if (rc == ERR_CORRUPT) { /* its octets do not fit its elements: counted, the rest goes on */
