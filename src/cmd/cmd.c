@@ -25,6 +25,8 @@ static const struct command commands[] = {
     { "import", "FILE...",
       "read captures of export datagrams, and flows of other tools, into the data directory",
       .options = import_options, .conf = CMD_CONF_NAMES, .run = cmd_import, .help = import_help },
+    { "replay", "[FILTER]", "send stored records to another collector, or into a file",
+      .options = replay_options, .conf = CMD_CONF_NAMES, .run = cmd_replay, .help = replay_help },
     { "fsck", "", "look through the data directory for damage, and repair it",
       .options = fsck_options, .conf = CMD_CONF_PLACE, .run = cmd_fsck, .help = fsck_help },
     { "snapshot", "DIR", "a copy of the data directory as it is now", .options = snapshot_options,

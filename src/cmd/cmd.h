@@ -112,6 +112,10 @@ int cmd_import(const struct args *a);
 extern const struct cmd_option import_options[];
 extern const char import_help[];
 
+int cmd_replay(const struct args *a);
+extern const struct cmd_option replay_options[];
+extern const char replay_help[];
+
 int cmd_fsck(const struct args *a);
 extern const struct cmd_option fsck_options[];
 extern const char fsck_help[];

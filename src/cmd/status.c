@@ -228,6 +228,29 @@ static void print_listeners(const json_t *o, bool colour)
                big(num(l, "used"), b[0]), big(num(l, "size"), b[1]), num(l, "dropped"));
 }
 
+static void print_forward(const json_t *o, bool colour)
+{
+    const json_t *f = json_object_get(o, "forward"), *t;
+    char b[2][24];
+    size_t i;
+
+    json_array_foreach(json_object_get(f, "targets"), i, t)
+    {
+        (void)printf("forward    %s  %s datagrams under the %s", text(t, "to"),
+                     big(num(t, "datagrams"), b[0]),
+                     json_is_true(json_object_get(t, "may_keep_source")) ? "senders' addresses"
+                                                                         : "address of this host");
+        if (num(t, "refused") > 0)
+            (void)printf(", %s%s refused by the system%s", colour ? "\033[33m" : "",
+                         big(num(t, "refused"), b[1]), colour ? "\033[0m" : "");
+        (void)printf("\n");
+    }
+    if (num(f, "dropped") > 0)
+        (void)printf("           %s%s datagrams were not sent on: forward_queue was full%s\n",
+                     colour ? "\033[33m" : "", big(num(f, "dropped"), b[0]),
+                     colour ? "\033[0m" : "");
+}
+
 static void print_exporter(const json_t *x)
 {
     const json_t *d = json_object_get(x, "datagrams"), *s = json_object_get(x, "sets");
@@ -299,6 +322,7 @@ static void print_all(const json_t *o, bool colour)
     print_store(o);
     print_journal(o, colour);
     print_listeners(o, colour);
+    print_forward(o, colour);
     print_memory(o);
     print_exporters(o);
 }

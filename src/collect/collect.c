@@ -215,6 +215,17 @@ static int shard_make(struct collect *k, unsigned i, const struct conf *c, uint6
     return ERR_OK;
 }
 
+static int open_forward(struct collect *k, const struct conf *c, struct err *e)
+{
+    struct net_place udp[COLLECT_MAX_LISTENERS];
+    unsigned n = 0;
+
+    for (unsigned l = 0; l < k->n_listeners; l++)
+        if (k->transport[l] == TRANSPORT_UDP)
+            udp[n++] = k->listener[l];
+    return forward_open(&k->forward, c, udp, n, k->n_shards, e);
+}
+
 static struct shard *shards_new(struct collect *k, unsigned n)
 {
     struct shard *all = calloc(n, sizeof *all);
@@ -272,6 +283,8 @@ int collect_new(struct collect **out, struct conf *c, struct err *e)
         rc = stream_read_keys(k, c, e);
     if (rc == ERR_OK)
         rc = open_sockets(k, c, e);
+    if (rc == ERR_OK)
+        rc = open_forward(k, c, e);
     if (rc != ERR_OK) {
         collect_free(k);
         return rc;
@@ -315,6 +328,7 @@ static void join_all(struct collect *k)
     collect_compact_stop(k);
     for (unsigned i = 0; i < k->n_shards; i++)
         thread_join(&k->shard[i].decoder);
+    forward_stop(k->forward);
 }
 
 static int start_shard(struct shard *s, struct err *e)
@@ -351,7 +365,8 @@ int collect_start(struct collect *k, struct store *st, struct err *e)
     (void)snprintf(k->journal_dir, sizeof k->journal_dir, "%s/journal", store_dir(st));
     (void)snprintf(k->quarantine_dir, sizeof k->quarantine_dir, "%s/quarantine", store_dir(st));
     if ((rc = open_events(k, e)) != ERR_OK || (rc = collect_recover(k, e)) != ERR_OK ||
-        (rc = stream_prepare(k, e)) != ERR_OK)
+        (rc = stream_prepare(k, e)) != ERR_OK ||
+        (rc = forward_start(k->forward, k->conf, e)) != ERR_OK)
         return rc;
     k->started = true;
     for (unsigned i = 0; rc == ERR_OK && i < k->n_shards; i++)
@@ -428,6 +443,7 @@ void collect_free(struct collect *k)
         os_mutex_free(&s->status_lock);
     }
     collect_compact_free(k);
+    forward_free(k->forward);
     free(k->shard);
     for (size_t i = 0; k->full != NULL && i < k->n_full; i++)
         open_batch_drop(&k->full[i]);

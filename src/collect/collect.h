@@ -14,6 +14,7 @@
 
 #define COLLECT_MAX_SHARDS    64u
 #define COLLECT_MAX_LISTENERS 64u
+#define COLLECT_MAX_FORWARD   16u
 
 struct collect;
 
@@ -103,6 +104,12 @@ struct collect_listener {
     uint64_t buffer_wanted, buffer_got; /* of the smallest socket */
     struct collect_stream stream;
 };
+/* Where received datagrams are sent on to; since this process started. */
+struct collect_forward {
+    char text[96];
+    bool may_keep;                        /* it may go out under the sender's address */
+    uint64_t sent, octets, kept, refused; /* kept: of those sent, under the sender's address */
+};
 struct collect_ring {
     uint64_t datagrams, octets, dropped, dropped_octets, used_octets, capacity_octets;
 };
@@ -138,6 +145,9 @@ struct collect_status {
     bool recovering; /* the journal is still replayed: counters are on their way to where they were
                       */
     struct collect_journal journal;
+    uint32_t n_forward;
+    struct collect_forward forward[COLLECT_MAX_FORWARD];
+    uint64_t forward_dropped, forward_waiting_octets; /* of the queues before them */
     struct decode_counters total;
     struct decode_memory memory;      /* of all decoders */
     uint64_t memory_max, waiting_max; /* its ceilings */

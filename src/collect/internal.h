@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "collect/collect.h"
+#include "collect/forward.h"
 #include "collect/journal.h"
 #include "collect/past.h"
 #include "collect/ring.h"
@@ -147,6 +148,7 @@ struct collect {
     struct stream_shared *stream_shared; /* NULL: no such listener */
     struct tls_files *tls_files;         /* NULL: no TLS listener */
     struct streams *streams;             /* collect/stream.c; NULL: not started */
+    struct forward *forward;             /* NULL: nothing is sent on */
     struct thread sealer, keeper;
     atomic_bool retain_soon; /* a segment was sealed, or the rules changed */
     atomic_uint seal_want;   /* somebody wants a seal now; counts up */

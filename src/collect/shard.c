@@ -381,9 +381,12 @@ static unsigned decode_round(struct shard *s, struct decode_sink *sink)
     unsigned n = 0, ahead = 0;
 
     for (; n < ROUND && (f = ring_next(s->ring)) != NULL; n++) {
+        bool fresh_one = f->serial > s->serial; /* else it was read back from the journal */
         ahead = ahead > 0 ? ahead : expect(s);
         if (!take_frame(s, f, sink))
             break;
+        if (fresh_one)
+            forward_put(s->k->forward, s->number, f);
         ring_done(s->ring);
         ahead--;
     }

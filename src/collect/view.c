@@ -373,6 +373,7 @@ int collect_status(struct collect *k, struct collect_status *out, bool exporters
     out->records_open = records;
     store_get_stats(k->st, &out->store);
     collect_compact_status(k, &out->compaction);
+    forward_status(k->forward, out);
     if (rc != ERR_OK) {
         collect_status_free(out);
         return err_set(e, rc, "status: out of memory");

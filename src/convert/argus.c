@@ -95,8 +95,8 @@ static enum convert_reason total(const char *s, size_t len, uint64_t *v, bool *h
 static enum convert_reason value(struct line *l, const struct field_spec *f, const char *s,
                                  size_t len)
 {
-    while (len > 0 && *s == ' ')
-        s++, len--;
+    for (; len > 0 && *s == ' '; len--)
+        s++;
     while (len > 0 && s[len - 1] == ' ')
         len--;
     if (len == 0)

@@ -160,8 +160,8 @@ bool convert_has(const struct convert *c, const char *name)
 enum convert_reason convert_value(struct convert *c, const struct field_spec *f, const char *s,
                                   size_t len)
 {
-    while (len > 0 && (s[0] == ' ' || s[0] == '\t'))
-        s++, len--;
+    for (; len > 0 && (s[0] == ' ' || s[0] == '\t'); len--)
+        s++;
     while (len > 0 && (s[len - 1] == ' ' || s[len - 1] == '\t'))
         len--;
     if (len == 0 || (len == 1 && s[0] == '-'))
@@ -243,6 +243,7 @@ int convert_row(struct convert *c, enum convert_reason why, const char *text, si
     m = (struct message_record){
         .exporter = r->exporter,
         .export_ms = r->received_ms != 0 ? r->received_ms : c->opt->default_ms,
+        .received_ms = r->received_ms != 0 ? r->received_ms : c->opt->default_ms,
         .n_fields = (uint16_t)r->n,
         .f = r->f,
         .octets = r->octets.p,
@@ -259,7 +260,7 @@ static int give(void *ctx, const struct message *m)
 {
     struct convert *c = ctx;
 
-    return c->opt->give(c->opt->ctx, m->octets, m->len, &m->exporter, m->export_ms);
+    return c->opt->give(c->opt->ctx, m->octets, m->len, &m->exporter, m->received_ms);
 }
 
 int convert_run(const struct convert_options *opt, struct convert_stats *st, struct err *e)

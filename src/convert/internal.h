@@ -150,8 +150,8 @@ struct json_pair {
 /* Pairs of an object into out[], texts into `hold`, which is cleared before; valid until it
  * changes. Objects in objects are told as "outer.inner"; arrays as they stand. False: not
  * well-formed, or more than `cap` pairs. */
-bool json_object(const char *s, size_t len, struct buf *hold, struct json_pair *out, size_t cap,
-                 size_t *n);
+bool json_pairs(const char *s, size_t len, struct buf *hold, struct json_pair *out, size_t cap,
+                size_t *n);
 
 /* --- convert.c: what all formats do with rows --- */
 

@@ -232,8 +232,8 @@ static bool object(struct json *j)
     return true;
 }
 
-bool json_object(const char *s, size_t len, struct buf *hold, struct json_pair *out, size_t cap,
-                 size_t *n)
+bool json_pairs(const char *s, size_t len, struct buf *hold, struct json_pair *out, size_t cap,
+                size_t *n)
 {
     struct json j = { .p = s, .end = s + len, .hold = hold, .out = out, .cap = cap };
     const char *base;

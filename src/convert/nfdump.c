@@ -161,7 +161,7 @@ static enum convert_reason one_object(struct nfdump *n, const char *s, size_t le
     struct row *r = &c->row;
     size_t pairs;
 
-    if (!json_object(s, len, &c->hold, c->pair, MAX_COLUMNS, &pairs))
+    if (!json_pairs(s, len, &c->hold, c->pair, MAX_COLUMNS, &pairs))
         return CONVERT_JSON;
     n->event = false;
     for (size_t i = 0; why == CONVERT_REASON_N && i < pairs; i++) {

@@ -116,8 +116,8 @@ static void split_spaces(struct convert *c)
         c->column_len[c->n_columns - 1] = head;
         s += head + 3;
         left -= head + 3;
-        while (left > 0 && *s == ' ')
-            s++, left--;
+        for (; left > 0 && *s == ' '; left--)
+            s++;
         c->column[c->n_columns] = s;
         c->column_len[c->n_columns++] = left;
     }
@@ -209,7 +209,7 @@ static enum convert_reason one_object(struct zeek *z, const char *line, size_t l
     enum convert_reason why = CONVERT_REASON_N;
     size_t n;
 
-    if (!json_object(line, len, &c->hold, c->pair, MAX_COLUMNS, &n))
+    if (!json_pairs(line, len, &c->hold, c->pair, MAX_COLUMNS, &n))
         return CONVERT_JSON;
     z->icmp = false;
     for (size_t i = 0; i < n; i++)

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLOW_END_UPTIME   21u
-#define FLOW_START_UPTIME 22u
-#define FLOW_START_MS     152u
-#define FLOW_END_MS       153u
+#define FLOW_END_UPTIME    21u
+#define FLOW_START_UPTIME  22u
+#define FLOW_START_MS      152u
+#define FLOW_END_MS        153u
+#define OBSERVATION_DOMAIN 149u
 /* What NetFlow v9 adds to the numbers of vendors (data/enterprises.csv). */
 #define PEN_CISCO    9u
 #define CISCO_OFFSET 32768u
@@ -135,8 +136,8 @@ static bool to_v9(struct encoder *e, const struct record *r, const struct record
 {
     const struct shape_field *s = f->f;
 
-    if (s->len == SHAPE_LEN_VAR || (s->pen != 0 && s->pen != SHAPE_PEN_V9_SCOPE) ||
-        (r->shape->proto == 10 && is_uptime(s))) {
+    if ((s->len == SHAPE_LEN_VAR && r->shape->proto != 9) ||
+        (s->pen != 0 && s->pen != SHAPE_PEN_V9_SCOPE) || (r->shape->proto == 10 && is_uptime(s))) {
         e->stats.fields_left_out++;
         return false;
     }
@@ -145,13 +146,33 @@ static bool to_v9(struct encoder *e, const struct record *r, const struct record
     return true;
 }
 
+/* When it was sent, by the exporter's clock: where that was told to be off, and times were
+ * corrected by it, the difference is known. */
+int64_t encode_export_ms(const struct record *r)
+{
+    int64_t received = (int64_t)r->v[COL_RECEIVED];
+
+    return (r->v[COL_MARKS] & MARK_TIME_SHIFTED) != 0 && (r->v[COL_MARKS] & MARK_TIME_CLAMPED) == 0
+               ? (int64_t)((uint64_t)received + r->v[COL_END_SHIFT])
+               : received;
+}
+
+static bool has_scope(const struct shape *s)
+{
+    for (unsigned i = 0; i < s->n_scope; i++)
+        if (s->f[i].len > 0)
+            return true;
+    return false;
+}
+
 static int as_messages(struct encoder *e, const struct record *r)
 {
     struct record_iter it = { 0 };
     struct record_field f;
     struct message_record m = { .exporter = r->exporter->addr,
                                 .domain = r->exporter->domain,
-                                .export_ms = (int64_t)r->v[COL_RECEIVED],
+                                .export_ms = encode_export_ms(r),
+                                .received_ms = (int64_t)r->v[COL_RECEIVED],
                                 .uptime_base_ms = (uint32_t)r->v[COL_UPTIME_BASE],
                                 .option = r->shape->kind == SHAPE_OPTION,
                                 .f = e->f };
@@ -159,12 +180,19 @@ static int as_messages(struct encoder *e, const struct record *r)
     int rc;
 
     buf_clear(&e->octets);
+    if (!v9 && m.option && !has_scope(r->shape)) { /* RFC 7011 section 3.4.2.2: at least one */
+        e->f[m.n_fields++] = (struct message_field){ 0, OBSERVATION_DOMAIN, 4 };
+        buf_be(&e->octets, r->exporter->domain, 4);
+        m.n_scope = 1;
+    }
     for (unsigned i = 0; record_next(r, &it, &f); i++) {
+        if (!v9 && f.f->len == 0) /* says nothing, and no element may be of that length */
+            continue;
         if (v9 && !to_v9(e, r, &f, &e->f[m.n_fields]))
             continue;
         if (!v9)
             to_ipfix(e, r, &f, &e->f[m.n_fields]);
-        m.uptime_matters |= v9 && is_uptime(f.f);
+        m.uptime_matters |= v9 && !m.option && is_uptime(f.f);
         m.n_scope = (uint16_t)(m.n_scope + (i < r->shape->n_scope));
         m.n_fields++;
     }

@@ -16,7 +16,7 @@ struct v5 {
     struct addr exporter;
     uint16_t engine;
     uint32_t rate;
-    int64_t export_ms;
+    int64_t export_ms, received_ms;
     uint32_t base_ms;
     bool boot_set;
     int64_t boot_ms;
@@ -31,6 +31,8 @@ struct encoder {
     struct message_field f[SHAPE_MAX_FIELDS];
     struct buf octets; /* of one record */
 };
+
+int64_t encode_export_ms(const struct record *r);
 
 int v5_record(struct encoder *e, const struct record *r) WARN_UNUSED;
 int v5_flush(struct encoder *e) WARN_UNUSED;

@@ -7,6 +7,8 @@
 #define HEADER_IPFIX   16u
 #define FIRST_TEMPLATE 256u
 #define DEFAULT_OCTETS 1400u
+#define RESTART_MS     10000    /* the boot time moves by so much: the exporter was restarted */
+#define UPTIME_MS      3600000u /* where nothing says it */
 #define TABLE_SLOTS    (MESSAGES_MAX_TEMPLATES * 2u) /* powers of two */
 #define STREAM_SLOTS   (MESSAGES_MAX_STREAMS * 2u)
 
@@ -26,6 +28,8 @@ struct stream {
     uint32_t messages; /* sent */
     uint32_t *told;    /* per template: messages + 1 when it was told last; 0 = never */
     uint32_t n_told;   /* room in told[] */
+    uint32_t base_ms;  /* v9: export time minus sysUpTime, of the last message */
+    bool base_known;
     bool taken;
 };
 
@@ -42,9 +46,8 @@ struct messages {
     uint16_t set_id;
     uint32_t records; /* data records in it */
     uint32_t counted; /* v9: templates too */
-    int64_t export_ms;
+    int64_t export_ms, received_ms;
     uint32_t base_ms;
-    bool base_set;
     struct addr exporter;
 };
 
@@ -185,7 +188,7 @@ static void fill_header(struct messages *m)
 {
     uint8_t *p = m->open.p;
     uint64_t s = (uint64_t)(m->export_ms / 1000);
-    uint32_t uptime = m->base_set ? (uint32_t)(s * 1000) - m->base_ms : 1000;
+    uint32_t uptime = (uint32_t)(s * 1000) - m->base_ms;
 
     be_put(p, m->opt.version, 2);
     if (m->opt.version == 10) {
@@ -206,7 +209,7 @@ static void fill_header(struct messages *m)
 
 int messages_flush(struct messages *m)
 {
-    struct message out = { .export_ms = m->export_ms,
+    struct message out = { .received_ms = m->received_ms,
                            .exporter = m->exporter,
                            .records = m->records };
 
@@ -226,15 +229,30 @@ int messages_flush(struct messages *m)
     return m->opt.send(m->opt.ctx, &out);
 }
 
+/* When an exporter is restarted its receivers forget its templates. */
+static void follow_boot(struct stream *to, const struct message_record *r)
+{
+    uint32_t moved = r->uptime_base_ms - to->base_ms;
+
+    if (!r->uptime_matters && to->base_known)
+        return;
+    if (r->uptime_matters && to->base_known && MIN(moved, 0 - moved) > RESTART_MS && to->n_told > 0)
+        memset(to->told, 0, to->n_told * sizeof *to->told);
+    to->base_ms =
+        r->uptime_matters ? r->uptime_base_ms : (uint32_t)((uint64_t)r->export_ms - UPTIME_MS);
+    to->base_known = true;
+}
+
 static void begin(struct messages *m, struct stream *to, const struct message_record *r)
 {
+    follow_boot(to, r);
     (void)buf_room(&m->open, header_octets(m));
     m->to = to;
     m->set_at = 0;
     m->exporter = r->exporter;
     m->export_ms = r->export_ms;
-    m->base_set = r->uptime_matters;
-    m->base_ms = r->uptime_base_ms;
+    m->received_ms = r->received_ms;
+    m->base_ms = to->base_ms;
 }
 
 /* --- streams --- */
@@ -322,9 +340,10 @@ static bool fits(const struct messages *m, const struct stream *to, const struct
 {
     if (to != m->to || addr_cmp(&m->exporter, &r->exporter) != 0)
         return false;
-    if (r->export_ms / 1000 != m->export_ms / 1000)
+    if (r->export_ms / 1000 != m->export_ms / 1000 ||
+        r->received_ms / 1000 != m->received_ms / 1000)
         return false;
-    if (r->uptime_matters && m->base_set && r->uptime_base_ms != m->base_ms)
+    if (r->uptime_matters && r->uptime_base_ms != m->base_ms)
         return false;
     return m->open.len + more <= m->opt.max_octets && m->records < UINT16_MAX / 2;
 }
@@ -351,11 +370,8 @@ int messages_add(struct messages *m, const struct message_record *r)
         begin(m, to, r);
     if (must_tell(m, to, number))
         tell(m, number);
-    if (r->uptime_matters) {
-        m->base_set = true;
-        m->base_ms = r->uptime_base_ms;
-    }
     m->export_ms = MAX(m->export_ms, r->export_ms);
+    m->received_ms = MAX(m->received_ms, r->received_ms);
     open_set(m, (uint16_t)(FIRST_TEMPLATE + number));
     buf_put(&m->open, r->octets, r->len);
     m->records++;

@@ -23,8 +23,9 @@ struct message_field {
 
 struct message_record {
     struct addr exporter;
-    uint32_t domain;         /* observation domain, or source id */
-    int64_t export_ms;       /* goes into the header in whole seconds */
+    uint32_t domain;   /* observation domain, or source id */
+    int64_t export_ms; /* by the exporter's clock; into the header in whole seconds */
+    int64_t received_ms;
     uint32_t uptime_base_ms; /* v9: export time minus sysUpTime, modulo 2^32 */
     bool uptime_matters;     /* an element of it counts from there */
     bool option;             /* option record, with n_scope leading scope fields */
@@ -38,7 +39,7 @@ struct message {
     const uint8_t *octets; /* borrowed until the callback returns */
     size_t len;
     struct addr exporter;
-    int64_t export_ms; /* latest of its records */
+    int64_t received_ms; /* latest of its records */
     uint32_t records;
 };
 

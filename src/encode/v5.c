@@ -13,7 +13,7 @@ int v5_flush(struct encoder *e)
     struct message m = { .octets = v->octets,
                          .len = V5_HEADER + v->n * V5_RECORD,
                          .exporter = v->exporter,
-                         .export_ms = v->export_ms,
+                         .received_ms = v->received_ms,
                          .records = v->n };
     uint8_t *p = v->octets;
 
@@ -36,7 +36,7 @@ int v5_flush(struct encoder *e)
 /* The device's boot: the record's own where it had one, else one that all times fit behind. */
 static uint32_t base_of(struct v5 *v, const struct record *r)
 {
-    int64_t now = (int64_t)r->v[COL_RECEIVED];
+    int64_t now = encode_export_ms(r);
 
     if (r->v[COL_UPTIME_BASE] != 0)
         return (uint32_t)r->v[COL_UPTIME_BASE];
@@ -92,7 +92,8 @@ static bool same_header(const struct v5 *v, const struct record *r, uint16_t eng
                         uint32_t base_ms)
 {
     return v->engine == engine && v->rate == rate && v->base_ms == base_ms &&
-           v->export_ms / 1000 == (int64_t)r->v[COL_RECEIVED] / 1000 &&
+           v->export_ms / 1000 == encode_export_ms(r) / 1000 &&
+           v->received_ms / 1000 == (int64_t)r->v[COL_RECEIVED] / 1000 &&
            addr_cmp(&v->exporter, &r->exporter->addr) == 0;
 }
 
@@ -112,9 +113,11 @@ static int put(struct encoder *e, const struct record *r, bool answer)
         v->rate = rate;
         v->base_ms = base_ms;
         v->exporter = r->exporter->addr;
-        v->export_ms = (int64_t)r->v[COL_RECEIVED];
+        v->export_ms = encode_export_ms(r);
+        v->received_ms = (int64_t)r->v[COL_RECEIVED];
     }
-    v->export_ms = MAX(v->export_ms, (int64_t)r->v[COL_RECEIVED]);
+    v->export_ms = MAX(v->export_ms, encode_export_ms(r));
+    v->received_ms = MAX(v->received_ms, (int64_t)r->v[COL_RECEIVED]);
     put_record(e, v->octets + V5_HEADER + v->n * V5_RECORD, r, answer, base_ms);
     v->n++;
     e->stats.records++;

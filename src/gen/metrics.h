@@ -29,6 +29,9 @@ enum metric {
     METRIC_RING_DROPS_TOTAL, /* datagrams dropped because the ring was full */
     METRIC_RING_USED_BYTES, /* memory of the ring in use */
     METRIC_RING_SIZE_BYTES, /* memory of the ring */
+    METRIC_FORWARD_DATAGRAMS_TOTAL, /* datagrams sent on to another collector, since this process started */
+    METRIC_FORWARD_REFUSED_TOTAL, /* datagrams that the system refused to send there */
+    METRIC_FORWARD_DROPPED_TOTAL, /* datagrams that found no room on their way to other collectors */
     METRIC_SETS_TOTAL, /* sets (v5: bodies) met in datagrams */
     METRIC_SETS_DECODED_TOTAL, /* data sets decoded */
     METRIC_SETS_TEMPLATE_TOTAL, /* template sets read */

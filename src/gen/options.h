@@ -45,6 +45,9 @@ enum opt {
     OPT_TLS_CLIENT_CERTIFICATE, /* a client of a tls:// listener must show a certificate; no: it may */
     OPT_EXPORTERS_ALLOW, /* networks of trusted exporters; others are stored and marked not trusted, and share one bounded budget; empty: all are trusted */
     OPT_SAMPLING, /* sampling rates that exporters do not tell: ADDRESS=N or ADDRESS/INTERFACE=N, one packet in N, counts where neither record nor options say one; with ! behind it, as in 192.0.2.1=1000!, it counts against what they say. Holds for all that is stored */
+    OPT_FORWARD, /* other collectors that get every datagram received by UDP, as it came: udp://ADDRESS:PORT, at most 16; sessions of TCP and TLS are not sent on */
+    OPT_FORWARD_SOURCE, /* under whose address they go out: keep: the sender's, which needs root or CAP_NET_RAW; own: this host's; auto: the sender's where that is permitted */
+    OPT_FORWARD_QUEUE, /* memory for datagrams on their way to other collectors, per shard; what finds no room is counted and not sent */
     OPT_DECODER_MEMORY, /* memory for exporters, their ports and templates, per shard; those not heard for ten minutes yet may take half of it together, untrusted ones a quarter */
     OPT_DECODER_MAX_EXPORTERS, /* trusted exporters remembered, per shard; a new one takes the place of one that is silent */
     OPT_DECODER_MAX_UNTRUSTED, /* exporters outside exporters.allow remembered, all together, per shard */

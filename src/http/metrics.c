@@ -101,6 +101,19 @@ static void rings(struct buf *b, const struct collect_status *s)
     }
 }
 
+static void forward(struct buf *b, const struct collect_status *s)
+{
+    if (s->n_forward == 0)
+        return;
+    head(b, METRIC_FORWARD_DATAGRAMS_TOTAL);
+    for (uint32_t i = 0; i < s->n_forward; i++)
+        value(b, METRIC_FORWARD_DATAGRAMS_TOTAL, "target", s->forward[i].text, s->forward[i].sent);
+    head(b, METRIC_FORWARD_REFUSED_TOTAL);
+    for (uint32_t i = 0; i < s->n_forward; i++)
+        value(b, METRIC_FORWARD_REFUSED_TOTAL, "target", s->forward[i].text, s->forward[i].refused);
+    one(b, METRIC_FORWARD_DROPPED_TOTAL, s->forward_dropped);
+}
+
 static void exporters(struct buf *b, const struct collect_status *s)
 {
     static const enum metric m[] = { METRIC_EXPORTER_DATAGRAMS_TOTAL, METRIC_EXPORTER_RECORDS_TOTAL,
@@ -182,6 +195,7 @@ void http_metrics_text(struct buf *b, const struct collect_status *s)
     listeners(b, s);
     streams(b, s);
     rings(b, s);
+    forward(b, s);
     one(b, METRIC_SETS_TOTAL, t->sets);
     one(b, METRIC_SETS_DECODED_TOTAL, t->sets_decoded);
     one(b, METRIC_SETS_TEMPLATE_TOTAL, t->sets_template);

@@ -125,6 +125,31 @@ static json_t *rings(const struct collect_status *s)
     return a;
 }
 
+static void forward(json_t *root, const struct collect_status *s)
+{
+    json_t *o, *a = json_array();
+
+    if (s->n_forward == 0) {
+        json_decref(a);
+        return;
+    }
+    o = sub(root, "forward");
+    num(o, "dropped", s->forward_dropped);
+    num(o, "waiting_octets", s->forward_waiting_octets);
+    for (uint32_t i = 0; i < s->n_forward; i++) {
+        const struct collect_forward *f = &s->forward[i];
+        json_t *t = json_object();
+        (void)json_object_set_new(t, "to", json_string(f->text));
+        (void)json_object_set_new(t, "may_keep_source", json_boolean(f->may_keep));
+        num(t, "datagrams", f->sent);
+        num(t, "octets", f->octets);
+        num(t, "source_kept", f->kept);
+        num(t, "refused", f->refused);
+        (void)json_array_append_new(a, t);
+    }
+    (void)json_object_set_new(o, "targets", a);
+}
+
 static json_t *exporter(const struct decode_exporter *x)
 {
     json_t *o = json_object();
@@ -314,6 +339,7 @@ void http_status_json(struct buf *out, const struct collect_status *s, const str
     journal(root, &s->journal, conf_text(c, OPT_JOURNAL_MODE));
     (void)json_object_set_new(root, "listeners", listeners(s));
     (void)json_object_set_new(root, "rings", rings(s));
+    forward(root, s);
     memory(root, s);
     store(root, &s->store, c);
     compaction(root, &s->compaction);

@@ -117,6 +117,22 @@ static socklen_t to_sockaddr(const struct net_place *p, union any_addr *a)
     return sizeof a->v4;
 }
 
+bool net_is_local(const struct net_place *p)
+{
+    struct net_place q = *p;
+    union any_addr a;
+    socklen_t len;
+    int fd;
+    bool yes;
+
+    q.port = 0;
+    len = to_sockaddr(&q, &a);
+    fd = socket(a.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    yes = fd >= 0 && bind(fd, &a.any, len) == 0;
+    net_close(fd);
+    return yes;
+}
+
 static void chosen_port(int fd, struct net_place *p)
 {
     union any_addr a = { 0 };

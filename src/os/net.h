@@ -24,6 +24,8 @@ int net_place_parse(struct net_place *out, const char *text, const char *scheme,
 const char *net_place_text(const struct net_place *p, char *out);
 
 bool net_have_ipv6(void);
+/* Is that an address of this host? */
+bool net_is_local(const struct net_place *p);
 
 /* A bound UDP socket, not blocking, that counts what the kernel drops. `share`: several sockets
  * take this port (SO_REUSEPORT). *got_octets is the receive buffer the kernel gave. A port of 0 is

@@ -285,8 +285,13 @@ bool prune_rowset(const struct plan *p, const struct query_control *ctl, const s
 
 bool prune_block(struct scan *s, uint32_t block)
 {
+    const struct query_control *ctl = s->ctl;
     uint64_t lo, hi;
 
+    if (ctl != NULL && ctl->received_to_ms != 0 &&
+        s->rs->ops->zone(s->rs, block, COL_RECEIVED, &lo, &hi) &&
+        ((int64_t)lo >= ctl->received_to_ms || (int64_t)hi < ctl->received_from_ms))
+        return true;
     if (!s->p->framed)
         return false;
     if (s->rs->ops->zone(s->rs, block, COL_START, &lo, &hi) && (int64_t)lo >= s->p->to_ms)
