@@ -117,6 +117,11 @@ int cmd_compact(const struct args *a);
 extern const struct cmd_option compact_options[];
 extern const char compact_help[];
 
+int cmd_group(const struct args *a);
+int cmd_name(const struct args *a);
+extern const struct cmd_option group_options[], name_options[];
+extern const char group_help[], name_help[];
+
 int cmd_doctor(const struct args *a);
 extern const struct cmd_option doctor_options[];
 extern const char doctor_help[];

@@ -27,6 +27,8 @@ static inline bool match_by_table(const struct expr *x)
     return x->op == EXPR_NET && x->value.n == 1 && x->value.v[0].kind == VALUE_COL;
 }
 
+/* Tables of a filter's tree for the rowset in s->rs. */
+int prune_node(struct scan *s, struct node *x) WARN_UNUSED;
 /* Tables of the rowset in s->rs: filter per code, columns per shape. */
 int prune_tables(struct scan *s) WARN_UNUSED;
 

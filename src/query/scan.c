@@ -6,6 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "query/define.h"
 #include "query/match.h"
 
 #define MORSEL_BLOCKS 16u
@@ -54,6 +55,7 @@ static int one_vector(struct scan *s, const struct walk *w, const struct visitor
 
     s->loaded = s->loaded32 = 0;
     s->extras_loaded = s->rate_loaded = false;
+    s->vector++;
     memset(live, 1, s->n);
     if ((rc = frame_mask(s, live)) != ERR_OK)
         return rc;
@@ -115,6 +117,7 @@ static int enter(struct scan *s, const struct rowset *rs, const struct fact_tabl
     int rc;
 
     s->rs = rs;
+    s->wire = facts;
     if ((rc = rate_enter(s, facts)) != ERR_OK || (rc = prune_tables(s)) != ERR_OK)
         return rc;
     s->nothing = prune_filter(s, UINT32_MAX) == TRI_NEVER;
@@ -234,7 +237,7 @@ void walk_free(struct walk *w)
 
 /* ------------------------------------------------------------------ life */
 
-static int node_make(struct node *x, const struct expr *e)
+int node_make(struct node *x, const struct expr *e)
 {
     x->x = e;
     if (e->n_kids == 0)
@@ -248,7 +251,7 @@ static int node_make(struct node *x, const struct expr *e)
     return ERR_OK;
 }
 
-static void node_free(struct node *x)
+void node_free(struct node *x)
 {
     for (uint32_t k = 0; k < x->n_kids; k++)
         node_free(&x->kid[k]);
@@ -287,6 +290,7 @@ void scan_free(struct scan *s)
         free(s->col[c]);
     for (unsigned c = 0; c < COL_N; c++)
         free(s->col32[c]);
+    define_free(s->define);
     free(s->shape_cols);
     free(s->rate_memo);
     free(s->rate);

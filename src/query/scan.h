@@ -19,6 +19,7 @@ struct node {
     uint8_t buf[2][ROWSET_VECTOR];
 };
 
+struct define;
 struct scan {
     const struct plan *p;
     struct query_control *ctl;
@@ -37,6 +38,7 @@ struct scan {
     uint64_t *shape_cols; /* per shape of the rowset: columns that it fills */
     uint32_t shape_cap;
     uint64_t common_cols;           /* columns that all shapes of the rowset fill */
+    const struct fact_table *wire;  /* what exporters told; may be NULL */
     const struct fact_table *facts; /* NULL: they say no rate of any exporter of the rowset */
     struct rate_memo *rate_memo;
     uint64_t *rate;
@@ -51,6 +53,8 @@ struct scan {
     size_t page_cap;
     bool by_page;                /* only the pages of `pages` can match */
     bool nothing;                /* nothing of the rowset can match */
+    struct define *define;       /* what definitions say; made when first asked */
+    uint64_t vector;             /* counts vectors */
     uint16_t sel[ROWSET_VECTOR]; /* rows of the vector that count */
     uint32_t n_sel;
 };
@@ -120,6 +124,9 @@ bool scan_value(struct scan *s, const struct value_alts *a, uint32_t row, struct
 int scan_load_all(struct scan *s) WARN_UNUSED;
 void scan_record(struct scan *s, uint32_t row, struct record *r);
 
+/* A node and all below it over an expression. Errors: ERR_NOMEM; free it then too. */
+int node_make(struct node *x, const struct expr *e) WARN_UNUSED;
+void node_free(struct node *x);
 /* Rows where a node holds, restricted to live. */
 int node_eval(struct scan *s, struct node *x, const uint8_t *live, uint8_t *out) WARN_UNUSED;
 
