@@ -379,8 +379,10 @@ static uint64_t set_hash(const uint32_t *g, uint32_t n)
 {
     uint64_t h = n;
 
-    for (uint32_t i = 0; i < n; i++)
-        h = (h ^ g[i]) * 0x9e3779b97f4a7c15u, h ^= h >> 29;
+    for (uint32_t i = 0; i < n; i++) {
+        h = (h ^ g[i]) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
     return h;
 }
 

@@ -184,8 +184,8 @@ static int numbers(struct item *x, enum item_kind kind, const char *word, const 
 
 static int what_else(const char *s, struct err *e)
 {
-    static const char *const words[] = { "port",     "proto", "vlan",    "group",
-                                         "exporter", "if",    "AS64500", "tcp/443" };
+    static const char *const words[] = { "proto",    "port", "vlan",    "group",
+                                         "exporter", "if",   "AS64500", "tcp/443" };
     size_t n = strcspn(s, " :=");
     const char *near = near_word(s, n, words, ARRAY_LEN(words));
 
