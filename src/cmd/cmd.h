@@ -122,6 +122,12 @@ int cmd_name(const struct args *a);
 extern const struct cmd_option group_options[], name_options[];
 extern const char group_help[], name_help[];
 
+int cmd_exporter(const struct args *a);
+int cmd_interface(const struct args *a);
+int cmd_rule(const struct args *a);
+extern const struct cmd_option exporter_options[];
+extern const char exporter_help[], interface_help[], rule_help[];
+
 int cmd_doctor(const struct args *a);
 extern const struct cmd_option doctor_options[];
 extern const char doctor_help[];
