@@ -142,7 +142,7 @@ int cmd_serve(const struct args *a);
 int cmd_status(const struct args *a);
 int cmd_tail(const struct args *a);
 extern const struct cmd_option config_options[], serve_options[], status_options[];
-extern const char serve_help[], query_help[];
+extern const char serve_help[], query_help[], config_help[];
 const struct cmd_option *query_options(void); /* made from the query's table of parameters */
 bool query_foreign(int argc, char **argv);
 

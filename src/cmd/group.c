@@ -104,15 +104,14 @@ static int one_member(void *ctx, char *text, struct err *e)
     struct edit *x = ctx;
     struct buf b = buf_init(META_TEXT_MAX);
     const char *key[2] = { x->name, NULL };
-    struct item item;
     size_t at;
     bool made;
-    int rc = item_parse(&item, text, e);
+    int rc = meta_canonical(META_MEMBERS, 1, text, &b, e);
 
-    if (rc != ERR_OK)
+    if (rc != ERR_OK) {
+        buf_free(&b);
         return rc;
-    item_text(&b, &item);
-    item_free(&item);
+    }
     if (!buf_ok(&b)) {
         buf_free(&b);
         return err_set(e, ERR_ARG, "this member is too long");
@@ -330,32 +329,13 @@ struct naming {
     bool remove;
 };
 
-/* The form in which an address, network or AS number is kept. */
-static int name_key(const char *s, struct buf *out, struct err *e)
-{
-    struct addr from, to;
-    uint32_t as;
-    int rc;
-
-    if (item_as(s, strlen(s), &as)) {
-        buf_printf(out, "AS%u", as);
-        return ERR_OK;
-    }
-    rc = item_net(s, strlen(s), &from, &to, e);
-    if (rc == ERR_NOTFOUND)
-        return err_set(e, ERR_ARG, "\"%.64s\" is no address, network or AS number", s);
-    if (rc == ERR_OK)
-        item_net_text(out, &from, &to);
-    return rc;
-}
-
 static int one_name(struct naming *x, const char *of, const char *name, struct err *e)
 {
     struct buf b = buf_init(256);
     const char *key[1];
     struct meta_row *r;
     size_t at;
-    int rc = name_key(of, &b, e);
+    int rc = meta_canonical(META_NAMES, 0, of, &b, e);
 
     key[0] = buf_cstr(&b);
     if (rc == ERR_OK && x->remove) {

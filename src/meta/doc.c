@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #include "base/near.h"
-#include "flow/addr.h"
+#include "meta/item.h"
 
 /* clang-format off */
 const struct meta_table_info meta_table_info[META_TABLES] = {
@@ -307,6 +307,36 @@ static int address(const char *s, struct buf *out, struct err *e)
     return number(&domain, s + n + 1, out, e);
 }
 
+static int member(const char *s, struct buf *out, struct err *e)
+{
+    struct item x;
+    int rc = item_parse(&x, s, e);
+
+    if (rc == ERR_OK)
+        item_text(out, &x);
+    item_free(&x);
+    return rc;
+}
+
+/* What has a name: an address, a network, an AS number. */
+static int named(const char *s, struct buf *out, struct err *e)
+{
+    struct addr from, to;
+    uint32_t as;
+    int rc;
+
+    if (item_as(s, strlen(s), &as)) {
+        buf_printf(out, "AS%u", as);
+        return ERR_OK;
+    }
+    rc = item_net(s, strlen(s), &from, &to, e);
+    if (rc == ERR_NOTFOUND)
+        return err_set(e, ERR_ARG, "\"%.64s\" is no address, network or AS number", s);
+    if (rc == ERR_OK)
+        item_net_text(out, &from, &to);
+    return rc;
+}
+
 int meta_canonical(enum meta_table t, unsigned column, const char *text, struct buf *out,
                    struct err *e)
 {
@@ -317,6 +347,10 @@ int meta_canonical(enum meta_table t, unsigned column, const char *text, struct 
     for (const char *p = text; *p != '\0'; p++)
         if ((unsigned char)*p < 32 || *p == 127)
             return err_set(e, ERR_ARG, "%s: a line end or control character inside", c->name);
+    if (t == META_MEMBERS && column == 1)
+        return member(text, out, e);
+    if (t == META_NAMES && column == 0)
+        return named(text, out, e);
     switch ((enum meta_type)c->type) {
     case META_WORD:
         return one_word(c->words, text, out) ? ERR_OK : near_words(c, text, e);
