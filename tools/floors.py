@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 
-FLOOR = {"base": 0, "os": 1, "codec": 1, "gen": 1, "flow": 2, "conf": 2, "decode": 3, "encode": 3, "enrich": 3, "store": 3,
+FLOOR = {"base": 0, "os": 1, "codec": 1, "gen": 1, "flow": 2, "conf": 2, "decode": 3, "encode": 3, "enrich": 3, "meta": 3, "store": 3,
          "detect": 3, "query": 4, "alert": 4, "notify": 4, "mitigate": 4, "collect": 4, "convert": 4, "present": 5,
          "http": 6, "cmd": 7}
 # folders on one floor that may use each other, from the table of the design: collect feeds store and detect

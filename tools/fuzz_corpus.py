@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the seeds of the fuzz targets nf5, nf9, ipfix, lists, ranges, framing, pcap, config, convert and http, and their dictionaries,
+"""Make the seeds of the fuzz targets nf5, nf9, ipfix, lists, ranges, framing, pcap, config, convert, http and meta, and their dictionaries,
 from data/*.csv, the captures of tests/data, and what is written here.
 
 usage: fuzz_corpus.py ROOT
@@ -473,6 +473,62 @@ def made_http():
           + [p.partition("=")[0].encode() + b"=" for p in pairs] + [p.partition("=")[2].encode() for p in pairs if "=" in p and p != "="])
 
 
+def made_meta():
+    members = ["10.0.0.0/8", "!10.1.0.0/16", "10.0.0.1..10.0.0.9", "2001:db8::/32", "::/0", "AS64500", "as1..as5", "port 443", "port:1-9", "proto tcp", "proto 47", "udp/53", "tcp/1..5",
+               "vlan 7", "exporter fra1", "if fra1 3", "if fra 1 xe-0/0/1", "group b", "! group c", "country DE", "10.1.2.3/8", "", "!", "port 70000", "as4294967296", "10.1/16", "proto", "if a",
+               "10.0.0.9..10.0.0.1", "::1..10.0.0.1", "example.net", "10.0.0.1...", "AS", "tcp/", "/8", "0/0"]
+    for i, m in enumerate(members):
+        save("meta", f"made-member-{i}", b"@" + m.encode())
+    whole = """groups:
+  office:
+    kind: site
+    contact: "noc@example.net"
+    note: 'a # b'
+    capacity: 10G
+    tags: a,b
+    members: [10.20.0.0/16, "!10.20.9.0/24", group servers]
+  servers: {members: [tcp/443, AS64500, exporter fra1, if fra1 3, if fra1 xe-0/0/1]}
+names:
+  10.20.0.1: gateway
+  AS64500: Example
+exporters:
+  192.0.2.1: {name: fra1, site: Frankfurt, role: core, region: eu, as_source: both, sampling: 1000, force: yes, trusted: off}
+  "192.0.2.1#7":
+    name: fra7
+interfaces:
+  - exporter: fra1
+    index: 3
+    name: xe-0/0/1
+    description: Transit ExampleTel
+    speed: 2.5G
+    boundary: external
+    role: edge
+rules:
+  - {order: 10, "on": description, match: "^(transit|up)", boundary: external, provider: ExampleTel}
+"""
+    save("meta", "made-whole", whole.encode())
+    for i, t in enumerate((
+            "", "groups:\n", "groups: {a: }\n", "groups: {a: {members: [group b]}, b: {members: [group a]}}\n", "groups: {a: {}, A: {}}\n", "grups: {}\n", "groups: []\n", "names: {10.0.0.1: ''}\n",
+            "names: {x: y}\n", "rules: [{order: 1}]\n", "rules: [{match: a}]\n", "rules: [{order: 1, match: '(', boundary: internal}]\n", "interfaces: [{exporter: 1.1.1.1, index: x}]\n",
+            "interfaces: [{exporter: nobody, index: 1}]\n", "exporters: {1.1.1.1: {sit: a}}\n", "exporters: {1.1.1.1: {site: a, site: b}}\n", "groups: &a {x: *a}\n", "groups: {x: &y {note: a}, z: *y}\n",
+            "a: b\n---\nc: d\n", "- a\n", "*x\n", "{", '"a\\0": b\n', "names:\n  ? [a]\n  : b\n", "groups: {a: {members: [10.0.0.0/8, 10.0.0.0/8]}}\n", "groups: {a: {capacity: 1.5}}\n",
+            "groups: {internal: {members: [port 5]}}\n", "groups: {a: {members: ['!10.0.0.0/8', '!::/0']}}\n")):
+        save("meta", f"made-{i}", t.encode())
+    for i in range(3, len(whole), 97):
+        save("meta", f"made-cut-{i}", whole[:i].encode())
+    terms = ["group office", "src group mixed", "group in [office mixed \"a b\"]", "not client group mixed", "exists group", "absent dst group", "ip in group office", "port in group mixed",
+             "exporter in group mixed", "name gateway", "name ~ /^lab/i", "name in [!gateway \"lab x\"]", "src name != gateway", "host gateway", "ip in [gateway !\"lab x\" 10.0.0.1]",
+             "exporter fra1", "exporter in [fra1 192.0.2.9 fra7]", "exporter != fra7", "if xe-0/0/1", "in if \"fra1 xe-0/0/1\"", "if in [\"xe-0/0/1\"]", "if ~ /xe/", "internal", "both external",
+             "inbound or outbound", "internal traffic", "not transit", "direction in [inbound outbound]", "boundary external", "out boundary != internal", "site Frankfurt", "role ~ /o/", "region eu",
+             "exporter name ~ /fra/", "provider x", "server (group office and not internal)"]
+    for i, t in enumerate(terms):
+        save("query", f"made-defined-{i}", t.encode())
+        save("query", f"made-defined-two-{i}", (t + " and not (" + terms[(i * 7 + 3) % len(terms)] + ")").encode())
+    for i, t in enumerate(("group", "src group,dst group", "name", "src name", "direction", "boundary", "in provider", "site,role", "exporter name", "internal", "inbound", "if name")):
+        save("query", f"made-defined-by-{i}", f"@by {t}\n@measure bytes,distinct group\ngroup mixed".encode())
+        save("query", f"made-defined-list-{i}", f"@columns {t}\n@sort {t}\nany".encode())
+
+
 def decoder_words():
     ids = sorted({int(r["id"]) for r in rows("fieldmap.csv")} | {82, 83, 34, 35, 36, 41, 305, 306})
     common = [p16(i, n) for i in ids for n in (1, 2, 4, 8) if i < 400] + [p16(i, 65535) for i in (1, 82, 83)]
@@ -533,5 +589,6 @@ made_framing()
 made_captures()
 made_config()
 made_http()
+made_meta()
 decoder_words()
 made_convert()

@@ -338,9 +338,29 @@ def recipes():
     return {"src/gen/recipes.h": h, "src/gen/recipes.c": c, "docs/reference/exporters.md": "\n".join(out[:-1]) + "\n"}
 
 
+def groups():
+    gs = rows("groups.csv")
+    body = ("#include <stddef.h>\n\n"
+            "/* Groups that Weir brings; a group of the user's of the same name stands before it. */\n"
+            "struct ready_group {\n    const char *name, *kind;\n"
+            "    const char *members; /* meta/item.h, separated by blanks */\n    const char *note;\n};\n\n"
+            "extern const struct ready_group ready_groups[];\nextern const size_t ready_groups_n;\n")
+    h = header("WEIR_GEN_GROUPS_H", "groups.csv", "Floor 1. Groups that Weir brings.", body)
+    c = f"/* {NOTE % 'groups.csv'} */\n#include \"gen/groups.h\"\n\nconst struct ready_group ready_groups[] = {{\n"
+    for r in gs:
+        c += f"    {{ {c_str(r['name'])}, {c_str(r['kind'])}, {c_str(r['members'])},\n      {c_str(r['note'])} }},\n"
+    c += "};\nconst size_t ready_groups_n = sizeof ready_groups / sizeof ready_groups[0];\n"
+    doc = page("Groups that Weir brings", "groups.csv",
+               "They work in every filter: `group netflix`, `dst group cdn`. A group of yours of the same name stands "
+               "before it. AS members match what exporters send (`as`).",
+               ["group", "members", "what it is"],
+               [(r["name"], r["members"].replace("group:", "group "), r["note"]) for r in gs])
+    return {"src/gen/groups.h": h, "src/gen/groups.c": c, "docs/reference/groups.md": doc}
+
+
 def main():
     made = {}
-    for f in (columns, fieldmap, elements, options, metrics, coverage, recipes, services):
+    for f in (columns, fieldmap, elements, options, metrics, coverage, recipes, services, groups):
         made.update(f())
     drift = []
     for name, text in made.items():

@@ -129,6 +129,17 @@ int cmd_compact(const struct args *a);
 extern const struct cmd_option compact_options[];
 extern const char compact_help[];
 
+int cmd_group(const struct args *a);
+int cmd_name(const struct args *a);
+extern const struct cmd_option group_options[], name_options[];
+extern const char group_help[], name_help[];
+
+int cmd_exporter(const struct args *a);
+int cmd_interface(const struct args *a);
+int cmd_rule(const struct args *a);
+extern const struct cmd_option exporter_options[];
+extern const char exporter_help[], interface_help[], rule_help[];
+
 int cmd_doctor(const struct args *a);
 extern const struct cmd_option doctor_options[];
 extern const char doctor_help[];
@@ -151,7 +162,7 @@ int cmd_serve(const struct args *a);
 int cmd_status(const struct args *a);
 int cmd_tail(const struct args *a);
 extern const struct cmd_option config_options[], serve_options[], status_options[];
-extern const char serve_help[], query_help[];
+extern const char serve_help[], query_help[], config_help[];
 const struct cmd_option *query_options(void); /* made from the query's table of parameters */
 bool query_foreign(int argc, char **argv);
 

@@ -36,6 +36,7 @@ struct server {
     struct collect *collect;
     struct store *store;
     struct history *history;
+    struct meta_db *meta;
     struct http_server *http;
     int unix_fd, tcp_fd;
     char tcp_name[NET_TEXT_MAX + 8];
@@ -152,9 +153,11 @@ static int build(struct server *s, struct err *e)
                            (int64_t)conf_num(s->conf, OPT_HISTORY_KEEP), clock_now_ms(), e)) !=
             ERR_OK ||
         (rc = collect_start(s->collect, s->store, e)) != ERR_OK ||
-        (rc = history_follow(s->history, s->collect, e)) != ERR_OK)
+        (rc = history_follow(s->history, s->collect, e)) != ERR_OK ||
+        (rc = meta_db_open(&s->meta, s->dir, e)) != ERR_OK)
         return rc;
-    rc = http_server_start(&s->http, s->collect, s->history, s->conf, s->unix_fd, s->tcp_fd, e);
+    rc = http_server_start(&s->http, s->collect, s->history, s->meta, s->conf, s->unix_fd,
+                           s->tcp_fd, e);
     s->unix_fd = s->tcp_fd = -1; /* the server's now */
     return rc;
 }
@@ -238,6 +241,7 @@ static int take_down(struct server *s, bool started, struct err *e)
     int rc = ERR_OK;
 
     http_server_stop(s->http);
+    meta_db_close(s->meta);
     if (started)
         rc = collect_stop(s->collect, e);
     history_close(s->history); /* its last row is of all that was decoded */

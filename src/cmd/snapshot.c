@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/client.h"
+#include "meta/db.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/proc.h"
@@ -63,6 +64,8 @@ static int copy(struct making *m, const struct args *a, const char *from, const 
     m->c.copy = args_has(a, "copy");
     m->c.step = step;
     m->c.ctx = m;
+    m->c.also = META_DB_NAME;
+    m->c.copy_also = meta_db_copy;
     rc = store_open(&s, from, STORE_READ, "", e);
     if (rc == ERR_OK)
         rc = store_copy_to(s, to, &m->c, e);

@@ -30,6 +30,7 @@ struct door {
 struct http_server {
     struct collect *k;
     struct history *history;
+    struct meta_db *meta;
     struct os_mutex conf_lock;
     struct conf *conf;
     atomic_bool stopping;
@@ -159,8 +160,27 @@ static enum MHD_Result stream(struct call *call, struct MHD_Connection *c,
     return ok;
 }
 
+/* With what is defined now; that it cannot be read is no reason to answer nothing. */
+static int plan_with_definitions(struct http_server *s, struct http_request *q, struct plan **p,
+                                 struct err *e)
+{
+    struct err why = { 0 };
+    struct defs *d;
+    int rc = meta_db_defs(s->meta, &d, &why);
+
+    if (d == NULL)
+        return err_set(e, rc, "%s", why.msg);
+    if (rc != ERR_OK)
+        log_line(LOG_LEVEL_WARN, "%s; the definitions from before are used", why.msg);
+    q->params.defs = d;
+    rc = query_plan(p, &q->params, clock_now_ms(), e);
+    q->params.defs = NULL;
+    defs_unref(d);
+    return rc;
+}
+
 /* A tail is a list without end, order and limit. */
-static int plan_for(struct http_request *q, struct plan **p, struct err *e)
+static int plan_for(struct http_server *s, struct http_request *q, struct plan **p, struct err *e)
 {
     bool follow = q->resource == HTTP_TAIL;
     int rc;
@@ -171,7 +191,7 @@ static int plan_for(struct http_request *q, struct plan **p, struct err *e)
             q->format == PRESENT_TABLE ? PRESENT_CSV : PRESENT_NDJSON; /* they want an end */
     if (follow && (rc = query_params_set(&q->params, "list", "1", e)) != ERR_OK)
         return rc;
-    rc = query_plan(p, &q->params, clock_now_ms(), e);
+    rc = plan_with_definitions(s, q, p, e);
     if (rc != ERR_OK || !follow)
         return rc;
     if ((*p)->view != VIEW_LIST) {
@@ -205,7 +225,7 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
     int rc;
 
     conf_unref(conf);
-    if ((rc = plan_for(q, &p, &e)) != ERR_OK)
+    if ((rc = plan_for(s, q, &p, &e)) != ERR_OK)
         return problem(c, rc == ERR_NOTFOUND ? 400 : status_of(rc), &q->params, &e);
     rc = answer_start(&call->answer, &at, p, (enum present_format)q->format,
                       q->resource == HTTP_TAIL, &e);
@@ -482,7 +502,7 @@ static int open_door(struct door *d, struct http_server *s, struct conf *c, int 
 }
 
 int http_server_start(struct http_server **out, struct collect *k, struct history *h,
-                      struct conf *c, int unix_fd, int tcp_fd, struct err *e)
+                      struct meta_db *meta, struct conf *c, int unix_fd, int tcp_fd, struct err *e)
 {
     struct http_server *s = calloc(1, sizeof *s);
     int rc;
@@ -495,6 +515,7 @@ int http_server_start(struct http_server **out, struct collect *k, struct histor
     }
     s->k = k;
     s->history = h;
+    s->meta = meta;
     s->conf = conf_ref(c);
     os_mutex_init(&s->conf_lock);
     rc = open_door(&s->local, s, c, unix_fd, true, e);

@@ -5,13 +5,15 @@
 #define WEIR_HTTP_SERVER_H
 
 #include "collect/history.h"
+#include "meta/db.h"
 
 struct http_server;
 
-/* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). `k` and `h` stay valid
- * until http_server_stop(). Errors: ERR_IO, ERR_NOMEM. */
+/* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). `k`, `h` and
+ * `meta` stay valid until http_server_stop(). Errors: ERR_IO, ERR_NOMEM. */
 int http_server_start(struct http_server **out, struct collect *k, struct history *h,
-                      struct conf *c, int unix_fd, int tcp_fd, struct err *e) WARN_UNUSED;
+                      struct meta_db *meta, struct conf *c, int unix_fd, int tcp_fd,
+                      struct err *e) WARN_UNUSED;
 void http_server_reload(struct http_server *s, struct conf *c);
 void http_server_stop(struct http_server *s); /* ends all answers; NULL is allowed */
 

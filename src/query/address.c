@@ -1,4 +1,5 @@
 /* Terms on addresses: networks, ranges, lists; MAC addresses. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "query/term.h"
@@ -128,7 +129,8 @@ static bool netmask(const struct token *k, const char *s, uint8_t *len)
 
 /* One item; `masked`: a netmask may follow (net 10.0.0.0 255.0.0.0), which a list has no room for.
  */
-static bool net_value(struct syntax *p, struct netset *s, bool out, bool masked)
+static bool net_value(struct syntax *p, const struct field *f, struct netset *s,
+                      struct numset *names, bool out, bool masked)
 {
     const struct token *k = syn_tok(p);
     const char *t = syn_text(p, k), *dots = NULL;
@@ -168,15 +170,63 @@ static bool net_value(struct syntax *p, struct netset *s, bool out, bool masked)
     if (strspn(t, "0123456789.:/abcdefABCDEF") >= k->len && strpbrk(t, ".:/") != NULL &&
         strpbrk(t, ".:/") < t + k->len)
         syn_fail(p, ERR_SYNTAX, k, "not an address or network: 10.1.2.3, 10.1/16, 2001:db8::/32");
+    else if (f->type == FIELD_EXPORTER)
+        return syn_exporter_name(p, names, out);
     else
-        syn_fail(p, ERR_UNSUPPORTED, k,
-                 "not yet: names of hosts and exporters; an address or network is expected");
+        return syn_host_name(p, s, out);
     return false;
+}
+
+static struct expr *map_leaf(struct syntax *p, const struct value_alts *v, const void *what)
+{
+    struct expr *x = expr_new(EXPR_NET);
+
+    if (x == NULL)
+        return tree_oom(p);
+    x->value = *v;
+    x->map = what;
+    x->want = 1;
+    return x;
+}
+
+/* "in group NAME": the addresses of a group. Printed as it is written. */
+static struct expr *in_group(struct syntax *p, const struct field *f, const struct sides *s)
+{
+    const struct addr_map *map;
+    const struct token *k = syn_tok(p);
+    struct leaf_maker m = { map_leaf, NULL };
+    struct expr *x;
+    char name[160], side[8] = "";
+
+    if (!syn_group_nets(p, &map))
+        return NULL;
+    m.what = map;
+    if ((x = tree_sided(p, f, s, false, &m)) == NULL)
+        return NULL;
+    if (s->side == SIDE_SRC || s->side == SIDE_DST || s->side == SIDE_BOTH ||
+        s->side >= SIDE_CLIENT)
+        (void)snprintf(side, sizeof side, "%s",
+                       s->side == SIDE_SRC      ? "src "
+                       : s->side == SIDE_DST    ? "dst "
+                       : s->side == SIDE_BOTH   ? "both "
+                       : s->side == SIDE_CLIENT ? "client "
+                                                : "server ");
+    (void)snprintf(name, sizeof name, "%s%.*s in group \"%.*s\"", side, (int)strcspn(f->words, "|"),
+                   f->words, (int)MIN(k->len, 100u), syn_text(p, k));
+    free(x->pattern);
+    x->pattern = strdup(name);
+    x->pattern_len = strlen(name);
+    x->form = FORM_NAMED;
+    if (x->pattern != NULL)
+        return x;
+    expr_free(x);
+    return tree_oom(p);
 }
 
 struct expr *syn_addr_term(struct syntax *p, const struct field *f, const struct sides *s)
 {
     struct netset nets = { 0 };
+    struct numset names = { 0 };
     struct leaf_maker m = { leaf_net, &nets };
     struct expr *x = NULL;
     const struct token *k = syn_tok(p);
@@ -184,27 +234,40 @@ struct expr *syn_addr_term(struct syntax *p, const struct field *f, const struct
 
     if (syn_word(p, "in") || k->type == TOK_LIST) {
         size_t from;
+        if (syn_word(p, "group"))
+            return in_group(p, f, s);
         if (!syn_list_begins(p))
             return NULL;
         from = p->at;
         while (syn_list_goes_on(p))
-            (void)net_value(p, &nets, syn_type(p, TOK_NOT), false);
+            (void)net_value(p, f, &nets, &names, syn_type(p, TOK_NOT), false);
         (void)syn_list_ends(p, from);
+        if (p->rc == ERR_OK && nets.count > 0 && names.n_not > 0)
+            syn_fail(p, ERR_UNSUPPORTED, k,
+                     "not yet: an exporter's name as an exception beside addresses");
     } else {
         uint8_t comp = syn_comparison(p);
         negate = comp == TOK_NE;
         if (comp == TOK_MATCH || comp == TOK_NO_MATCH)
-            syn_fail(p, ERR_UNSUPPORTED, k, "not yet: names; a pattern fits text only");
+            syn_fail(p, ERR_SYNTAX, k,
+                     "a pattern fits names only: name ~ /web/, exporter name ~ /fra/");
         else if (comp != TOK_END && comp != TOK_EQ && comp != TOK_NE)
             syn_fail(p, ERR_SYNTAX, k, "addresses are compared with = and !=, networks, or A..B");
         else
-            (void)net_value(p, &nets, false, f->type == FIELD_NET);
+            (void)net_value(p, f, &nets, &names, false, f->type == FIELD_NET);
     }
     if (p->rc == ERR_OK) {
         nets_done(&nets);
-        x = tree_sided(p, f, s, negate, &m);
+        numset_done(&names);
+        if (nets.count > 0 || names.n == 0)
+            x = tree_sided(p, f, s, negate && names.n == 0, &m);
+        if (p->rc == ERR_OK && names.n > 0)
+            x = syn_exporter_names(p, x, &names);
+        if (negate && names.n > 0)
+            x = tree_not(p, x);
     }
     free(nets.n);
+    numset_free(&names);
     return x;
 }
 

@@ -237,6 +237,10 @@ void query_filter_text(struct buf *out, const struct expr *x)
         buf_str(out, x->yes ? "any" : "none");
         return;
     }
+    if (x->form == FORM_NAMED) {
+        buf_put(out, x->pattern, x->pattern_len);
+        return;
+    }
     if (x->op == EXPR_NOT) {
         if (x->kid[0]->op == EXPR_EXISTS) {
             (void)field_name(&x->kid[0]->value, name, sizeof name);
@@ -392,8 +396,9 @@ void key_names(struct buf *out)
     for (size_t i = 0; i < field_count; i++) {
         const struct field *f = &field_table[i];
         if (f->type == FIELD_LATER || f->type == FIELD_REFUSED || f->type == FIELD_AT ||
-            f->type == FIELD_NET || f->type == FIELD_AS_NAME || f->type == FIELD_PAYLOAD_REGEX ||
-            f->type == FIELD_DSCP || f->type == FIELD_MPLS_EXP || f->type == FIELD_MPLS_EOS ||
+            f->type == FIELD_INSIDE || f->type == FIELD_DIRECTION || f->type == FIELD_NET ||
+            f->type == FIELD_AS_NAME || f->type == FIELD_PAYLOAD_REGEX || f->type == FIELD_DSCP ||
+            f->type == FIELD_MPLS_EXP || f->type == FIELD_MPLS_EOS ||
             (f->type >= FIELD_PORTRANGE && f->type <= FIELD_GREATER))
             continue;
         buf_printf(out, ", %s%.*s",

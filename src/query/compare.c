@@ -160,7 +160,7 @@ bool syn_list_begins(struct syntax *p)
     if (syn_is(p, "set"))
         syn_fail(p, ERR_UNSUPPORTED, k, "not yet: sets");
     else if (syn_is(p, "group"))
-        syn_fail(p, ERR_UNSUPPORTED, k, "not yet: groups");
+        syn_fail(p, ERR_SYNTAX, k, "groups hold addresses, AS numbers, ports, protocols and VLANs");
     else if (k->type == TOK_OPEN)
         syn_fail(p, ERR_UNSUPPORTED, k, "not yet: subqueries");
     else
@@ -216,6 +216,8 @@ static bool numbers(struct syntax *p, const struct field *f, struct numset *set)
 
     if (syn_word(p, "in") || k->type == TOK_LIST) {
         size_t from;
+        if (syn_word(p, "group"))
+            return syn_group_numbers(p, f, set);
         if (!syn_list_begins(p))
             return false;
         from = p->at;

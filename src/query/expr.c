@@ -24,6 +24,11 @@ void expr_free(struct expr *x)
         free(x->text[i]);
     if (x->regex != NULL)
         pcre2_code_free(x->regex);
+    if (x->own_map) {
+        struct addr_map m = *x->map;
+        addr_map_free(&m);
+        free((void *)(uintptr_t)x->map);
+    }
     free(x->kid);
     free(x->range);
     free(x->net);
@@ -63,6 +68,21 @@ static void *copy_of(const void *p, size_t n, size_t size, bool *ok)
     return q;
 }
 
+static bool copy_map(struct expr *to, const struct addr_map *m)
+{
+    struct addr_map *c = calloc(1, sizeof *c);
+    bool ok = c != NULL;
+
+    if (!ok)
+        return false;
+    c->n = m->n;
+    c->lo = copy_of(m->lo, m->n, sizeof *m->lo, &ok);
+    c->v = copy_of(m->v, m->n, sizeof *m->v, &ok);
+    to->map = c;
+    to->own_map = true;
+    return ok;
+}
+
 struct expr *expr_copy(const struct expr *x)
 {
     struct expr *c = expr_new((enum expr_op)x->op);
@@ -75,6 +95,8 @@ struct expr *expr_copy(const struct expr *x)
     c->text = NULL;
     c->regex = NULL;
     c->n_kids = c->n_texts = 0;
+    c->map = x->own_map ? NULL : x->map;
+    c->own_map = false;
     c->range = copy_of(x->range, x->n_ranges, sizeof *x->range, &ok);
     c->net = copy_of(x->net, x->n_nets, sizeof *x->net, &ok);
     c->pattern = copy_of(x->pattern, x->pattern != NULL ? x->pattern_len + 1 : 0, 1, &ok);
@@ -85,6 +107,8 @@ struct expr *expr_copy(const struct expr *x)
         if (!ok)
             break;
     }
+    if (ok && x->own_map)
+        ok = copy_map(c, x->map);
     for (uint32_t i = 0; ok && i < x->n_kids; i++)
         ok = expr_add(c, expr_copy(x->kid[i]));
     if (ok && x->regex != NULL)
@@ -119,5 +143,10 @@ void plan_free(struct plan *p)
         return;
     expr_free(p->filter);
     expr_free(p->having);
+    for (uint32_t i = 0; i < p->n_mixed * 2; i++)
+        expr_free(p->mixed[i]);
+    free(p->mixed);
+    free(p->mixed_group);
+    defs_unref(p->defs);
     free(p);
 }

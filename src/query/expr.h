@@ -7,6 +7,7 @@
 #ifndef WEIR_QUERY_EXPR_H
 #define WEIR_QUERY_EXPR_H
 
+#include "flow/addr_map.h"
 #include "flow/rowset.h"
 
 /* Values computed from columns. All volumes are scaled by the row's sampling rate (rate 0 counts as
@@ -50,10 +51,35 @@ enum calc {
     CALC_N
 };
 
+/* What today's definitions say of a record (meta/defs.h): words, 0 = none. Two in a row are the two
+ * directions of a biflow. */
+enum def_value {
+    DEF_SRC_GROUP,
+    DEF_DST_GROUP, /* several: text only, and a key of many values */
+    DEF_SRC_NAME,
+    DEF_DST_NAME,
+    DEF_IN_BOUNDARY,
+    DEF_OUT_BOUNDARY,
+    DEF_IN_CONNECTIVITY,
+    DEF_OUT_CONNECTIVITY,
+    DEF_IN_PROVIDER,
+    DEF_OUT_PROVIDER,
+    DEF_IN_IF_NAME,
+    DEF_OUT_IF_NAME,
+    DEF_DIRECTION,
+    DEF_DIRECTION_BACK,
+    DEF_EXPORTER_NAME,
+    DEF_SITE,
+    DEF_ROLE,
+    DEF_REGION,
+    DEF_N
+};
+
 enum value_kind {
     VALUE_COL,      /* a column; u64 (address columns: an address) */
     VALUE_CALC,     /* enum calc; u64 */
     VALUE_EXPORTER, /* exporter's address; an address */
+    VALUE_DEF,      /* enum def_value; text */
     VALUE_ELEM,     /* an element as sent, typed by the dictionary: number, address, text, octets */
 };
 
@@ -66,7 +92,7 @@ static inline bool calc_is_geo(unsigned calc)
 struct value {
     uint8_t kind;       /* enum value_kind */
     uint8_t col;        /* VALUE_COL: enum col */
-    uint8_t calc;       /* VALUE_CALC: enum calc */
+    uint8_t calc;       /* VALUE_CALC: enum calc; VALUE_DEF: enum def_value */
     uint8_t occurrence; /* VALUE_ELEM: 1 = first; 0 = any occurrence */
     uint32_t pen;       /* VALUE_ELEM */
     uint16_t id;
@@ -88,7 +114,7 @@ enum expr_op {
     EXPR_AND,
     EXPR_OR,
     EXPR_XOR,     /* kids 0..n_kids-1 */
-    EXPR_RANGE,   /* number lies in one of the ranges */
+    EXPR_RANGE,   /* number (of VALUE_DEF: word) lies in one of the ranges */
     EXPR_MASK,    /* (number & mask) compared with want, see mask_any */
     EXPR_NET,     /* address: the most specific matching item decides; `out` items are exceptions */
     EXPR_TEXT,    /* text equals one of the strings (ignoring case) */
@@ -114,6 +140,7 @@ enum expr_form {
     FORM_ICMP,   /* AND (is icmp, leaf on type or code) */
     FORM_CLIENT, /* OR (AND (answer, dst leaf), AND (NOT answer, src leaf)) */
     FORM_SERVER,
+    FORM_NAMED,   /* `pattern` is how it was written, side included */
     FORM_LATENCY, /* kid[0]->kid[1] asks the element in ms, kid[1] its older pair, see compare.c */
 };
 
@@ -131,6 +158,10 @@ struct expr {
     uint64_t mask, want;
     struct net_item *net; /* EXPR_NET, owned; sorted by prefix length, longest first */
     uint32_t n_nets;
+    /* EXPR_NET: instead of `net`: addresses of which this map says `want`. Borrowed from the plan's
+     * definitions, or owned. */
+    const struct addr_map *map;
+    bool own_map;
     char **text; /* EXPR_TEXT, owned */
     uint32_t n_texts;
     void *regex;   /* EXPR_REGEX: pcre2_code, owned; compiled with a match limit */

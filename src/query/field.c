@@ -17,6 +17,7 @@
 #define ALT1(a)          { .v = { a }, .n = 1 }
 #define ALT2(a, b)       { .v = { a, b }, .n = 2 }
 #define ALT3(a, b, c)    { .v = { a, b, c }, .n = 3 }
+#define DEF1(d)          { .v = { { .kind = VALUE_DEF, .calc = (d) } }, .n = 1 }
 #define LATER(words, hint)   { words, FIELD_LATER, AXIS_NONE, 0, { { .n = 0 } }, hint }
 #define REFUSED(words, hint) { words, FIELD_REFUSED, AXIS_NONE, 0, { { .n = 0 } }, hint }
 #define MPLS(i) \
@@ -62,7 +63,7 @@ const struct field field_table[] = {
     { "engine-type|engine type", FIELD_NUM, AXIS_NONE, 255, { CALC1(CALC_ENGINE_TYPE) }, NULL },
     { "engine-id|engine id", FIELD_NUM, AXIS_NONE, UINT32_MAX, { CALC1(CALC_ENGINE_ID) }, NULL },
     { "version|nfversion", FIELD_VERSION, AXIS_NONE, 65535, { CALC1(CALC_EXPORTER_VERSION) }, NULL },
-    { "if|interface", FIELD_NUM, AXIS_IO, UINT32_MAX, { COL1(COL_IN_IF), COL1(COL_OUT_IF) }, NULL },
+    { "if|interface", FIELD_IF, AXIS_IO, UINT32_MAX, { COL1(COL_IN_IF), COL1(COL_OUT_IF) }, NULL },
     { "as", FIELD_NUM, AXIS_SIDE, UINT32_MAX, { CALC1(CALC_SRC_AS), CALC1(CALC_DST_AS) }, NULL },
     { "as name", FIELD_AS_NAME, AXIS_SIDE, 0, { CALC1(CALC_SRC_AS_NAME), CALC1(CALC_DST_AS_NAME) }, NULL },
     { "country|geo", FIELD_COUNTRY, AXIS_SIDE, 0xffff, { CALC1(CALC_SRC_COUNTRY), CALC1(CALC_DST_COUNTRY) }, NULL },
@@ -105,12 +106,27 @@ const struct field field_table[] = {
     { "weekday", FIELD_WEEKDAY, AXIS_NONE, 7, { CALC1(CALC_WEEKDAY) }, NULL },
     { "ie", FIELD_IE, AXIS_NONE, 0, { { .n = 0 } }, NULL },
 
-    LATER("group", "groups"), LATER("set", "sets"), LATER("name", "names"),
-    LATER("internal traffic", "internal traffic"), LATER("internal", "internal"), LATER("external", "external"),
-    LATER("inbound", "inbound"), LATER("outbound", "outbound"), LATER("transit", "transit"),
+    { "group", FIELD_GROUP, AXIS_SIDE, 0, { DEF1(DEF_SRC_GROUP), DEF1(DEF_DST_GROUP) }, NULL },
+    { "name", FIELD_NAME, AXIS_SIDE, 0, { DEF1(DEF_SRC_NAME), DEF1(DEF_DST_NAME) }, NULL },
+    { "direction", FIELD_WORD, AXIS_NONE, 0, { DEF1(DEF_DIRECTION) }, NULL },
+    { "boundary", FIELD_WORD, AXIS_IO, 0, { DEF1(DEF_IN_BOUNDARY), DEF1(DEF_OUT_BOUNDARY) }, NULL },
+    { "connectivity", FIELD_WORD, AXIS_IO, 0, { DEF1(DEF_IN_CONNECTIVITY), DEF1(DEF_OUT_CONNECTIVITY) }, NULL },
+    { "provider", FIELD_WORD, AXIS_IO, 0, { DEF1(DEF_IN_PROVIDER), DEF1(DEF_OUT_PROVIDER) }, NULL },
+    { "if name|interface name", FIELD_WORD, AXIS_IO, 0, { DEF1(DEF_IN_IF_NAME), DEF1(DEF_OUT_IF_NAME) }, NULL },
+    { "exporter name", FIELD_WORD, AXIS_NONE, 0, { DEF1(DEF_EXPORTER_NAME) }, NULL },
+    { "site", FIELD_WORD, AXIS_NONE, 0, { DEF1(DEF_SITE) }, NULL },
+    { "role", FIELD_WORD, AXIS_NONE, 0, { DEF1(DEF_ROLE) }, NULL },
+    { "region", FIELD_WORD, AXIS_NONE, 0, { DEF1(DEF_REGION) }, NULL },
+    { "internal", FIELD_INSIDE, AXIS_SIDE, 1, { COL1(COL_SRC_IP), COL1(COL_DST_IP) }, NULL },
+    { "external", FIELD_INSIDE, AXIS_SIDE, 0, { COL1(COL_SRC_IP), COL1(COL_DST_IP) }, NULL },
+    { "inbound", FIELD_DIRECTION, AXIS_NONE, WORD_INBOUND, { { .n = 0 } }, NULL },
+    { "outbound", FIELD_DIRECTION, AXIS_NONE, WORD_OUTBOUND, { { .n = 0 } }, NULL },
+    { "internal traffic", FIELD_DIRECTION, AXIS_NONE, WORD_INTERNAL, { { .n = 0 } }, NULL },
+    { "transit", FIELD_DIRECTION, AXIS_NONE, WORD_TRANSIT, { { .n = 0 } }, NULL },
+
+    LATER("set", "sets"),
     LATER("as pair", "AS pairs as a filter; as pair is a key"), LATER("user", "users"), LATER("vrf", "VRF names"),
-    LATER("service endpoint", "service endpoints"), LATER("app|application", "applications"), LATER("boundary", "boundary"),
-    LATER("connectivity", "connectivity"), LATER("provider", "provider"), LATER("site", "site"), LATER("role", "role"),
+    LATER("service endpoint", "service endpoints"), LATER("app|application", "applications"),
     LATER("new", "new"), LATER("listed", "listed"), LATER("alerted", "alerted"),
     LATER("filter", "named filters"), LATER("payload ja3", "payload ja3"), LATER("@include", "@include"),
     LATER("client bytes|server bytes|total bytes|client packets|server packets|total packets", "sessions"),

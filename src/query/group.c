@@ -186,7 +186,7 @@ int group_hosts(struct group *g)
 static int add_key(struct group *g, const struct key *k, uint64_t addrs)
 {
     struct key_state *ks = &g->key[g->n_states++];
-    int rc = key_init(ks, k, &g->budget);
+    int rc = key_init(ks, k, g->p->defs, &g->budget);
 
     return rc == ERR_OK && ks->how == HOW_CODE ? share_numbering(g, ks, addrs) : rc;
 }
@@ -209,9 +209,7 @@ static int choose_groups(struct group *g)
         const struct key_state *ks = &g->key[k];
         words += key_words(ks);
         g->bits += ks->bits * key_words(ks);
-        g->simple &= ks->k->kind == KEY_VALUE;
-        if (ks->k->kind == KEY_EITHER || ks->k->kind == KEY_MATCHED)
-            g->two_sided |= 1u << k;
+        g->simple &= ks->k->kind == KEY_VALUE && ks->how != HOW_GROUP;
     }
     g->tuples = g->bits > 62;
     if (g->tuples) {

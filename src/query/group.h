@@ -82,12 +82,11 @@ struct group {
     uint8_t used[ACC_N]; /* sums first, then maxima */
     uint32_t n_acc, n_sum;
 
-    bool port_key;      /* a ranking by port without the protocol leaves ICMP out */
-    bool by_code;       /* one address column: summed by the rowset's codes first */
-    bool tuples;        /* the keys' numbers do not fit one word */
-    bool simple;        /* every row has one value for each key, and they fit one word */
-    uint32_t two_sided; /* bit per key of which a row may hold two values */
-    unsigned bits;      /* of a group's key */
+    bool port_key; /* a ranking by port without the protocol leaves ICMP out */
+    bool by_code;  /* one address column: summed by the rowset's codes first */
+    bool tuples;   /* the keys' numbers do not fit one word */
+    bool simple;   /* every row has one value for each key, and they fit one word */
+    unsigned bits; /* of a group's key */
     struct os_mutex lock;
     struct table tuple;
     struct sums groups;

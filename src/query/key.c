@@ -120,6 +120,10 @@ bool syn_key(struct syntax *p, struct key *k)
         syn_fail_from(p, ERR_SYNTAX, from, "rank by as: the names are shown beside the numbers");
         return false;
     }
+    if (f->type == FIELD_INSIDE || f->type == FIELD_DIRECTION) {
+        syn_fail_from(p, ERR_SYNTAX, from, "%s is a test; the key is direction", f->words);
+        return false;
+    }
     if (f->type == FIELD_AT || f->type == FIELD_MPLS_EOS || f->type == FIELD_PAYLOAD_REGEX ||
         f->type == FIELD_DSCP || f->type == FIELD_MPLS_EXP ||
         (f->type >= FIELD_PORTRANGE && f->type <= FIELD_GREATER)) {

@@ -51,6 +51,12 @@ static enum key_how how_of(struct key_state *ks)
 {
     uint8_t bits = 0;
 
+    if (ks->alts[0].v[0].kind == VALUE_DEF) {
+        bool group = define_is_group(&ks->alts[0].v[0]);
+        uint32_t n = ks->defs == NULL ? 1 : group ? ks->defs->n_groups + 1 : ks->defs->n_words;
+        ks->bits = (uint8_t)(32 - __builtin_clz(n));
+        return group ? HOW_GROUP : HOW_WORD;
+    }
     if (ks->type == TYPE_ADDR)
         return one_column(&ks->alts[0]) && one_column(&ks->alts[1]) ? HOW_CODE : HOW_ADDR;
     if (ks->type == TYPE_TEXT)
@@ -66,16 +72,21 @@ static enum key_how how_of(struct key_state *ks)
     return HOW_NARROW;
 }
 
-int key_init(struct key_state *ks, const struct key *k, struct budget *b)
+int key_init(struct key_state *ks, const struct key *k, const struct defs *defs, struct budget *b)
 {
     ks->k = k;
+    ks->defs = defs;
     ks->alts[0] = k->a;
     ks->alts[1] = k->kind == KEY_VALUE ? k->a : k->b;
     for (unsigned i = 0; k->kind == KEY_VALUE && i < k->a.n; i++) {
-        if (k->a.v[i].kind == VALUE_COL)
+        if (k->a.v[i].kind == VALUE_COL) {
             ks->alts[1].v[i].col = mirror_col(k->a.v[i].col, &ks->mirrors);
-        else if (k->a.v[i].kind == VALUE_CALC)
+        } else if (k->a.v[i].kind == VALUE_CALC) {
             ks->alts[1].v[i].calc = mirror_calc(k->a.v[i].calc, &ks->mirrors);
+        } else if (k->a.v[i].kind == VALUE_DEF) {
+            ks->alts[1].v[i].calc = (uint8_t)define_mirror(k->a.v[i].calc);
+            ks->mirrors |= ks->alts[1].v[i].calc != k->a.v[i].calc;
+        }
     }
     if ((k->kind == KEY_PAIR && k->a.v[0].kind != VALUE_CALC) ||
         k->kind == KEY_MATCHED) { /* of addresses, whatever the parser filled */
@@ -109,6 +120,9 @@ int key_rows_init(struct key_rows *r)
     r->sides = malloc(ROWSET_VECTOR);
     r->num[0] = malloc(ROWSET_VECTOR * sizeof(uint64_t));
     r->num[1] = malloc(ROWSET_VECTOR * sizeof(uint64_t));
+    r->groups = calloc(1, sizeof *r->groups);
+    if (r->groups == NULL)
+        return ERR_NOMEM;
     return r->sides != NULL && r->num[0] != NULL && r->num[1] != NULL ? ERR_OK : ERR_NOMEM;
 }
 
@@ -117,6 +131,9 @@ void key_rows_free(struct key_rows *r)
     free(r->sides);
     free(r->num[0]);
     free(r->num[1]);
+    if (r->groups != NULL)
+        free(r->groups->list);
+    free(r->groups);
 }
 
 /* ------------------------------------------------------------------ numbers of rows */
@@ -219,9 +236,22 @@ static int load_geo(struct scan *s, unsigned calc, const uint16_t *row, uint32_t
     return ERR_OK;
 }
 
+static int load_words(const struct key_state *ks, struct scan *s, unsigned o, const uint16_t *row,
+                      uint32_t n, uint64_t *num)
+{
+    const uint32_t *w;
+    int rc = define_words(s, (enum def_value)ks->alts[o].v[0].calc, &w);
+
+    for (uint32_t j = 0; rc == ERR_OK && j < n; j++)
+        num[j] = w[row[j]];
+    return rc;
+}
+
 static int load_side(struct key_state *ks, struct key_rows *r, struct scan *s, unsigned o,
                      const uint16_t *row, uint32_t n)
 {
+    if (ks->how == HOW_WORD)
+        return load_words(ks, s, o, row, n, r->num[o]);
     if (one_column(&ks->alts[o]) && (ks->how == HOW_CODE || ks->how == HOW_NARROW))
         return load_column(ks, s, (enum col)ks->alts[o].v[0].col, row, n, r->num[o]);
     if (one_geo(&ks->alts[o]))
@@ -284,6 +314,9 @@ int key_load(struct key_state *ks, struct key_rows *r, struct scan *s, const uin
     bool value = ks->k->kind == KEY_VALUE, mirrored = reversed && ks->mirrors;
     int rc = ERR_OK;
 
+    if (ks->how == HOW_GROUP)
+        return define_groups(s, value ? (enum def_value)ks->alts[mirrored].v[0].calc : DEF_N, row,
+                             n, r->groups);
     if (!value || !mirrored)
         rc = load_side(ks, r, s, 0, row, n);
     if (rc == ERR_OK && (!value || mirrored))
@@ -308,6 +341,13 @@ struct addr key_addr(const struct key_state *ks, uint64_t num)
 uint64_t key_value(const struct key_state *ks, uint64_t num)
 {
     return ks->how == HOW_VALUE ? ks->values.key[num - 1] : num - 1;
+}
+
+const char *key_word(const struct key_state *ks, uint64_t num)
+{
+    if (ks->how == HOW_GROUP)
+        return ks->defs->group[num - 1].name;
+    return defs_word(ks->defs, (uint32_t)num);
 }
 
 static int compare_text(const struct texts *t, uint64_t a, uint64_t b)
@@ -343,6 +383,8 @@ int key_compare(const struct key_state *ks, const uint64_t *a, const uint64_t *b
         return compare_pair(ks, a, b);
     if (ks->k->kind == KEY_PAIR && a[0] == b[0])
         return a[1] < b[1] ? -1 : 1;
+    if (ks->how == HOW_WORD || ks->how == HOW_GROUP)
+        return strcmp(key_word(ks, a[0]), key_word(ks, b[0]));
     if (ks->type == TYPE_TEXT)
         return compare_text(&ks->texts, a[0], b[0]);
     if (ks->type != TYPE_ADDR) {

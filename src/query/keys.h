@@ -9,8 +9,8 @@
 #define WEIR_QUERY_KEYS_H
 
 #include "os/mutex.h"
+#include "query/define.h"
 #include "query/number.h"
-#include "query/scan.h"
 
 enum key_how {
     HOW_NARROW, /* a number below 2^32 */
@@ -18,6 +18,8 @@ enum key_how {
     HOW_VALUE,  /* any number */
     HOW_ADDR,   /* an address of other origin */
     HOW_TEXT,
+    HOW_WORD,  /* of the definitions: words are numbers */
+    HOW_GROUP, /* of the definitions: any number of groups, group + 1 each */
 };
 
 struct key_state {
@@ -31,9 +33,11 @@ struct key_state {
     struct os_mutex lock;     /* of the table below */
     struct table values;      /* HOW_VALUE, HOW_ADDR */
     struct texts texts;       /* HOW_TEXT */
+    const struct defs *defs;  /* HOW_WORD, HOW_GROUP; borrowed */
 };
 
-int key_init(struct key_state *ks, const struct key *k, struct budget *b) WARN_UNUSED;
+int key_init(struct key_state *ks, const struct key *k, const struct defs *defs,
+             struct budget *b) WARN_UNUSED;
 void key_free(struct key_state *ks);
 static inline unsigned key_words(const struct key_state *ks)
 {
@@ -42,8 +46,9 @@ static inline unsigned key_words(const struct key_state *ks)
 
 /* One worker's numbers of one key for the rows of a pass. */
 struct key_rows {
-    uint64_t *num[2]; /* ROWSET_VECTOR each; see alts */
-    uint8_t *sides;   /* KEY_MATCHED: 1 = src, 2 = dst, 3 = both */
+    uint64_t *num[2];          /* ROWSET_VECTOR each; see alts */
+    uint8_t *sides;            /* KEY_MATCHED: 1 = src, 2 = dst, 3 = both */
+    struct group_rows *groups; /* HOW_GROUP */
 };
 int key_rows_init(struct key_rows *r) WARN_UNUSED;
 void key_rows_free(struct key_rows *r);
@@ -65,6 +70,10 @@ static inline unsigned key_sides(const struct key_state *ks, const struct key_ro
         side[0] = reversed && ks->mirrors;
         return 1;
     }
+    if (ks->how == HOW_WORD && (r->num[0][j] == 0 || r->num[1][j] == 0)) {
+        side[0] = r->num[0][j] == 0; /* no word is none of its values while it has one */
+        return 1;
+    }
     if (ks->k->kind == KEY_MATCHED)
         both = r->sides[j];
     if (both != 3) {
@@ -74,8 +83,31 @@ static inline unsigned key_sides(const struct key_state *ks, const struct key_ro
     return r->num[0][j] == r->num[1][j] ? 1 : 2;
 }
 
+/* How many values row j has in a direction (at least one), and the i-th of them. */
+static inline uint32_t key_count(const struct key_state *ks, const struct key_rows *r, uint32_t j,
+                                 bool reversed)
+{
+    unsigned side[2];
+
+    if (ks->how == HOW_GROUP)
+        return r->groups->off[j + 1] - r->groups->off[j];
+    return key_sides(ks, r, j, reversed, side);
+}
+static inline uint64_t key_number(const struct key_state *ks, const struct key_rows *r, uint32_t j,
+                                  bool reversed, uint32_t i)
+{
+    unsigned side[2];
+
+    if (ks->how == HOW_GROUP)
+        return r->groups->list[r->groups->off[j] + i];
+    (void)key_sides(ks, r, j, reversed, side);
+    return r->num[ks->k->kind == KEY_PAIR ? 0 : side[i]][j];
+}
+
 /* Order of two numbers by what they stand for; absent last. */
 int key_compare(const struct key_state *ks, const uint64_t *a, const uint64_t *b);
+/* The text behind one, HOW_WORD and HOW_GROUP. */
+const char *key_word(const struct key_state *ks, uint64_t num);
 /* The address or number behind one. */
 struct addr key_addr(const struct key_state *ks, uint64_t num);
 uint64_t key_value(const struct key_state *ks, uint64_t num);

@@ -1,5 +1,6 @@
 /* The filter over a vector of rows. */
 #include "query/match.h"
+#include "query/define.h"
 
 #include <string.h>
 
@@ -12,6 +13,8 @@
 
 bool match_net(const struct expr *x, const struct addr *a)
 {
+    if (x->map != NULL)
+        return addr_map_get(x->map, a) == x->want;
     for (uint32_t i = 0; i < x->n_nets; i++) /* longest prefix first */
         if (net_has(&x->net[i].n, a))
             return !x->net[i].out;
@@ -166,6 +169,8 @@ static bool exists(struct scan *s, const struct expr *x, uint32_t row)
             return true;
         if (v->kind == VALUE_CALC && scan_calc_present(s, v->calc, row))
             return true;
+        if (v->kind == VALUE_DEF && scan_one(s, v, row, &(struct cellv){ 0 }))
+            return true;
         if (v->kind == VALUE_EXPORTER ||
             (v->kind == VALUE_ELEM && shape_has(s->rs->shapes[s->col[COL_SHAPE][row]], v)))
             return true;
@@ -293,6 +298,25 @@ static int leaf_geo(struct scan *s, struct node *x, const uint8_t *live, uint8_t
     return ERR_OK;
 }
 
+/* Ranges of words. */
+static int leaf_words(struct scan *s, const struct expr *t, const uint8_t *live, uint8_t *out)
+{
+    const uint32_t *w;
+    int rc = define_words(s, (enum def_value)t->value.v[0].calc, &w);
+
+    if (rc != ERR_OK)
+        return rc;
+    memset(out, 0, s->n);
+    if (t->n_ranges <= FEW_RANGES)
+        for (uint32_t k = 0; k < t->n_ranges; k++)
+            range32(w, live, out, s->n, (uint32_t)t->range[k].lo,
+                    (uint32_t)(t->range[k].hi - t->range[k].lo));
+    else
+        for (uint32_t i = 0; i < s->n; i++)
+            out[i] = live[i] && match_ranges(t, w[i]);
+    return ERR_OK;
+}
+
 /* Leaves on one column, without a look at the single row. */
 static int fast_leaf(struct scan *s, struct node *x, const uint8_t *live, uint8_t *out, bool *done)
 {
@@ -310,6 +334,10 @@ static int fast_leaf(struct scan *s, struct node *x, const uint8_t *live, uint8_
     if (t->value.n == 1 && v->kind == VALUE_CALC && calc_is_geo(v->calc) && t->op != EXPR_EXISTS) {
         *done = true;
         return leaf_geo(s, x, live, out);
+    }
+    if (t->value.n == 1 && v->kind == VALUE_DEF && t->op == EXPR_RANGE && !define_is_group(v)) {
+        *done = true;
+        return leaf_words(s, t, live, out);
     }
     if (t->value.n != 1 || v->kind != VALUE_COL || t->op == EXPR_NET)
         return ERR_OK;
@@ -354,11 +382,13 @@ static int leaf_load(struct scan *s, const struct expr *t, const uint8_t *live)
 {
     int rc = scan_load(s, COL_BIT(COL_SHAPE));
 
-    for (unsigned i = 0; rc == ERR_OK && t->op == EXPR_EXISTS && i < t->value.n; i++)
-        if (t->value.v[i].kind == VALUE_CALC && calc_is_geo(t->value.v[i].calc))
-            rc = scan_load_value(s, &t->value.v[i]);
-    if (rc != ERR_OK || t->op == EXPR_EXISTS)
+    if (rc != ERR_OK || t->op == EXPR_EXISTS) {
+        for (unsigned i = 0; rc == ERR_OK && i < t->value.n; i++)
+            if (t->value.v[i].kind == VALUE_DEF ||
+                (t->value.v[i].kind == VALUE_CALC && calc_is_geo(t->value.v[i].calc)))
+                rc = scan_load_value(s, &t->value.v[i]);
         return rc;
+    }
     if (elems_live(s, t, live))
         return scan_load_alts(s, &t->value);
     for (unsigned i = 0; rc == ERR_OK && i < t->value.n; i++)

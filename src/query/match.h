@@ -27,6 +27,8 @@ bool match_text(const char *want, const uint8_t *p, size_t len); /* equal, ignor
 /* The address column whose codes alone decide a leaf; COL_N: there is none. */
 enum col match_table_col(const struct scan *s, const struct expr *x);
 
+/* Tables of a filter's tree for the rowset in s->rs. */
+int prune_node(struct scan *s, struct node *x) WARN_UNUSED;
 /* Tables of the rowset in s->rs: filter per code, columns per shape. */
 int prune_tables(struct scan *s) WARN_UNUSED;
 

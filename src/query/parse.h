@@ -51,6 +51,7 @@ extern const struct query_param_info query_param_info[QUERY_PARAM_N];
 struct query_params {
     char *text[QUERY_PARAM_N]; /* owned; NULL = not given. A flag that is set holds "1" */
     uint8_t where;             /* enum query_param that query_plan's error is about */
+    struct defs *defs;         /* what names and groups mean; borrowed. NULL: nothing is defined */
 };
 
 /* Set one piece by name ("by", URL aliases too; case ignored). Value is copied; NULL for a flag
@@ -61,9 +62,10 @@ int query_params_set(struct query_params *p, const char *name, const char *value
                      struct err *e) WARN_UNUSED;
 void query_params_free(struct query_params *p); /* contents only; all zero afterwards */
 
-/* Understand a question. On success *out is owned by the caller (plan_free). On failure *out is
- * NULL, e->pos and e->len say where in p->text[p->where]. now_ms is what relative times count from.
- * Errors: ERR_SYNTAX, ERR_UNSUPPORTED (a word of a later version), ERR_LIMIT, ERR_NOMEM. */
+/* Understand a question. The plan keeps a reference of params->defs. On success *out is owned by
+ * the caller (plan_free). On failure *out is NULL, e->pos and e->len say where in
+ * p->text[p->where]. now_ms is what relative times count from. Errors: ERR_SYNTAX, ERR_UNSUPPORTED
+ * (a word of a later version), ERR_LIMIT, ERR_NOMEM. */
 int query_plan(struct plan **out, struct query_params *p, int64_t now_ms,
                struct err *e) WARN_UNUSED;
 

@@ -241,11 +241,11 @@ static void add_totals(struct pass *p)
 /* ------------------------------------------------------------------ different values */
 
 static uint64_t value_of(const struct distinct *d, const struct key_rows *r, uint32_t j,
-                         unsigned side)
+                         bool reversed, uint32_t i)
 {
     if (d->ks->k->kind == KEY_PAIR)
         return r->num[0][j] << d->ks->bits | r->num[1][j];
-    return r->num[side][j];
+    return key_number(d->ks, r, j, reversed, i);
 }
 
 /* Group and value do not fit a word: told apart under a lock, counted at once. */
@@ -275,6 +275,18 @@ uint64_t pass_highest(const uint64_t *v, uint32_t n)
     return top;
 }
 
+static int send_values(struct pass *p, struct sums *to, uint32_t *k)
+{
+    struct hand *h = p->h;
+    uint32_t n = *k;
+    int rc = ERR_OK;
+
+    *k = 0;
+    if (to->dense)
+        rc = sums_reserve(to, h->i, pass_highest(h->pair_key, n) + 1);
+    return rc == ERR_OK ? sums_add(to, h->i, n, h->pair_key, NULL) : rc;
+}
+
 /* Entries i of a list of groups (NULL: of the total), which belong to rows row[i] of the pass. */
 static int add_values(struct pass *p, uint32_t m, struct sums *x, uint32_t n, const uint64_t *key,
                       const uint16_t *row)
@@ -287,20 +299,20 @@ static int add_values(struct pass *p, uint32_t m, struct sums *x, uint32_t n, co
 
     for (uint32_t i = 0; i < n && rc == ERR_OK; i++) {
         uint32_t j = row != NULL ? row[i] : i;
-        unsigned side[2], sides = key_sides(d->ks, &h->key[d->key], j, p->reversed, side);
-        for (unsigned y = 0; y < sides && rc == ERR_OK; y++) {
-            uint64_t v = value_of(d, &h->key[d->key], j, side[y]);
+        uint32_t values = key_count(d->ks, &h->key[d->key], j, p->reversed);
+        for (uint32_t y = 0; y < values && rc == ERR_OK; y++) {
+            uint64_t v = value_of(d, &h->key[d->key], j, p->reversed, y);
             if (v == 0)
                 continue;
             if (key != NULL && d->wide)
                 rc = add_wide(p, d, m, x, key[i], v);
             else
                 h->pair_key[k++] = key != NULL ? key[i] << d->bits | v : v;
+            if (k == 2 * ROWSET_VECTOR)
+                rc = send_values(p, to, &k);
         }
     }
-    if (rc == ERR_OK && to->dense)
-        rc = sums_reserve(to, h->i, pass_highest(h->pair_key, k) + 1);
-    return rc == ERR_OK ? sums_add(to, h->i, k, h->pair_key, NULL) : rc;
+    return rc == ERR_OK ? send_values(p, to, &k) : rc;
 }
 
 int pass_add_values(struct pass *p, struct sums *x, uint32_t n, const uint64_t *key,
@@ -383,8 +395,8 @@ static void simple_keys(struct pass *p)
     }
 }
 
-/* Combination `at` of the values that row j holds; false when it has no such one. */
-static int one_key(struct pass *p, uint32_t j, uint32_t at, bool *there, uint64_t *key)
+/* Combination at[] of the values that row j holds; false when it has no such one. */
+static int one_key(struct pass *p, uint32_t j, const uint32_t *at, bool *there, uint64_t *key)
 {
     struct hand *h = p->h;
     struct group *g = h->g;
@@ -393,14 +405,13 @@ static int one_key(struct pass *p, uint32_t j, uint32_t at, bool *there, uint64_
 
     *key = 0;
     *there = true;
-    for (uint32_t k = 0; k < g->n_keys; k++, at >>= 1) {
+    for (uint32_t k = 0; k < g->n_keys; k++) {
         const struct key_state *ks = &g->key[k];
-        unsigned side[2], n = key_sides(ks, &h->key[k], j, p->reversed, side), c = at & 1;
-        if (c >= n) {
+        if (at[k] >= key_count(ks, &h->key[k], j, p->reversed)) {
             *there = false;
             return ERR_OK;
         }
-        num[w++] = h->key[k].num[ks->k->kind == KEY_PAIR ? 0 : side[c]][j];
+        num[w++] = key_number(ks, &h->key[k], j, p->reversed, at[k]);
         *key = *key << ks->bits | num[w - 1];
         if (ks->k->kind == KEY_PAIR) {
             num[w++] = h->key[k].num[1][j];
@@ -410,18 +421,44 @@ static int one_key(struct pass *p, uint32_t j, uint32_t at, bool *there, uint64_
     return g->tuples ? enter_tuple(g, num, key) : ERR_OK;
 }
 
+/* How many values of each key a row of the pass has at most. */
+static void most_values(struct pass *p, uint32_t *most)
+{
+    const struct group *g = p->h->g;
+
+    for (uint32_t k = 0; k < g->n_keys; k++) {
+        const struct key_state *ks = &g->key[k];
+        most[k] = ks->k->kind == KEY_EITHER || ks->k->kind == KEY_MATCHED ? 2 : 1;
+        if (ks->how != HOW_GROUP)
+            continue;
+        most[k] = 1;
+        for (uint32_t j = 0; j < p->n; j++)
+            most[k] = MAX(most[k], key_count(ks, &p->h->key[k], j, p->reversed));
+    }
+}
+
+/* The next combination; false behind the last one. */
+static bool next_combination(uint32_t *at, const uint32_t *most, uint32_t n)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        if (++at[k] < most[k])
+            return true;
+        at[k] = 0;
+    }
+    return false;
+}
+
 /* Every combination of the values that the keys hold in the rows. */
 static int add_combinations(struct pass *p)
 {
     struct hand *h = p->h;
     struct group *g = h->g;
-    uint32_t combos = 1u << g->n_keys;
+    uint32_t at[PLAN_MAX_KEYS] = { 0 }, most[PLAN_MAX_KEYS];
     int rc = ERR_OK;
 
-    for (uint32_t at = 0; at < combos && rc == ERR_OK; at++) {
+    most_values(p, most);
+    do {
         uint32_t n = 0;
-        if ((at & ~g->two_sided) != 0)
-            continue;
         for (uint32_t j = 0; j < p->n && rc == ERR_OK; j++) {
             bool there;
             rc = one_key(p, j, at, &there, &h->group_key[n]);
@@ -431,7 +468,7 @@ static int add_combinations(struct pass *p)
         if (rc == ERR_OK && n > 0)
             rc = g->binning ? bins_add(p, n, h->group_key, h->entry_row)
                             : add_groups(p, n, h->group_key, h->entry_row);
-    }
+    } while (rc == ERR_OK && next_combination(at, most, g->n_keys));
     return rc;
 }
 
@@ -569,7 +606,7 @@ static int read_ahead(struct scan *s, const struct group *g, bool reversed)
     if (g->by_code && rc == ERR_OK)
         rc = scan_col32(s, (enum col)g->key[0].alts[0].v[0].col, &v);
     for (uint32_t k = 0; k < g->n_states && reversed && rc == ERR_OK; k++)
-        if (g->key[k].mirrors)
+        if (g->key[k].mirrors && g->key[k].how != HOW_GROUP)
             rc = scan_load_alts(s, &g->key[k].alts[1]);
     return rc;
 }

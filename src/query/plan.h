@@ -3,6 +3,7 @@
 #ifndef WEIR_QUERY_PLAN_H
 #define WEIR_QUERY_PLAN_H
 
+#include "meta/defs.h"
 #include "query/expr.h"
 
 #define PLAN_MAX_KEYS     8u
@@ -96,6 +97,10 @@ struct plan {
     bool raw;               /* all measures as exported */
     uint8_t dedup;          /* enum dedup */
     bool no_order;          /* --order none: as they come */
+    struct defs *defs;      /* reference held; NULL: nothing of them is asked */
+    struct expr **mixed;    /* owned: of key "group", see query/defined.c; pairs src, dst */
+    uint32_t n_mixed;       /* pairs */
+    uint32_t *mixed_group;  /* owned: the group of each pair */
     char tz[64];            /* zone for hour, weekday, printing; "" = UTC */
 };
 

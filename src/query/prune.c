@@ -86,6 +86,19 @@ static int fill_geo(struct scan *s, struct node *x)
     return ERR_OK;
 }
 
+static void fill_by_map(const struct rowset *rs, struct node *x)
+{
+    uint32_t v[1024];
+
+    for (uint32_t c = 0; c < rs->n_addrs; c += ARRAY_LEN(v)) {
+        uint32_t n = MIN(rs->n_addrs - c, (uint32_t)ARRAY_LEN(v));
+        addr_map_fill(x->x->map, rs->addrs + c, n, rs->addrs_sorted, v);
+        for (uint32_t i = 0; i < n; i++)
+            x->table[c + i] = v[i] == x->x->want;
+    }
+    count_hits(x);
+}
+
 static int fill_table(struct scan *s, struct node *x)
 {
     const struct rowset *rs = s->rs;
@@ -101,6 +114,10 @@ static int fill_table(struct scan *s, struct node *x)
     x->hits = x->run_lo = x->run_hi = 0;
     if (x->x->op == EXPR_RANGE)
         return fill_geo(s, x);
+    if (x->x->map != NULL) {
+        fill_by_map(rs, x);
+        return ERR_OK;
+    }
     if (!rs->addrs_sorted) {
         for (uint32_t c = 0; c < rs->n_addrs; c++)
             x->hits += x->table[c] = match_net(x->x, &rs->addrs[c]);
@@ -117,12 +134,12 @@ static int fill_table(struct scan *s, struct node *x)
     return ERR_OK;
 }
 
-static int fill_tables(struct scan *s, struct node *x)
+int prune_node(struct scan *s, struct node *x)
 {
     int rc = match_table_col(s, x->x) != COL_N && s->rs->n_addrs > 0 ? fill_table(s, x) : ERR_OK;
 
     for (uint32_t k = 0; rc == ERR_OK && k < x->n_kids; k++)
-        rc = fill_tables(s, &x->kid[k]);
+        rc = prune_node(s, &x->kid[k]);
     return rc;
 }
 
@@ -264,7 +281,7 @@ static int shape_tables(struct scan *s)
 
 int prune_tables(struct scan *s)
 {
-    int rc = s->root != NULL ? fill_tables(s, s->root) : ERR_OK;
+    int rc = s->root != NULL ? prune_node(s, s->root) : ERR_OK;
 
     return rc == ERR_OK ? shape_tables(s) : rc;
 }

@@ -18,7 +18,11 @@ struct asking {
 static int option(struct asking *q, enum query_param which,
                   bool (*read)(struct syntax *p, struct draft *d))
 {
-    struct syntax p = { .e = q->e, .now_ms = q->now_ms, .zone = q->zone, .tz = q->d.plan->tz };
+    struct syntax p = { .e = q->e,
+                        .now_ms = q->now_ms,
+                        .zone = q->zone,
+                        .tz = q->d.plan->tz,
+                        .defs = q->d.plan->defs };
     int rc;
 
     if (q->params->text[which] == NULL)
@@ -278,6 +282,29 @@ static int finish(struct asking *q)
     return ERR_OK;
 }
 
+static bool is_group(const struct value_alts *v)
+{
+    return v->n > 0 && v->v[0].kind == VALUE_DEF &&
+           (v->v[0].calc == DEF_SRC_GROUP || v->v[0].calc == DEF_DST_GROUP);
+}
+
+/* Is a group shown, or ranked by? */
+static int read_groups(struct asking *q)
+{
+    struct plan *p = q->d.plan;
+    bool any = is_group(&p->sort);
+
+    for (uint32_t i = 0; i < p->n_keys; i++)
+        any |= is_group(&p->keys[i].a);
+    for (uint32_t i = 0; i < p->n_measures; i++)
+        any |= is_group(&p->measures[i].distinct.a);
+    for (uint32_t i = 0; i < p->n_cols; i++)
+        any |= is_group(&p->cols[i].value);
+    if (any)
+        (void)syn_mixed_groups(&q->filter, p);
+    return q->filter.rc;
+}
+
 static int read_having_clause(struct asking *q)
 {
     struct syntax *p = &q->filter;
@@ -317,7 +344,22 @@ static int read_all(struct asking *q)
             return rc;
     if ((rc = finish(q)) != ERR_OK || (rc = read_having_clause(q)) != ERR_OK)
         return rc;
-    return option(q, QUERY_HAVING, read_having);
+    if ((rc = option(q, QUERY_HAVING, read_having)) != ERR_OK)
+        return rc;
+    return read_groups(q);
+}
+
+static int take_defs(struct asking *q)
+{
+    struct defs *d = q->params->defs;
+    int rc = ERR_OK;
+
+    if (d != NULL)
+        q->d.plan->defs = defs_ref(d);
+    else
+        rc = defs_default(&q->d.plan->defs, q->e);
+    q->filter.defs = q->d.plan->defs;
+    return rc;
 }
 
 int query_plan(struct plan **out, struct query_params *params, int64_t now_ms, struct err *e)
@@ -332,7 +374,9 @@ int query_plan(struct plan **out, struct query_params *params, int64_t now_ms, s
     q.filter = (struct syntax){ .e = q.e, .now_ms = now_ms };
     if ((q.d.plan = calloc(1, sizeof *q.d.plan)) == NULL)
         return err_set(q.e, ERR_NOMEM, "query: out of memory");
-    rc = tokens_make(&q.filter.t, text, q.e);
+    rc = take_defs(&q);
+    if (rc == ERR_OK)
+        rc = tokens_make(&q.filter.t, text, q.e);
     if (rc == ERR_OK)
         rc = read_all(&q);
     tokens_free(&q.filter.t);

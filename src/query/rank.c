@@ -286,6 +286,10 @@ static void key_cells(const struct group *g, uint64_t key, struct cell *c, char 
             ;
         else if (ks->k->kind == KEY_PAIR)
             pair_cell(ks, num + w, text[k], &c[k]);
+        else if (ks->how == HOW_WORD || ks->how == HOW_GROUP)
+            c[k] = (struct cell){ .kind = CELL_TEXT,
+                                  .text = key_word(ks, v),
+                                  .text_len = strlen(key_word(ks, v)) };
         else if (ks->type == TYPE_ADDR)
             addr_cell(ks, v, &c[k]);
         else if (ks->type == TYPE_TEXT)

@@ -6,6 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "query/define.h"
 #include "query/match.h"
 
 #define MORSEL_BLOCKS 16u
@@ -55,6 +56,7 @@ static int one_vector(struct scan *s, const struct walk *w, const struct visitor
     s->loaded = s->loaded32 = 0;
     s->extras_loaded = s->rate_loaded = false;
     s->sides_loaded = 0;
+    s->vector++;
     memset(live, 1, s->n);
     if ((rc = frame_mask(s, live)) != ERR_OK)
         return rc;
@@ -116,6 +118,7 @@ static int enter(struct scan *s, const struct rowset *rs, const struct snapshot 
     int rc;
 
     s->rs = rs;
+    s->wire = snap->facts;
     geo_enter(s, snap->geo);
     if ((rc = rate_enter(s, snap)) != ERR_OK || (rc = prune_tables(s)) != ERR_OK)
         return rc;
@@ -236,7 +239,7 @@ void walk_free(struct walk *w)
 
 /* ------------------------------------------------------------------ life */
 
-static int node_make(struct node *x, const struct expr *e)
+int node_make(struct node *x, const struct expr *e)
 {
     x->x = e;
     if (e->n_kids == 0)
@@ -250,7 +253,7 @@ static int node_make(struct node *x, const struct expr *e)
     return ERR_OK;
 }
 
-static void node_free(struct node *x)
+void node_free(struct node *x)
 {
     for (uint32_t k = 0; k < x->n_kids; k++)
         node_free(&x->kid[k]);
@@ -294,6 +297,7 @@ void scan_free(struct scan *s)
         free(s->geo_room[k]);
     for (unsigned k = 0; k < GEO_SIDES; k++)
         free(s->side[k]);
+    define_free(s->define);
     free(s->shape_cols);
     free(s->rate_memo);
     free(s->rate);

@@ -22,6 +22,7 @@ struct node {
     bool empty, names_known;
 };
 
+struct define;
 struct scan {
     const struct plan *p;
     struct query_control *ctl;
@@ -40,6 +41,7 @@ struct scan {
     uint64_t *shape_cols; /* per shape of the rowset: columns that it fills */
     uint32_t shape_cap;
     uint64_t common_cols;           /* columns that all shapes of the rowset fill */
+    const struct fact_table *wire;  /* what exporters told; may be NULL */
     const struct fact_table *facts; /* NULL: they say no rate of any exporter of the rowset */
     const struct rate_rules *rules; /* the same, of the operator's */
     bool forced;                    /* some of them stand before what records say */
@@ -62,6 +64,8 @@ struct scan {
     size_t page_cap;
     bool by_page;                /* only the pages of `pages` can match */
     bool nothing;                /* nothing of the rowset can match */
+    struct define *define;       /* what definitions say; made when first asked */
+    uint64_t vector;             /* counts vectors */
     uint16_t sel[ROWSET_VECTOR]; /* rows of the vector that count */
     uint32_t n_sel;
 };
@@ -143,6 +147,9 @@ bool scan_value(struct scan *s, const struct value_alts *a, uint32_t row, struct
 int scan_load_all(struct scan *s) WARN_UNUSED;
 void scan_record(struct scan *s, uint32_t row, struct record *r);
 
+/* A node and all below it over an expression. Errors: ERR_NOMEM; free it then too. */
+int node_make(struct node *x, const struct expr *e) WARN_UNUSED;
+void node_free(struct node *x);
 /* Rows where a node holds, restricted to live. */
 int node_eval(struct scan *s, struct node *x, const uint8_t *live, uint8_t *out) WARN_UNUSED;
 

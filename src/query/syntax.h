@@ -64,7 +64,8 @@ struct syntax {
     int64_t now_ms;
     const struct zone *zone;
     const char *tz;
-    struct plan *plan; /* terms of "having" name its measures; NULL in a filter */
+    const struct defs *defs; /* today's definitions; never NULL while terms are read */
+    struct plan *plan;       /* terms of "having" name its measures; NULL in a filter */
 };
 
 const struct token *syn_tok(const struct syntax *p);             /* the current one */
@@ -137,6 +138,12 @@ enum field_type {
     FIELD_COUNTRY,
     FIELD_AS_NAME,
     FIELD_SERVICE,
+    FIELD_GROUP,
+    FIELD_NAME,
+    FIELD_WORD,      /* of the definitions, one for each record or interface */
+    FIELD_INSIDE,    /* bare; max: 1 = internal, 0 = external */
+    FIELD_DIRECTION, /* bare; max: enum def_word */
+    FIELD_IF,        /* a number, or a name */
     FIELD_LATER,
     FIELD_REFUSED,
 };
@@ -200,6 +207,9 @@ const char *number_parse(uint64_t *out, const char *s, size_t len, int bits);
 
 /* query/time.c: first moments of the month that a wall time lies in, and of the next. */
 void month_around(int64_t local_ms, int64_t *start_ms, int64_t *next_ms);
+
+/* query/defined.c: what a key or column `group` needs of groups that are more than addresses. */
+bool syn_mixed_groups(struct syntax *p, struct plan *plan);
 
 /* query/key.c */
 bool syn_key(struct syntax *p, struct key *k);

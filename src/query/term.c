@@ -94,6 +94,13 @@ static struct expr *exists_term(struct syntax *p, bool absent)
         ie.v[0] = f->v[0];
         f = &ie;
     }
+    if (f->type == FIELD_INSIDE || f->type == FIELD_DIRECTION) {
+        syn_fail(p, ERR_SYNTAX, syn_tok(p), "%s is a test by itself: write it alone, or not %s",
+                 f->words, f->words);
+        return NULL;
+    }
+    if (f->type == FIELD_GROUP)
+        return syn_any_group(p, f, &s, absent);
     return tree_sided(p, f, &s, absent, &m);
 }
 
@@ -166,6 +173,18 @@ static struct expr *field_term(struct syntax *p, const struct field *f, const st
         return syn_country_term(p, f, s);
     case FIELD_AS_NAME:
         return syn_text_term(p, f, s, EXPR_TEXT);
+    case FIELD_GROUP:
+        return syn_group_term(p, f, s);
+    case FIELD_NAME:
+        return syn_name_term(p, f, s);
+    case FIELD_WORD:
+        return syn_word_term(p, f, s);
+    case FIELD_INSIDE:
+        return syn_inside_term(p, f, s);
+    case FIELD_DIRECTION:
+        return syn_direction_term(p, f, s);
+    case FIELD_IF:
+        return syn_if_named(p) ? syn_if_name_term(p, f, s) : syn_number_term(p, f, s);
     case FIELD_NUM:
     case FIELD_PROTO:
     case FIELD_VOLUME:

@@ -67,6 +67,34 @@ struct expr *syn_tcpdump_term(struct syntax *p, const struct field *f, const str
 struct expr *syn_mpls_exp_term(struct syntax *p, const struct field *f);
 struct expr *syn_mpls_eos_term(struct syntax *p, const struct field *f);
 
+/* ---- query/defined.c: what is defined (meta/defs.h) */
+struct expr *syn_group_term(struct syntax *p, const struct field *f, const struct sides *s);
+struct expr *syn_any_group(struct syntax *p, const struct field *f, const struct sides *s,
+                           bool absent);
+struct expr *syn_word_term(struct syntax *p, const struct field *f, const struct sides *s);
+struct expr *syn_name_term(struct syntax *p, const struct field *f, const struct sides *s);
+struct expr *syn_inside_term(struct syntax *p, const struct field *f, const struct sides *s);
+struct expr *syn_direction_term(struct syntax *p, const struct field *f, const struct sides *s);
+/* Does the name of an interface follow, or a pattern, and no number? */
+bool syn_if_named(struct syntax *p);
+struct expr *syn_if_name_term(struct syntax *p, const struct field *f, const struct sides *s);
+/* "group NAME" in place of a list, the cursor on the name: its addresses, its numbers of the
+ * field's kind. False after an error. */
+bool syn_group_nets(struct syntax *p, const struct addr_map **map);
+bool syn_group_numbers(struct syntax *p, const struct field *f, struct numset *set);
+/* A friendly name at the cursor as its networks; an exporter's as its word. */
+bool syn_host_name(struct syntax *p, struct netset *to, bool out);
+bool syn_exporter_name(struct syntax *p, struct numset *to, bool out);
+/* Exporters by those words, or else by `nets` (may be NULL; taken). */
+struct expr *syn_exporter_names(struct syntax *p, struct expr *nets, const struct numset *names);
+
+/* ---- query/text.c */
+/* The content of a word or text token, escapes resolved; owned by the caller. NULL after an error.
+ */
+char *syn_text_value(struct syntax *p, const struct token *k, size_t *len);
+/* A pattern at the cursor, compiled (pcre2_code); steps over it. NULL after an error. */
+void *syn_pattern(struct syntax *p);
+
 /* ---- query/address.c, flags.c, text.c: everything behind a field of that kind */
 struct expr *syn_addr_term(struct syntax *p, const struct field *f, const struct sides *s);
 struct expr *syn_mac_term(struct syntax *p, const struct field *f, const struct sides *s);

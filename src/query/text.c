@@ -5,8 +5,7 @@
 
 #include "query/term.h"
 
-/* The content of a text token, escapes resolved; owned by the caller. */
-static char *text_of(struct syntax *p, const struct token *k, size_t *len)
+char *syn_text_value(struct syntax *p, const struct token *k, size_t *len)
 {
     const char *s = syn_text(p, k);
     char *out = malloc(k->len + 1u);
@@ -35,13 +34,26 @@ struct text {
     const struct token *k;
 };
 
+static pcre2_code *compile(struct syntax *p, const struct text *t)
+{
+    int code;
+    PCRE2_SIZE at;
+    PCRE2_UCHAR why[120];
+    pcre2_code *re = pcre2_compile((PCRE2_SPTR)t->s, t->len, t->options | PCRE2_NEVER_BACKSLASH_C,
+                                   &code, &at, NULL);
+
+    if (re == NULL) {
+        (void)pcre2_get_error_message(code, why, sizeof why);
+        struct token k = { .pos = t->k->pos + (uint32_t)MIN(at, t->k->len), .len = 1 };
+        syn_fail(p, ERR_SYNTAX, &k, "in this pattern: %s", (const char *)why);
+    }
+    return re;
+}
+
 static struct expr *make_text(struct syntax *p, const struct value_alts *v, const void *what)
 {
     const struct text *t = what;
     struct expr *x = expr_new(t->op);
-    int code;
-    PCRE2_SIZE at;
-    PCRE2_UCHAR why[120];
 
     if (x == NULL || (x->pattern = malloc(t->len + 1)) == NULL)
         goto memory;
@@ -58,12 +70,7 @@ static struct expr *make_text(struct syntax *p, const struct value_alts *v, cons
     if (t->op == EXPR_REGEX) {
         x->yes = t->octets;
         x->mask = (t->options & PCRE2_CASELESS) != 0;
-        x->regex = pcre2_compile((PCRE2_SPTR)t->s, t->len, t->options | PCRE2_NEVER_BACKSLASH_C,
-                                 &code, &at, NULL);
-        if (x->regex == NULL) {
-            (void)pcre2_get_error_message(code, why, sizeof why);
-            struct token k = { .pos = t->k->pos + (uint32_t)MIN(at, t->k->len), .len = 1 };
-            syn_fail(p, ERR_SYNTAX, &k, "in this pattern: %s", (const char *)why);
+        if ((x->regex = compile(p, t)) == NULL) {
             expr_free(x);
             return NULL;
         }
@@ -88,6 +95,22 @@ static bool regex_flags(struct syntax *p, uint32_t *options)
     return true;
 }
 
+void *syn_pattern(struct syntax *p)
+{
+    struct text t = { .op = EXPR_REGEX, .k = syn_tok(p) };
+    pcre2_code *re = NULL;
+
+    if (t.k->type != TOK_REGEX && t.k->type != TOK_TEXT) {
+        syn_fail(p, ERR_SYNTAX, t.k, "a pattern is expected: /text/ or /text/i");
+        return NULL;
+    }
+    p->at++;
+    if (regex_flags(p, &t.options) && (t.s = syn_text_value(p, t.k, &t.len)) != NULL)
+        re = compile(p, &t);
+    free(t.s);
+    return re;
+}
+
 struct expr *syn_text_term(struct syntax *p, const struct field *f, const struct sides *s,
                            enum expr_op op)
 {
@@ -108,7 +131,7 @@ struct expr *syn_text_term(struct syntax *p, const struct field *f, const struct
     p->at++;
     if (t.op == EXPR_REGEX && !regex_flags(p, &t.options))
         return NULL;
-    if ((t.s = text_of(p, t.k, &t.len)) != NULL)
+    if ((t.s = syn_text_value(p, t.k, &t.len)) != NULL)
         x = tree_sided(p, f, s, comp == TOK_NE || comp == TOK_NO_MATCH, &m);
     free(t.s);
     return x;

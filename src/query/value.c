@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "flow/elem.h"
+#include "query/define.h"
 #include "query/match.h"
 #include "query/service.h"
 
@@ -167,6 +168,23 @@ static uint64_t calc_cols(unsigned calc)
     return calc < CALC_N ? cols[calc] : 0;
 }
 
+static int scan_load_def(struct scan *s, const struct value *v)
+{
+    static const uint16_t first = 0;
+    const uint32_t *w;
+    struct group_rows *g;
+    int rc;
+
+    if (!define_is_group(v))
+        return define_words(s, (enum def_value)v->calc, &w);
+    if ((g = calloc(1, sizeof *g)) == NULL)
+        return no_memory(s);
+    rc = define_groups(s, (enum def_value)v->calc, &first, 1, g); /* loads what it takes */
+    free(g->list);
+    free(g);
+    return rc;
+}
+
 int scan_load_value(struct scan *s, const struct value *v)
 {
     const uint64_t *rate;
@@ -185,6 +203,8 @@ int scan_load_value(struct scan *s, const struct value *v)
         return scan_load(s, calc_cols(v->calc) | COL_BIT(COL_SHAPE));
     case VALUE_EXPORTER:
         return scan_load(s, COL_BIT(COL_EXPORTER));
+    case VALUE_DEF:
+        return scan_load_def(s, v);
     case VALUE_ELEM:
         break;
     }
@@ -225,6 +245,8 @@ enum value_type value_type(const struct value_alts *a)
 
     if (v->kind == VALUE_EXPORTER)
         return TYPE_ADDR;
+    if (v->kind == VALUE_DEF)
+        return TYPE_TEXT;
     if (v->kind == VALUE_COL)
         return col_info[v->col].kind == COL_KIND_ADDR   ? TYPE_ADDR
                : col_info[v->col].kind == COL_KIND_TIME ? TYPE_TIME
@@ -441,6 +463,21 @@ static bool elem_value(struct scan *s, const struct value *v, uint32_t row, stru
     return elem_number(v->pen, v->id, f.p, f.len, &out->u);
 }
 
+static bool def_value(struct scan *s, const struct value *v, uint32_t row, struct cellv *out)
+{
+    uint32_t w = 0;
+    bool any = false;
+
+    buf_clear(&s->text);
+    if (define_is_group(v))
+        return define_group_text(s, (enum def_value)v->calc, row, &any) == ERR_OK && any;
+    if (define_word(s, (enum def_value)v->calc, row, &w) != ERR_OK || w == 0)
+        return false;
+    out->u = w;
+    buf_str(&s->text, defs_word(s->p->defs, w));
+    return true;
+}
+
 bool scan_one(struct scan *s, const struct value *v, uint32_t row, struct cellv *out)
 {
     switch ((enum value_kind)v->kind) {
@@ -455,6 +492,8 @@ bool scan_one(struct scan *s, const struct value *v, uint32_t row, struct cellv 
     case VALUE_EXPORTER:
         out->a = s->rs->exporters[s->col[COL_EXPORTER][row]].addr;
         return true;
+    case VALUE_DEF:
+        return def_value(s, v, row, out);
     case VALUE_ELEM:
         break;
     }

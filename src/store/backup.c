@@ -156,9 +156,10 @@ static int bring_segment(struct backup *b, const struct seg_info *x)
     return rc;
 }
 
-/* Files of the directory that are not the store's: names, history, settings. They change in place
- * or grow, so they are copied, and their octets are noted. */
-static bool is_other(const char *name)
+/* Files of the directory that are not the store's: names, history. They change in place or grow, so
+ * they are copied, and their octets are noted. `also` and what lies beside it under its name is
+ * copied by who knows how. */
+static bool is_other(const char *name, const char *also)
 {
     static const char *const ours[] = { "lock",  "readers",    "manifest", NOTE_NAME,  "journal",
                                         "trash", "quarantine", "slow",     "weir.sock" };
@@ -167,6 +168,8 @@ static bool is_other(const char *name)
     for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         if (strcmp(name, ours[i]) == 0)
             return false;
+    if (also != NULL && strncmp(name, also, strlen(also)) == 0)
+        return false;
     if (dot != NULL &&
         (strcmp(dot, ".tmp") == 0 || strcmp(dot, ".part") == 0 || strcmp(dot, ".sock") == 0))
         return false;
@@ -200,7 +203,7 @@ static int bring_other(void *ctx, const char *name)
     const char *sub = b->sub;
     int rc;
 
-    if (!is_other(name))
+    if (!is_other(name, b->c->also))
         return ERR_OK;
     (void)snprintf(rel, sizeof rel, "%s%s", sub, name);
     (void)snprintf(from, sizeof from, "%s/%s", b->s->dir, rel);
@@ -226,6 +229,28 @@ static int bring_other(void *ctx, const char *name)
     return rc == ERR_NOTFOUND ? ERR_OK : rc; /* gone meanwhile */
 }
 
+/* The file that the caller copies himself. */
+static int bring_also(struct backup *b)
+{
+    struct buf content = buf_init(OTHER_MAX);
+    char to[STORE_PATH];
+    int rc;
+
+    if (b->c->also == NULL)
+        return ERR_OK;
+    (void)snprintf(to, sizeof to, "%s/%s", b->to, b->c->also);
+    rc = b->c->copy_also(b->s->dir, to, b->e);
+    if (rc == ERR_OK)
+        rc = os_file_slurp(to, &content, b->e);
+    if (rc == ERR_OK) {
+        note_file(b, b->c->also, &content);
+        b->c->copied++;
+        b->c->octets += content.len;
+    }
+    buf_free(&content);
+    return rc == ERR_NOTFOUND ? ERR_OK : rc; /* there is none */
+}
+
 static int bring_all(struct backup *b, const struct moment *m)
 {
     char name[64];
@@ -241,6 +266,8 @@ static int bring_all(struct backup *b, const struct moment *m)
     }
     if (rc == ERR_OK)
         rc = os_dir_list(b->s->dir, bring_other, b, b->e);
+    if (rc == ERR_OK)
+        rc = bring_also(b);
     if (rc == ERR_OK)
         rc = put_file(b, "manifest", &m->manifest);
     buf_printf(&b->note, "segments %" PRIu64 "\nrecords %" PRIu64 "\noptions %" PRIu64 "\nend\n",

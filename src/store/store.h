@@ -174,8 +174,8 @@ int store_check(const char *dir, struct store_check *c, struct err *e) WARN_UNUS
 
 /* A copy of the directory as it stands at one moment, itself a data directory: segments as hard
  * links where the file system allows it (they never change), the checkpoint, other files of the
- * directory (names, history, settings) as copies, and SNAPSHOT, which says how much there is. Open
- * batches and the journal are not in it. Made as DIR.part and renamed when whole; on failure
+ * directory (names, history, definitions) as copies, and SNAPSHOT, which says how much there is.
+ * Open batches and the journal are not in it. Made as DIR.part and renamed when whole; on failure
  * nothing is left. `s` may be open in either mode, beside a writer of another process too. */
 struct store_copy {
     bool copy;   /* never link */
@@ -183,6 +183,11 @@ struct store_copy {
     /* Octets so far and in all; anything but ERR_OK stops with that code. May be NULL. */
     int (*step)(void *ctx, uint64_t octets, uint64_t total);
     void *ctx;
+    /* A file of the directory (and what lies beside it under its name, as NAME-wal) that is copied
+     * by copy_also(directory, path of the copy), not octet by octet. ERR_NOTFOUND: there is none.
+     * NULL: nothing is special. */
+    const char *also;
+    int (*copy_also)(const char *from, const char *to, struct err *e);
     uint64_t segments, rows, options, octets; /* in it */
     uint64_t linked, copied;                  /* files */
 };

@@ -5,6 +5,7 @@
 #define WEIR_TESTS_QUERY_REF_H
 
 #include "gen/services.h"
+#include "query_define.h"
 #include "query_model.h"
 
 /* ------------------------------------------------------------------ values of a record */
@@ -43,7 +44,20 @@ enum vf {
     V_HOUR,
     V_WEEKDAY,
     V_DAY,
-    V_LAST_KEY = V_DAY,
+    V_SRC_NAME,
+    V_DST_NAME,
+    V_DIRECTION,
+    V_SITE,
+    V_ROLE,
+    V_EXPORTER_NAME,
+    V_IN_BOUNDARY,
+    V_OUT_BOUNDARY,
+    V_IN_PROVIDER,
+    V_OUT_PROVIDER,
+    V_SRC_GROUP,
+    V_DST_GROUP,
+    V_LAST_KEY = V_DST_GROUP,
+    V_DIRECTION_BACK,
     V_BYTES,
     V_PACKETS,
     V_RAW_BYTES,
@@ -88,6 +102,18 @@ static const char *const vf_name[V_N] = {
     [V_HOUR] = "hour",
     [V_WEEKDAY] = "weekday",
     [V_DAY] = "day",
+    [V_SRC_NAME] = "src name",
+    [V_DST_NAME] = "dst name",
+    [V_DIRECTION] = "direction",
+    [V_SITE] = "site",
+    [V_ROLE] = "role",
+    [V_EXPORTER_NAME] = "exporter name",
+    [V_IN_BOUNDARY] = "in boundary",
+    [V_OUT_BOUNDARY] = "out boundary",
+    [V_IN_PROVIDER] = "in provider",
+    [V_OUT_PROVIDER] = "out provider",
+    [V_SRC_GROUP] = "src group",
+    [V_DST_GROUP] = "dst group",
     [V_BYTES] = "bytes",
     [V_PACKETS] = "packets",
     [V_RAW_BYTES] = "raw bytes",
@@ -317,6 +343,54 @@ static void service_words(const struct model_record *r, char out[39])
         (void)snprintf(out, 39, "%s/%u", word, (unsigned)lo);
 }
 
+/* Words of the definitions; NULL = none. */
+static bool is_word(enum vf f)
+{
+    return (f >= V_SRC_NAME && f < V_SRC_GROUP) || f == V_DIRECTION_BACK;
+}
+static const char *word_of(const struct model_record *r, enum vf f)
+{
+    switch ((unsigned)f) {
+    case V_SRC_NAME:
+    case V_DST_NAME:
+        return ref_name(r, f == V_DST_NAME);
+    case V_DIRECTION:
+    case V_DIRECTION_BACK:
+        return ref_direction(r, f == V_DIRECTION_BACK);
+    case V_EXPORTER_NAME:
+        return ref_exporter(r, 0);
+    case V_SITE:
+        return ref_exporter(r, 1);
+    case V_ROLE:
+        return ref_exporter(r, 2);
+    case V_IN_BOUNDARY:
+    case V_OUT_BOUNDARY:
+        return ref_class(r, f == V_OUT_BOUNDARY, 0);
+    default:
+        return ref_class(r, f == V_OUT_PROVIDER, 1);
+    }
+}
+static struct kv kv_text(const char *s)
+{
+    struct kv k = { .kind = s != NULL ? K_TEXT : K_ABSENT };
+
+    if (s != NULL)
+        memcpy(k.b, s, strlen(s));
+    return k;
+}
+/* A side's groups behind each other. */
+static struct kv groups_text(const struct model_record *r, bool dst)
+{
+    char text[sizeof((struct kv *)0)->b + 40] = "";
+
+    for (unsigned g = 0; g < R_GROUPS; g++)
+        if (ref_in_group(r, (enum ref_group)g, dst))
+            (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s",
+                           text[0] != '\0' ? ", " : "", ref_group_name[g]);
+    assert_true(strlen(text) <= sizeof((struct kv *)0)->b);
+    return kv_text(text[0] != '\0' ? text : NULL);
+}
+
 static struct kv value(const struct model_record *r, enum vf f, unsigned len4, unsigned len6,
                        int64_t zone_ms)
 {
@@ -336,6 +410,10 @@ static struct kv value(const struct model_record *r, enum vf f, unsigned len4, u
             k.kind = K_TEXT;
             service_words(r, (char *)k.b);
         }
+    } else if (is_word(f)) {
+        k = kv_text(word_of(r, f));
+    } else if (f == V_SRC_GROUP || f == V_DST_GROUP) {
+        k = groups_text(r, f == V_DST_GROUP);
     } else if (f == V_NAME) {
         if (has(r, M_NAME)) {
             k.kind = K_TEXT;
@@ -364,7 +442,11 @@ enum leaf_kind {
     L_VERSION,
     L_AT,
     L_NAME,
-    L_AS_NAME, /* want: the last digit of the name; 10: names of text */
+    L_AS_NAME,   /* want: the last digit of the name; 10: names of text */
+    L_GROUP,     /* want: enum ref_group */
+    L_WORD,      /* text */
+    L_INSIDE,    /* want: 1 = internal */
+    L_DIRECTION, /* text */
 };
 enum side { S_SRC, S_DST, S_EITHER, S_BOTH, S_CLIENT, S_SERVER, S_NONE };
 enum flags_form { F_ALL, F_OF, F_EXACT, F_ANY, F_NUMBER };
@@ -439,6 +521,15 @@ static bool one_side(const struct model_record *r, const struct leaf *l, enum vf
     bool there;
     uint64_t v;
 
+    if (l->kind == L_INSIDE)
+        return l->want ? ref_in_group(r, R_INTERNAL, f == V_DST) : ref_external(r, f == V_DST);
+    if (f == V_SRC_GROUP || f == V_DST_GROUP) {
+        bool any = false;
+        for (unsigned g = 0; g < R_GROUPS; g++)
+            any |= (l->kind == L_EXISTS || g == l->want) &&
+                   ref_in_group(r, (enum ref_group)g, f == V_DST_GROUP);
+        return any;
+    }
     if (is_addr(f)) {
         addr_of(r, f, &a, &there);
         return l->kind == L_EXISTS ? there : addr_fits(l, &a);
@@ -454,6 +545,10 @@ static bool one_side(const struct model_record *r, const struct leaf *l, enum vf
     }
     if (f == V_NAME)
         return l->kind == L_EXISTS ? has(r, M_NAME) : strcasecmp(r->name, l->text) == 0;
+    if (is_word(f)) {
+        const char *w = word_of(r, f);
+        return w != NULL && (l->kind == L_EXISTS || strcasecmp(w, l->text) == 0);
+    }
     v = number_of(r, f, zone, &there);
     if (l->kind == L_EXISTS)
         return there;
@@ -501,11 +596,16 @@ static bool leaf_holds(const struct model_record *r, const struct leaf *l, int64
         return yes;
     case L_AT:
         return r->start <= (int64_t)l->want && r->end >= (int64_t)l->want;
+    case L_DIRECTION:
+        return word_of(r, V_DIRECTION) != NULL && strcmp(word_of(r, V_DIRECTION), l->text) == 0;
     case L_ADDR:
     case L_NUMBER:
     case L_EXISTS:
     case L_NAME:
     case L_AS_NAME:
+    case L_GROUP:
+    case L_WORD:
+    case L_INSIDE:
         break;
     }
     a = one_side(r, l, l->a, zone);
@@ -567,7 +667,8 @@ static void matched(const struct model_record *r, const struct tree *t, int64_t 
 
 /* ------------------------------------------------------------------ questions */
 
-enum key_shape { KS_VALUE, KS_EITHER, KS_PAIR, KS_MATCHED };
+enum key_shape { KS_VALUE, KS_EITHER, KS_PAIR, KS_MATCHED, KS_GROUP };
+#define KEY_MAX_VALUES (R_GROUPS + 1u)
 struct qkey {
     uint8_t shape, a, b; /* enum vf */
     uint8_t len4, len6;
@@ -778,7 +879,12 @@ static uint8_t other_side(uint8_t f)
                                        { V_SPORT, V_DPORT },
                                        { V_SRC_AS, V_DST_AS },
                                        { V_IN_IF, V_OUT_IF },
-                                       { V_SRC_COUNTRY, V_DST_COUNTRY } };
+                                       { V_SRC_COUNTRY, V_DST_COUNTRY },
+                                       { V_SRC_NAME, V_DST_NAME },
+                                       { V_IN_BOUNDARY, V_OUT_BOUNDARY },
+                                       { V_IN_PROVIDER, V_OUT_PROVIDER },
+                                       { V_SRC_GROUP, V_DST_GROUP },
+                                       { V_DIRECTION, V_DIRECTION_BACK } };
 
     for (unsigned i = 0; i < ARRAY_LEN(pair); i++)
         for (unsigned k = 0; k < 2; k++)
@@ -787,12 +893,32 @@ static uint8_t other_side(uint8_t f)
     return f;
 }
 
-/* Up to two values of a key in one direction of a record. */
+/* A record counts once for each group that a side of it is in; which is none for who is in none. */
+static unsigned group_values(const struct qkey *k, const struct model_record *r, bool reverse,
+                             struct kv *out)
+{
+    bool src = k->shape == KS_GROUP || (k->a == V_SRC_GROUP) != reverse;
+    bool dst = k->shape == KS_GROUP || !src;
+    unsigned n = 0;
+
+    for (unsigned g = 0; g < R_GROUPS; g++)
+        if ((src && ref_in_group(r, (enum ref_group)g, false)) ||
+            (dst && ref_in_group(r, (enum ref_group)g, true)))
+            out[n++] = kv_text(ref_group_name[g]);
+    if (n == 0)
+        out[n++] = kv_text(NULL);
+    return n;
+}
+
+/* All values of a key in one direction of a record. */
 static unsigned key_values(const struct question *q, const struct qkey *k,
-                           const struct model_record *r, bool reverse, struct kv out[2])
+                           const struct model_record *r, bool reverse, struct kv *out)
 {
     struct kv a = value(r, k->a, k->len4, k->len6, q->zone_ms), b;
     bool src = false, dst = false;
+
+    if (k->a == V_SRC_GROUP || k->a == V_DST_GROUP)
+        return group_values(k, r, reverse, out);
 
     if (k->shape == KS_VALUE) {
         out[0] = reverse ? value(r, other_side(k->a), k->len4, k->len6, q->zone_ms) : a;
@@ -815,6 +941,10 @@ static unsigned key_values(const struct question *q, const struct qkey *k,
             return 1;
         }
     }
+    if (is_word(k->a) && (a.kind == K_ABSENT || b.kind == K_ABSENT)) {
+        out[0] = a.kind == K_ABSENT ? b : a; /* no word is no value while there is one */
+        return 1;
+    }
     out[0] = a;
     out[1] = b;
     return memcmp(&a, &b, sizeof a) == 0 ? 1 : 2;
@@ -824,7 +954,7 @@ static void distinct_add(struct groups *g, const struct question *q, uint32_t gr
                          const struct model_record *r, bool reverse)
 {
     for (unsigned m = 0; m < q->n_measures; m++) {
-        struct kv v[2], key[3];
+        struct kv v[KEY_MAX_VALUES], key[3];
         unsigned n;
         if (q->measure[m].kind != Q_DISTINCT)
             continue;
@@ -851,7 +981,7 @@ struct visit {
 static void combinations(const struct visit *v, const struct model_record *r, bool reverse,
                          struct kv *key, unsigned k)
 {
-    struct kv one[2];
+    struct kv one[KEY_MAX_VALUES];
     unsigned n;
 
     if (k == v->q->n_keys) {

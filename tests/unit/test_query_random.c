@@ -15,9 +15,11 @@
 
 static struct rnd rnd;
 static struct model model;
-static bool narrow;      /* ask for single addresses: most pages hold none of them */
-static char words[8192]; /* the question */
-static char where[160];  /* seed, records, form */
+static struct defs *defs; /* query_define.h */
+static bool defined;      /* the filter asks for what is defined */
+static bool narrow;       /* ask for single addresses: most pages hold none of them */
+static char words[8192];  /* the question */
+static char where[160];   /* seed, records, form */
 static struct {
     unsigned asked, some; /* some, but not all records matched */
     unsigned aside;       /* flows that were counted elsewhere */
@@ -346,6 +348,91 @@ static void make_exists(struct leaf *l)
     say("%s %s", l->not ? "absent" : "exists", what[i].word);
 }
 
+/* Terms on definitions. */
+static void make_defined(struct leaf *l)
+{
+    static const struct {
+        uint8_t a, b;
+        const char *field, *word[4];
+    } fields[] = {
+        { V_SRC_NAME, V_DST_NAME, "name", { "net", "Two", "six" } },
+        { V_SITE, V_SITE, "site", { "A", "b" } },
+        { V_ROLE, V_ROLE, "role", { "core", "edge" } },
+        { V_EXPORTER_NAME, V_EXPORTER_NAME, "exporter name", { "r1", "R1B", "r3" } },
+        { V_EXPORTER_NAME, V_EXPORTER_NAME, "exporter", { "r1", "R1B", "r3" } },
+        { V_IN_BOUNDARY, V_OUT_BOUNDARY, "boundary", { "internal", "external" } },
+        { V_IN_PROVIDER, V_OUT_PROVIDER, "provider", { "P1", "p2", "P3" } },
+        { V_DIRECTION, V_DIRECTION, "direction", { "inbound", "outbound", "internal", "transit" } },
+    };
+    static const char *const ways[][2] = { { "inbound", "inbound" },
+                                           { "outbound", "outbound" },
+                                           { "internal", "internal traffic" },
+                                           { "transit", "transit" } };
+    static const char *const io[] = { "in ", "out ", "", "both " };
+    size_t i, w = 0;
+
+    defined = true;
+    l->kind = L_WORD;
+    switch (dice(6)) {
+    case 0:
+    case 1:
+        l->kind = L_GROUP;
+        l->a = V_SRC_GROUP;
+        l->b = V_DST_GROUP;
+        l->side = (uint8_t)dice(6);
+        l->want = dice(R_GROUPS);
+        l->not = dice(8) == 0;
+        say("%sgroup %s%s", side_words[l->side], l->not ? "!= " : "", ref_group_name[l->want]);
+        return;
+    case 2:
+        l->kind = L_INSIDE;
+        l->a = V_SRC;
+        l->b = V_DST;
+        l->side = (uint8_t)dice(6);
+        l->want = dice(2);
+        say("%s%s", side_words[l->side], l->want ? "internal" : "external");
+        return;
+    case 3:
+        i = dice(ARRAY_LEN(ways));
+        l->kind = L_DIRECTION;
+        (void)snprintf(l->text, sizeof l->text, "%s", ways[i][0]);
+        say("%s", ways[i][1]);
+        return;
+    case 4:
+        l->kind = L_EXISTS;
+        l->a = V_SRC_GROUP;
+        l->b = V_DST_GROUP;
+        l->side = (uint8_t)dice(3);
+        l->not = dice(2) == 0;
+        if (dice(2) == 0) {
+            l->a = V_SRC_NAME;
+            l->b = V_DST_NAME;
+        }
+        say("%s %s%s", l->not ? "absent" : "exists", side_words[l->side],
+            l->a == V_SRC_NAME ? "name" : "group");
+        return;
+    default:
+        break;
+    }
+    i = dice(ARRAY_LEN(fields));
+    l->a = fields[i].a;
+    l->b = fields[i].b;
+    while (w < 3 && fields[i].word[w + 1] != NULL)
+        w++;
+    w = dice(w + 1);
+    l->side = S_NONE;
+    if (l->a == V_SRC_NAME) {
+        l->side = (uint8_t)dice(6);
+        say("%s", side_words[l->side]);
+    } else if (l->a == V_IN_BOUNDARY || l->a == V_IN_PROVIDER) {
+        l->side = (uint8_t)dice(4);
+        say("%s", io[l->side]);
+    }
+    l->not = dice(5) == 0;
+    (void)snprintf(l->text, sizeof l->text, "%s", fields[i].word[w]);
+    say("%s %s%s", fields[i].field, l->not ? "!= " : "", l->text);
+}
+
 static void make_leaf(struct leaf *l)
 {
     static const uint8_t plain[] = { V_PROTO,     V_TOS,         V_BYTES,       V_PACKETS,
@@ -361,6 +448,10 @@ static void make_leaf(struct leaf *l)
 
     l->kind = L_NUMBER;
     l->side = S_NONE;
+    if (!narrow && dice(5) == 0) {
+        make_defined(l);
+        return;
+    }
     switch (narrow ? 0 : dice(16)) {
     case 14:
         make_country(l);
@@ -477,10 +568,17 @@ static void make_key(struct qkey *k)
                 { "as", KS_EITHER, V_SRC_AS, V_DST_AS },
                 { "if", KS_EITHER, V_IN_IF, V_OUT_IF },
                 { "country", KS_EITHER, V_SRC_COUNTRY, V_DST_COUNTRY },
+                { "group", KS_GROUP, V_SRC_GROUP, V_DST_GROUP },
+                { "name", KS_EITHER, V_SRC_NAME, V_DST_NAME },
+                { "boundary", KS_EITHER, V_IN_BOUNDARY, V_OUT_BOUNDARY },
+                { "provider", KS_EITHER, V_IN_PROVIDER, V_OUT_PROVIDER },
                 { "host pair", KS_PAIR, V_SRC, V_DST },
                 { "matched host", KS_MATCHED, V_SRC, V_DST } };
     static const uint8_t prefix4[] = { 0, 24, 16, 8, 31, 32 };
-    size_t i = dice(ARRAY_LEN(two) + 12);
+    size_t i = dice(ARRAY_LEN(two) + 12 - defined); /* matched host is of addresses written out */
+
+    if (defined && i >= ARRAY_LEN(two) - 1)
+        i++;
     size_t n;
 
     memset(k, 0, sizeof *k);
@@ -645,11 +743,13 @@ static void make_top(struct question *q)
 static void make_list(struct question *q)
 {
     static const uint8_t cols[] = {
-        V_SRC,      V_DST,   V_NEXT,        V_SPORT,       V_DPORT,    V_PROTO,     V_FLAGS,
-        V_TOS,      V_IN_IF, V_OUT_IF,      V_SRC_AS,      V_DST_AS,   V_BYTES,     V_PACKETS,
-        V_DURATION, V_START, V_END,         V_RECEIVED,    V_EXPORTER, V_REASON,    V_TTL,
-        V_NAME,     V_IE8,   V_IE7,         V_BPS,         V_BPP,      V_OUT_BYTES, V_RAW_BYTES,
-        V_DOMAIN,   V_HOUR,  V_SRC_COUNTRY, V_DST_COUNTRY, V_SERVICE,
+        V_SRC,       V_DST,         V_NEXT,        V_SPORT,       V_DPORT,        V_PROTO,
+        V_FLAGS,     V_TOS,         V_IN_IF,       V_OUT_IF,      V_SRC_AS,       V_DST_AS,
+        V_BYTES,     V_PACKETS,     V_DURATION,    V_START,       V_END,          V_RECEIVED,
+        V_EXPORTER,  V_REASON,      V_TTL,         V_NAME,        V_IE8,          V_IE7,
+        V_BPS,       V_BPP,         V_OUT_BYTES,   V_RAW_BYTES,   V_DOMAIN,       V_HOUR,
+        V_SRC_NAME,  V_DIRECTION,   V_SITE,        V_IN_BOUNDARY, V_OUT_PROVIDER, V_SRC_GROUP,
+        V_DST_GROUP, V_SRC_COUNTRY, V_DST_COUNTRY, V_SERVICE,
     };
 
     q->n_columns = 1 + (unsigned)dice(Q_MAX_COLUMNS);
@@ -672,6 +772,7 @@ static void make_question(struct question *q)
 {
     memset(q, 0, sizeof *q);
     words[0] = '\0';
+    defined = false;
     narrow = model.n > 8000 && dice(3) == 0;
     q->filter = make_tree((unsigned)dice(4), false);
     narrow = false;
@@ -1078,7 +1179,7 @@ static void compare(const struct question *q, struct got *g)
 
 static void ask(const struct question *q, struct snapshot *snap)
 {
-    struct query_params params = { 0 };
+    struct query_params params = { .defs = defs };
     struct plan *plan;
     struct err e = { 0 };
     struct got g = { .sink = { on_begin, on_row, on_end }, .q = q };
@@ -1168,6 +1269,7 @@ static void questions_over(uint64_t seed, uint32_t rows, uint32_t cut_at, unsign
     struct form form[3];
 
     rnd.s = seed * 77 + 5;
+    defs = ref_defs();
     model_init(&model, seed);
     model_fill(&model, rows, cut_at);
     form_make(&form[0], 0);
@@ -1188,6 +1290,7 @@ static void questions_over(uint64_t seed, uint32_t rows, uint32_t cut_at, unsign
     for (unsigned k = 0; k < 3; k++)
         form_free(&form[k]);
     model_free(&model);
+    defs_unref(defs);
 }
 
 /* Everything follows from the seed, so that one that failed can be asked alone: PROP_DATA=1. */
