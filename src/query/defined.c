@@ -162,7 +162,6 @@ static struct expr *exporter_leaf(struct syntax *p, const char *s)
 static const struct value_alts *item_value(const struct item *x, bool dst, struct value_alts *hold)
 {
     static const uint8_t col[ITEM_KINDS][2] = {
-        [ITEM_AS] = { COL_SRC_AS, COL_DST_AS },
         [ITEM_PORT] = { COL_SRC_PORT, COL_DST_PORT },
         [ITEM_PROTO] = { COL_PROTO, COL_PROTO },
         [ITEM_SERVICE] = { COL_SRC_PORT, COL_DST_PORT },
@@ -170,7 +169,11 @@ static const struct value_alts *item_value(const struct item *x, bool dst, struc
         [ITEM_IF] = { COL_IN_IF, COL_OUT_IF },
     };
 
-    *hold = (struct value_alts){ .v = { { .kind = VALUE_COL, .col = col[x->kind][dst] } }, .n = 1 };
+    hold->n = 1;
+    if (x->kind == ITEM_AS)
+        hold->v[0] = (struct value){ .kind = VALUE_CALC, .calc = dst ? CALC_DST_AS : CALC_SRC_AS };
+    else
+        hold->v[0] = (struct value){ .kind = VALUE_COL, .col = col[x->kind][dst] };
     return hold;
 }
 
@@ -441,12 +444,12 @@ bool syn_group_numbers(struct syntax *p, const struct field *f, struct numset *s
 {
     const struct token *k = syn_tok(p);
     const struct value *v = &f->v[0].v[0];
-    enum item_kind kind = v->kind != VALUE_COL     ? ITEM_KINDS
-                          : v->col == COL_SRC_PORT ? ITEM_PORT
-                          : v->col == COL_SRC_AS   ? ITEM_AS
-                          : v->col == COL_SRC_VLAN ? ITEM_VLAN
-                          : v->col == COL_PROTO    ? ITEM_PROTO
-                                                   : ITEM_KINDS;
+    enum item_kind kind = v->kind == VALUE_CALC && v->calc == CALC_SRC_AS ? ITEM_AS
+                          : v->kind != VALUE_COL                          ? ITEM_KINDS
+                          : v->col == COL_SRC_PORT                        ? ITEM_PORT
+                          : v->col == COL_SRC_VLAN                        ? ITEM_VLAN
+                          : v->col == COL_PROTO                           ? ITEM_PROTO
+                                                                          : ITEM_KINDS;
     int64_t g;
 
     if (kind == ITEM_KINDS) {

@@ -47,6 +47,10 @@ static const char *value_says(const struct value *v)
 
     if (v->kind == VALUE_EXPORTER)
         return exporters;
+    if (v->kind == VALUE_DEF)
+        return v->calc >= DEF_EXPORTER_NAME                               ? exporters
+               : v->calc >= DEF_IN_BOUNDARY && v->calc <= DEF_OUT_IF_NAME ? interfaces
+                                                                          : NULL;
     if (v->kind == VALUE_ELEM)
         return elem_says(v);
     if (v->kind == VALUE_CALC)

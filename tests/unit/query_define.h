@@ -111,12 +111,15 @@ static inline bool ref_db8(const struct addr *a, unsigned net)
            a->b[5] == net;
 }
 
+static uint64_t as_of(const struct model_record *r, bool dst, bool *there); /* query_ref.h */
+
 static inline bool ref_in_group(const struct model_record *r, enum ref_group g, bool dst)
 {
+    bool told;
     struct addr a = ref_addr(r, dst);
     unsigned c, d;
     bool ten = ref_ten(&a, &c, &d);
-    uint64_t port = r->v[dst ? M_DPORT : M_SPORT], as = r->v[dst ? M_DST_AS : M_SRC_AS];
+    uint64_t port = r->v[dst ? M_DPORT : M_SPORT], as = as_of(r, dst, &told);
 
     switch (g) {
     case R_LAN:

@@ -328,8 +328,8 @@ static void service_words(const struct model_record *r, char out[39])
     static const struct {
         uint8_t proto;
         const char *word;
-    } words[] = { { 6, "tcp" },  { 17, "udp" },   { 1, "icmp" },
-                  { 47, "gre" }, { 58, "icmp6" }, { 132, "sctp" } };
+    } words[] = { { 0, "hopopt" }, { 6, "tcp" },    { 17, "udp" },  { 1, "icmp" },
+                  { 47, "gre" },   { 58, "icmp6" }, { 132, "sctp" } };
     uint64_t proto = r->v[M_PROTO], s = r->v[M_SPORT], d = r->v[M_DPORT], lo = s < d ? s : d;
     const char *a = port_name(proto, lo), *b = port_name(proto, s < d ? d : s), *word = "?";
 
@@ -1030,7 +1030,8 @@ struct ref {
 static bool names_place(uint8_t f)
 {
     return f == V_EXPORTER || f == V_IN_IF || f == V_OUT_IF || f == V_NEXT || f == V_DOMAIN ||
-           f == V_VERSION || f == V_NAME;
+           f == V_VERSION || f == V_NAME || f == V_EXPORTER_NAME || f == V_SITE || f == V_ROLE ||
+           (f >= V_IN_BOUNDARY && f <= V_OUT_PROVIDER);
 }
 /* "< 0" and [4 !4] are just "none". */
 static bool never_fits(const struct leaf *l)
@@ -1047,11 +1048,14 @@ static bool tree_names_place(const struct tree *t)
     const struct leaf *l = &t->leaf;
     bool yes = false;
 
-    if (t->op == OP_LEAF && l->kind == L_NAME)
+    if (t->op == OP_LEAF &&
+        (l->kind == L_NAME || (l->kind == L_GROUP && l->want == R_PR) ||
+         (l->kind == L_EXISTS && (l->a == V_SRC_GROUP || l->a == V_DST_GROUP)) ||
+         (l->kind == L_WORD && names_place(l->a))))
         yes = true;
     if (t->op == OP_LEAF &&
         (l->kind == L_ADDR || l->kind == L_EXISTS || (l->kind == L_NUMBER && !never_fits(l))))
-        yes = names_place(l->a) || names_place(l->b);
+        yes |= names_place(l->a) || names_place(l->b);
     for (unsigned i = 0; i < t->n; i++)
         yes |= tree_names_place(t->kid[i]);
     return yes;

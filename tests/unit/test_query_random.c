@@ -1153,8 +1153,10 @@ static void compare(const struct question *q, struct got *g)
     if (g->stats.rows_matched != f.n || g->stats.rows != model.n || g->stats.incomplete)
         WRONG("%" PRIu64 " of %" PRIu64 " records match, not %u of %u", g->stats.rows_matched,
               g->stats.rows, f.n, model.n);
-    if (g->stats.dedup != each_once(q) || g->stats.aside_rows != f.n_aside ||
-        g->stats.aside_bytes != f.bytes_aside)
+    if (g->stats.dedup != each_once(q))
+        WRONG("each flow once: %d (%s), not %d", g->stats.dedup,
+              g->stats.dedup_why != NULL ? g->stats.dedup_why : "", each_once(q));
+    if (g->stats.aside_rows != f.n_aside || g->stats.aside_bytes != f.bytes_aside)
         WRONG("%" PRIu64 " records and %" PRIu64 " bytes set aside, not %" PRIu64 " and %" PRIu64,
               g->stats.aside_rows, g->stats.aside_bytes, f.n_aside, f.bytes_aside);
     if (g->totals.flows != f.total.flows || g->totals.bytes != bytes ||
