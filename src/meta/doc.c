@@ -176,6 +176,8 @@ struct meta_row *meta_row(struct meta_doc *d, enum meta_table t, const char *con
 
 void meta_delete(struct meta_doc *d, enum meta_table t, size_t at, size_t n)
 {
+    if (n == 0)
+        return;
     for (size_t i = at; i < at + n; i++)
         row_free(&d->t[t].row[i]);
     memmove(d->t[t].row + at, d->t[t].row + at + n, (d->t[t].n - at - n) * sizeof(struct meta_row));
