@@ -60,8 +60,9 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
 
 static void row_free(struct meta_row *r)
 {
-    for (unsigned c = 0; c < META_COLUMNS; c++)
+    for (unsigned c = 0; r->v != NULL && c < META_COLUMNS; c++)
         free(r->v[c]);
+    free(r->v);
 }
 
 void meta_doc_free(struct meta_doc *d)
@@ -82,15 +83,16 @@ int meta_doc_copy(struct meta_doc *out, const struct meta_doc *d)
         if (out->t[t].row == NULL)
             goto memory;
         out->t[t].cap = d->t[t].n + 1;
-        for (; out->t[t].n < d->t[t].n; out->t[t].n++)
-            for (unsigned c = 0; c < META_COLUMNS; c++) {
-                const char *s = d->t[t].row[out->t[t].n].v[c];
-                char **to = &out->t[t].row[out->t[t].n].v[c];
-                if (s == NULL || (*to = strdup(s)) != NULL)
-                    continue;
-                out->t[t].n++;
+        while (out->t[t].n < d->t[t].n) {
+            const struct meta_row *from = &d->t[t].row[out->t[t].n];
+            struct meta_row *to = &out->t[t].row[out->t[t].n];
+            if ((to->v = calloc(META_COLUMNS, sizeof *to->v)) == NULL)
                 goto memory;
-            }
+            out->t[t].n++;
+            for (unsigned c = 0; c < META_COLUMNS; c++)
+                if (from->v[c] != NULL && (to->v[c] = strdup(from->v[c])) == NULL)
+                    goto memory;
+        }
     }
     return ERR_OK;
 memory:
@@ -144,7 +146,7 @@ size_t meta_find(const struct meta_doc *d, enum meta_table t, const char *const 
 struct meta_row *meta_row(struct meta_doc *d, enum meta_table t, const char *const *key, bool *made)
 {
     unsigned n = meta_table_info[t].n_keys;
-    struct meta_row fresh = { .v = { 0 } };
+    struct meta_row fresh;
     size_t at;
 
     if (made != NULL)
@@ -161,6 +163,8 @@ struct meta_row *meta_row(struct meta_doc *d, enum meta_table t, const char *con
         d->t[t].row = p;
         d->t[t].cap = cap;
     }
+    if ((fresh.v = calloc(META_COLUMNS, sizeof *fresh.v)) == NULL)
+        return NULL;
     for (unsigned i = 0; i < n; i++)
         if ((fresh.v[i] = strdup(key[i])) == NULL) {
             row_free(&fresh);
