@@ -41,6 +41,8 @@ struct meta_column {
     const char *words; /* META_WORD: "a|b|c" */
     uint64_t max;      /* META_NUMBER */
     const char *doc;
+    const char
+        *later; /* not NULL: nothing uses it yet, so that setting it is refused by this name */
 };
 struct meta_table_info {
     const char *name, *one; /* "groups", "group" */
