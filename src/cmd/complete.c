@@ -22,10 +22,10 @@ static enum kind kind_of(const char *arg)
     return strstr(arg, "DIR") != NULL || strcmp(arg, "SNAPSHOT") == 0 ? KIND_DIR : KIND_NOTHING;
 }
 
-/* "a|b" as "a b". */
+/* "a|b" as "a b"; of operands those of the first. */
 static void words(const char *arg)
 {
-    for (; *arg != '\0'; arg++)
+    for (; *arg != '\0' && *arg != ' '; arg++)
         (void)putchar(*arg == '|' ? ' ' : *arg);
 }
 
@@ -41,6 +41,14 @@ static void quoted(const char *s, const char *extra)
             (void)putchar(*s);
         }
     }
+}
+
+/* Words first, then a file. */
+static bool files_behind(const char *operands)
+{
+    const char *space = strchr(operands, ' ');
+
+    return space != NULL && kind_of(operands) == KIND_WORDS && strstr(space, "FILE") != NULL;
 }
 
 /* ------------------------------------------------------------------ bash */
@@ -84,7 +92,13 @@ static void bash_command(const struct command *c)
                  "            mapfile -t COMPREPLY < <(compgen -W '--help");
     for (size_t i = 0; shown_option_at(c, i, &o); i++)
         (void)printf(" --%s", o.name);
-    (void)printf("' -- \"$cur\")\n        else\n            ");
+    (void)printf("' -- \"$cur\")\n        ");
+    if (files_behind(c->operands)) {
+        (void)printf("elif ((COMP_CWORD > 2)); then\n            ");
+        bash_value("FILE");
+        (void)printf("\n        ");
+    }
+    (void)printf("else\n            ");
     bash_value(c->operands);
     (void)printf("\n        fi ;;\n");
 }
@@ -152,7 +166,11 @@ static void zsh_command(const struct command *c)
             (void)putchar('\'');
         }
     (void)printf(" \\\n        '--help[this help]'");
-    if (c->operands[0] != '\0') {
+    if (files_behind(c->operands)) {
+        (void)printf(" \\\n        '1");
+        zsh_value(c->operands);
+        (void)printf("' \\\n        '*:file:_files'");
+    } else if (c->operands[0] != '\0') {
         (void)printf(" \\\n        '*");
         zsh_value(c->operands);
         (void)putchar('\'');

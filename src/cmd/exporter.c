@@ -17,13 +17,10 @@ const char exporter_help[] =
     "domain\n"
     "only, as behind NAT or a relay. Several addresses may share one name.\n\n"
     "  weir exporter set 192.0.2.1 name=fra1 site=Frankfurt role=core region=eu\n"
-    "  weir exporter set 198.51.100.7#12 name=branch12 sampling=1000 force=yes\n"
+    "  weir exporter set 198.51.100.7#12 name=branch12\n"
     "  weir exporter unset 192.0.2.1 role\n"
     "  weir query 'exporter fra1' --by site,role\n\n"
-    "Keys: name, site, role, region, as_source (exporter, database, both, auto), sampling (one "
-    "packet of so\n"
-    "many), force (sampling goes before what the exporter says), trusted (yes, no). KEY= takes it "
-    "back.\n";
+    "Keys: name, site, role, region. KEY= takes it back.\n";
 const char interface_help[] =
     "What you know of interfaces, by exporter (name or address) and ifIndex.\n\n"
     "  weir interface set fra1 3 name=xe-0/0/1 description='Transit ExampleTel' speed=10G \\\n"
@@ -45,7 +42,7 @@ const char rule_help[] =
     "  weir rule preview                     what the rules make of the interfaces defined\n"
     "  weir rule preview 'Transit: ExampleTel'\n"
     "  weir rule remove 10\n\n"
-    "Keys: on (name, description, exporter), order, boundary, connectivity, provider, role.\n";
+    "Keys: on (name, description, exporter), order, boundary, connectivity, provider.\n";
 
 /* ------------------------------------------------------------------ any table */
 
@@ -114,17 +111,21 @@ static int list(const struct args *a, enum meta_table t, const char *only)
 {
     const struct meta_table_info *info = &meta_table_info[t];
     const char *head[META_COLUMNS];
-    struct define_table out = { .head = head, .n = info->n };
+    struct define_table out = { .head = head };
     struct meta_doc d;
     int code = define_read(a, &d);
+    unsigned shown[META_COLUMNS];
 
     for (unsigned c = 0; c < info->n; c++)
-        head[c] = info->col[c].name;
+        if (info->col[c].later == NULL) {
+            shown[out.n] = c;
+            head[out.n++] = info->col[c].name;
+        }
     for (size_t i = 0; code == EXIT_DONE && i < d.t[t].n; i++) {
         if (only != NULL && strcasecmp(d.t[t].row[i].v[0], only) != 0)
             continue;
-        for (unsigned c = 0; c < info->n; c++)
-            define_put(&out, c, d.t[t].row[i].v[c]);
+        for (unsigned c = 0; c < out.n; c++)
+            define_put(&out, c, d.t[t].row[i].v[shown[c]]);
     }
     meta_doc_free(&d);
     return code == EXIT_DONE ? define_show(a, &out) : code;
@@ -210,8 +211,7 @@ static int add_rule(void *ctx, struct meta_doc *d, struct err *e)
         rc = c < 0 ? ERR_ARG : meta_set(r, META_RULES, (unsigned)c, eq + 1, e);
     }
     if (rc == ERR_OK && r->v[3] == NULL && r->v[4] == NULL && r->v[5] == NULL && r->v[6] == NULL)
-        return err_set(e, ERR_ARG,
-                       "a rule sets something: boundary=, connectivity=, provider= or role=");
+        return err_set(e, ERR_ARG, "a rule sets something: boundary=, connectivity= or provider=");
     return rc;
 }
 
@@ -230,13 +230,6 @@ static int remove_rule(void *ctx, struct meta_doc *d, struct err *e)
     return ERR_OK;
 }
 
-static const char *role_word(unsigned role)
-{
-    static const char *const words[] = { NULL, "edge", "internal", "ignore", "disjoint" };
-
-    return role < ARRAY_LEN(words) ? words[role] : NULL;
-}
-
 static void put_rule(struct define_table *t, const struct defs *d, const struct def_rule *r,
                      unsigned from)
 {
@@ -249,19 +242,16 @@ static void put_rule(struct define_table *t, const struct defs *d, const struct 
     define_put(t, from + 1, defs_word(d, r->boundary));
     define_put(t, from + 2, defs_word(d, r->connectivity));
     define_put(t, from + 3, defs_word(d, r->provider));
-    define_put(t, from + 4, role_word(r->role));
 }
 
 /* What the rules make of texts, or of the interfaces that are defined. */
 static int preview(const struct args *a)
 {
-    static const char *const of_text[] = { "name",         "rule",     "boundary",
-                                           "connectivity", "provider", "role" };
-    static const char *const of_if[] = { "exporter",     "index",    "name",
-                                         "description",  "rule",     "boundary",
-                                         "connectivity", "provider", "role" };
+    static const char *const of_text[] = { "name", "rule", "boundary", "connectivity", "provider" };
+    static const char *const of_if[] = { "exporter", "index",    "name",         "description",
+                                         "rule",     "boundary", "connectivity", "provider" };
     bool texts = a->n_operands > 1;
-    struct define_table t = { .head = texts ? of_text : of_if, .n = texts ? 6 : 9 };
+    struct define_table t = { .head = texts ? of_text : of_if, .n = texts ? 5 : 8 };
     struct meta_doc doc;
     struct defs *d = NULL;
     struct err e = { 0 };

@@ -191,8 +191,10 @@ static bool take_row(struct meta_doc *d, enum meta_table t, sqlite3_stmt *q)
         d->t[t].row = p;
         d->t[t].cap = cap;
     }
-    r = &d->t[t].row[d->t[t].n++];
-    *r = (struct meta_row){ 0 };
+    r = &d->t[t].row[d->t[t].n];
+    if ((r->v = calloc(META_COLUMNS, sizeof *r->v)) == NULL)
+        return false;
+    d->t[t].n++;
     for (unsigned c = 0; c < meta_table_info[t].n; c++) {
         const char *s = (const char *)sqlite3_column_text(q, (int)c);
         if (s == NULL && c < meta_table_info[t].n_keys)

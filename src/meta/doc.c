@@ -31,10 +31,13 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "site", META_TEXT, NULL, 0, "where it stands" },
         { "role", META_TEXT, NULL, 0, "what it is for: core, edge, access" },
         { "region", META_TEXT, NULL, 0, "region of the site" },
-        { "as_source", META_WORD, "exporter|database|both|auto", 0, "whose AS numbers count" },
-        { "sampling", META_NUMBER, NULL, UINT32_MAX, "one packet of so many" },
-        { "force", META_YES, NULL, 0, "sampling goes before what the exporter says" },
-        { "trusted", META_YES, NULL, 0, "counts as evidence" } } },
+        { "as_source", META_WORD, "exporter|database|both|auto", 0, "whose AS numbers count",
+          "AS numbers by exporter" },
+        { "sampling", META_NUMBER, NULL, UINT32_MAX, "one packet of so many",
+          "sampling that the operator says" },
+        { "force", META_YES, NULL, 0, "sampling goes before what the exporter says",
+          "sampling that the operator says" },
+        { "trusted", META_YES, NULL, 0, "counts as evidence", "trust by exporter" } } },
     [META_INTERFACES] = { "interfaces", "interface", 2, 9, {
         { "exporter", META_TEXT, NULL, 0, "exporter's name or address" },
         { "index", META_NUMBER, NULL, UINT32_MAX, "ifIndex" },
@@ -44,7 +47,8 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "boundary", META_WORD, "internal|external", 0, "does the own network end here?" },
         { "connectivity", META_TEXT, NULL, 0, "transit, peering, ix, customer, backbone ..." },
         { "provider", META_TEXT, NULL, 0, "who is at the other end" },
-        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation" } } },
+        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation",
+          "roles of interfaces" } } },
     [META_RULES] = { "rules", "rule", 1, 7, {
         { "order", META_NUMBER, NULL, UINT32_MAX, "the lowest that matches decides" },
         { "on", META_WORD, "name|description|exporter", 0, "what the pattern looks at" },
@@ -52,7 +56,8 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "boundary", META_WORD, "internal|external", 0, "does the own network end here?" },
         { "connectivity", META_TEXT, NULL, 0, "transit, peering, ix, customer, backbone ..." },
         { "provider", META_TEXT, NULL, 0, "who is at the other end" },
-        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation" } } },
+        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation",
+          "roles of interfaces" } } },
 };
 /* clang-format on */
 
@@ -60,8 +65,9 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
 
 static void row_free(struct meta_row *r)
 {
-    for (unsigned c = 0; c < META_COLUMNS; c++)
+    for (unsigned c = 0; r->v != NULL && c < META_COLUMNS; c++)
         free(r->v[c]);
+    free(r->v);
 }
 
 void meta_doc_free(struct meta_doc *d)
@@ -82,15 +88,16 @@ int meta_doc_copy(struct meta_doc *out, const struct meta_doc *d)
         if (out->t[t].row == NULL)
             goto memory;
         out->t[t].cap = d->t[t].n + 1;
-        for (; out->t[t].n < d->t[t].n; out->t[t].n++)
-            for (unsigned c = 0; c < META_COLUMNS; c++) {
-                const char *s = d->t[t].row[out->t[t].n].v[c];
-                char **to = &out->t[t].row[out->t[t].n].v[c];
-                if (s == NULL || (*to = strdup(s)) != NULL)
-                    continue;
-                out->t[t].n++;
+        while (out->t[t].n < d->t[t].n) {
+            const struct meta_row *from = &d->t[t].row[out->t[t].n];
+            struct meta_row *to = &out->t[t].row[out->t[t].n];
+            if ((to->v = calloc(META_COLUMNS, sizeof *to->v)) == NULL)
                 goto memory;
-            }
+            out->t[t].n++;
+            for (unsigned c = 0; c < META_COLUMNS; c++)
+                if (from->v[c] != NULL && (to->v[c] = strdup(from->v[c])) == NULL)
+                    goto memory;
+        }
     }
     return ERR_OK;
 memory:
@@ -144,7 +151,7 @@ size_t meta_find(const struct meta_doc *d, enum meta_table t, const char *const 
 struct meta_row *meta_row(struct meta_doc *d, enum meta_table t, const char *const *key, bool *made)
 {
     unsigned n = meta_table_info[t].n_keys;
-    struct meta_row fresh = { .v = { 0 } };
+    struct meta_row fresh;
     size_t at;
 
     if (made != NULL)
@@ -161,6 +168,8 @@ struct meta_row *meta_row(struct meta_doc *d, enum meta_table t, const char *con
         d->t[t].row = p;
         d->t[t].cap = cap;
     }
+    if ((fresh.v = calloc(META_COLUMNS, sizeof *fresh.v)) == NULL)
+        return NULL;
     for (unsigned i = 0; i < n; i++)
         if ((fresh.v[i] = strdup(key[i])) == NULL) {
             row_free(&fresh);
@@ -176,6 +185,8 @@ struct meta_row *meta_row(struct meta_doc *d, enum meta_table t, const char *con
 
 void meta_delete(struct meta_doc *d, enum meta_table t, size_t at, size_t n)
 {
+    if (n == 0)
+        return;
     for (size_t i = at; i < at + n; i++)
         row_free(&d->t[t].row[i]);
     memmove(d->t[t].row + at, d->t[t].row + at + n, (d->t[t].n - at - n) * sizeof(struct meta_row));
@@ -194,6 +205,8 @@ int meta_column(enum meta_table t, const char *name, size_t len, struct err *e)
     for (unsigned c = info->n_keys; c < info->n; c++) {
         if (strlen(info->col[c].name) == len && strncasecmp(info->col[c].name, name, len) == 0)
             return (int)c;
+        if (info->col[c].later != NULL)
+            continue;
         all[n++] = info->col[c].name;
         (void)snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", n > 1 ? " " : "",
                        info->col[c].name);
@@ -386,6 +399,8 @@ int meta_set(struct meta_row *r, enum meta_table t, unsigned column, const char 
     char *copy = NULL;
     int rc = ERR_OK;
 
+    if (text[0] != '\0' && meta_table_info[t].col[column].later != NULL)
+        return err_set(e, ERR_UNSUPPORTED, "not yet: %s", meta_table_info[t].col[column].later);
     if (text[0] != '\0') {
         rc = meta_canonical(t, column, text, &b, e);
         if (rc == ERR_OK && (!buf_ok(&b) || (copy = strdup(buf_cstr(&b))) == NULL))

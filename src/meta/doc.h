@@ -41,6 +41,8 @@ struct meta_column {
     const char *words; /* META_WORD: "a|b|c" */
     uint64_t max;      /* META_NUMBER */
     const char *doc;
+    const char
+        *later; /* not NULL: nothing uses it yet, so that setting it is refused by this name */
 };
 struct meta_table_info {
     const char *name, *one; /* "groups", "group" */
@@ -50,9 +52,9 @@ struct meta_table_info {
 };
 extern const struct meta_table_info meta_table_info[META_TABLES];
 
-/* NULL = not set. Owned. */
+/* One text a column, NULL = not set. Owned. */
 struct meta_row {
-    char *v[META_COLUMNS];
+    char **v; /* META_COLUMNS */
 };
 struct meta_doc {
     struct {
@@ -68,8 +70,8 @@ int meta_row_cmp(enum meta_table t, char *const *a, char *const *b);
 /* Rows whose first n key columns are these: *first and how many. */
 size_t meta_find(const struct meta_doc *d, enum meta_table t, const char *const *key, unsigned n,
                  size_t *first);
-/* The row of that key, made if missing; NULL when memory is short or the table is full. *made (may
- * be NULL) says which. */
+/* The row of that key (valid until the next one is made or deleted), made if missing; NULL when
+ * memory is short or the table is full. *made (may be NULL) says which. */
 struct meta_row *meta_row(struct meta_doc *d, enum meta_table t, const char *const *key,
                           bool *made);
 void meta_delete(struct meta_doc *d, enum meta_table t, size_t at, size_t n);

@@ -5,6 +5,7 @@
 #include "query/term.h"
 
 #define MAX_NETS_OF_RANGE 256u
+#define FEW_NETS          8u /* are tried one by one */
 
 void netset_add(struct netset *s, struct net n, bool out)
 {
@@ -53,6 +54,27 @@ static void nets_done(struct netset *s)
         qsort(s->n, s->count, sizeof *s->n, net_order);
 }
 
+/* A long list is looked up in a map; the list stays for what is printed. */
+static bool many_nets(struct expr *x)
+{
+    struct addr_rule *r = malloc(x->n_nets * sizeof *r);
+    struct addr_map *m = calloc(1, sizeof *m);
+    bool ok = r != NULL && m != NULL;
+
+    for (uint32_t i = 0; ok && i < x->n_nets; i++)
+        r[i] = (struct addr_rule){ .n = x->net[i].n, .v = x->net[i].out ? 2 : 1 };
+    ok = ok && addr_map_make(m, r, x->n_nets) == ERR_OK;
+    free(r);
+    if (!ok) {
+        free(m);
+        return false;
+    }
+    x->map = m;
+    x->own_map = true;
+    x->want = 1;
+    return true;
+}
+
 struct expr *leaf_net(struct syntax *p, const struct value_alts *v, const void *what)
 {
     const struct netset *s = what;
@@ -65,6 +87,10 @@ struct expr *leaf_net(struct syntax *p, const struct value_alts *v, const void *
     x->value = *v;
     memcpy(x->net, s->n, s->count * sizeof *x->net);
     x->n_nets = s->count;
+    if (s->count > FEW_NETS && !many_nets(x)) {
+        expr_free(x);
+        return tree_oom(p);
+    }
     return x;
 }
 

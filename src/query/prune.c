@@ -86,10 +86,31 @@ static int fill_geo(struct scan *s, struct node *x)
     return ERR_OK;
 }
 
+#define STEPS_OF_SEARCH 32u
+
+/* Few ranges and many addresses: every range is a run of codes. */
+static void fill_runs(const struct rowset *rs, struct node *x)
+{
+    const struct addr_map *m = x->x->map;
+
+    memset(x->table, x->x->want == 0, rs->n_addrs);
+    for (uint32_t i = 0; i < m->n; i++) {
+        uint32_t lo = code_bound(rs, &m->lo[i]);
+        uint32_t hi = i + 1 < m->n ? code_bound(rs, &m->lo[i + 1]) : rs->n_addrs;
+        if (lo < hi)
+            memset(x->table + lo, m->v[i] == x->x->want, hi - lo);
+    }
+}
+
 static void fill_by_map(const struct rowset *rs, struct node *x)
 {
     uint32_t v[1024];
 
+    if (rs->addrs_sorted && x->x->map->n < rs->n_addrs / STEPS_OF_SEARCH) {
+        fill_runs(rs, x);
+        count_hits(x);
+        return;
+    }
     for (uint32_t c = 0; c < rs->n_addrs; c += ARRAY_LEN(v)) {
         uint32_t n = MIN(rs->n_addrs - c, (uint32_t)ARRAY_LEN(v));
         addr_map_fill(x->x->map, rs->addrs + c, n, rs->addrs_sorted, v);

@@ -58,7 +58,9 @@ def bash_completes():
         assert set(ask(c, "--")) == {"--help", *(f"--{o}" for o in options(c))}, (c, ask(c, "--"))
     assert ask("query", "--output", "") == ask("query", "-o", "") == ["table", "csv", "json", "ndjson"]
     assert ask("serve", "--log.level", "n") == ["notice"]
-    assert ask("config", "") == ["check", "show"]
+    assert ask("config", "") == ["check", "show", "export", "apply"]
+    assert ask("group", "re") == ["remove"]
+    assert "/proc" in ask("config", "apply", "/pro")
     assert ask("help", "sn") == ["snapshot"]
     assert ask("query", "--data", "/pro") == ["/proc"]
 
@@ -86,7 +88,7 @@ def fish_completes():
 
     assert ask("weir ") >= {"help", *commands()}
     assert ask("weir query --output ") == {"table", "csv", "json", "ndjson"}
-    assert ask("weir config ") == {"check", "show"}
+    assert ask("weir config ") == {"check", "show", "export", "apply"}
     for c in commands():
         assert ask(f"weir {c} --") >= {f"--{o}" for o in options(c)}, c
 

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Direction, classes of interfaces and groups: what is typed, and what the answers must be, as tables written by hand.
+
+usage: define.py WEIR
+"""
+import collections
+import itertools
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+T0 = 1700000000
+HOST = {"a": "10.1.0.1", "b": "172.16.5.5", "x": "198.51.100.1", "y": "203.0.113.9"}
+IFS = [0, 1, 2, 3, 4, 5, 6, 7]
+
+# source and destination by their letters; "-" = the record has no address there
+DIRECTION = {"aa": "internal", "ab": "internal", "ax": "outbound", "ay": "outbound", "a-": None,
+             "ba": "internal", "bb": "internal", "bx": "outbound", "by": "outbound", "b-": None,
+             "xa": "inbound", "xb": "inbound", "xx": "transit", "xy": "transit", "x-": None,
+             "ya": "inbound", "yb": "inbound", "yx": "transit", "yy": "transit", "y-": None}
+
+# ifIndex: boundary, connectivity, provider, name; and where each comes from
+CLASS = {0: (None, None, None, None),                           # no interface
+         1: ("external", "transit", "ExampleTel", "xe-0/0/1"),  # all by hand
+         2: ("internal", None, None, None),                     # by hand, no name and so no rule
+         3: ("external", "peering", "DE-CIX", None),            # first rule, on the description that the exporter told
+         4: ("internal", "backbone", None, None),               # second rule, on the name that the exporter told
+         5: ("internal", "backbone", None, "ae5"),              # second rule, on the name given by hand
+         6: ("external", "backbone", None, "ae6"),              # boundary by hand stands before the rule, which gives the rest
+         7: (None, None, None, None)}                           # nothing known
+
+TYPED = """
+exporter set 192.0.2.1 name=fra1 site=Frankfurt role=core region=eu
+interface set fra1 1 name=xe-0/0/1 boundary=external connectivity=transit provider=ExampleTel
+interface set 192.0.2.1 2 boundary=internal
+interface set fra1 5 name=ae5
+interface set fra1 6 name=ae6 boundary=external
+rule add ^peering on=description boundary=external connectivity=peering provider=DE-CIX
+rule add ^ae[0-9] boundary=internal connectivity=backbone
+rule add ^ae boundary=external connectivity=wrong
+name set 10.1.0.1 alpha 198.51.100.0/24 outside
+group add left 10.0.0.0/8 198.51.100.1
+group add right 172.16.0.0/12 !172.16.5.6 port:1
+group add both group:left group:right
+"""
+
+
+def fields(*f):
+    return b"".join(struct.pack(">HH", *x) for x in f)
+
+
+def a_set(number, content):
+    pad = -len(content) % 4 if number > 255 else 0
+    return struct.pack(">HH", number, 4 + len(content) + pad) + content + bytes(pad)
+
+
+def ip(text):
+    return bytes(int(x) for x in text.split("."))
+
+
+def records():
+    """Source, destination, interfaces and the number of octets, which is different for each."""
+    pairs = [(s, d) for s in "abxy" for d in "abxy-"]
+    for n, ((s, d), i, o) in enumerate(itertools.product(pairs, IFS, IFS)):
+        yield s, d, i, o, 1000 + n
+
+
+def datagrams():
+    time = [(152, 8), (153, 8)]
+    ms = struct.pack(">QQ", T0 * 1000, T0 * 1000)
+    templates = [a_set(2, struct.pack(">HH", 256, 7) + fields((8, 4), (12, 4), (10, 4), (14, 4), (1, 4), *time)),
+                 a_set(2, struct.pack(">HH", 257, 6) + fields((8, 4), (10, 4), (14, 4), (1, 4), *time)),
+                 a_set(3, struct.pack(">HHH", 300, 3, 1) + fields((10, 4), (82, 16), (83, 32)))]
+    names = [(3, "TenGigE0/3", "Peering DE-CIX"), (4, "ae4", "to the other house")]
+    told = b"".join(struct.pack(">I16s32s", i, n.encode(), t.encode()) for i, n, t in names)
+    content = templates + [a_set(300, told)]
+    seq = 0
+    for r in records():
+        s, d, i, o, octets = r
+        body = struct.pack(">III", i, o, octets) + ms
+        content.append(a_set(256, ip(HOST[s]) + ip(HOST[d]) + body) if d != "-" else a_set(257, ip(HOST[s]) + body))
+        if sum(map(len, content)) > 1200:
+            yield struct.pack(">HHIII", 10, 16 + sum(map(len, content)), T0, seq, 7) + b"".join(content)
+            seq += sum(c[:2] in (b"\1\0", b"\1\1") for c in content)
+            content = []
+    yield struct.pack(">HHIII", 10, 16 + sum(map(len, content)), T0, seq, 7) + b"".join(content)
+
+
+def pcap(path):
+    with open(path, "wb") as f:
+        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 101))
+        for p in datagrams():
+            udp = struct.pack(">HHHH", 2055, 2055, 8 + len(p), 0) + p
+            packet = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, 0xC0000201, 0xC0000202) + udp
+            f.write(struct.pack("<IIII", T0, 0, len(packet), len(packet)) + packet)
+
+
+class Weir:
+    def __init__(self, program, data):
+        self.program, self.data = program, data
+
+    def run(self, *words, code=0):
+        r = subprocess.run([self.program, *words, "--data", self.data], capture_output=True, text=True)
+        assert r.returncode == code, (words, r.returncode, r.stdout, r.stderr)
+        return r.stdout if code == 0 else r.stderr
+
+    def rank(self, keys, *more):
+        rows = json.loads(self.run("query", "-o", "json", "--by", keys, "--measure", "flows,bytes", "--top", "0", *more))["rows"]
+        names = keys.split(",")
+        return {tuple(r[n] for n in names) if len(names) > 1 else r[keys]: (r["flows"], r["bytes"]) for r in rows}
+
+    def count(self, text):
+        t = json.loads(self.run("query", "-o", "json", text))["totals"]
+        return t["flows"], t["bytes"]
+
+
+def summed(key):
+    out = collections.defaultdict(lambda: (0, 0))
+    for r in records():
+        for k in key(*r[:4]):
+            out[k] = (out[k][0] + 1, out[k][1] + r[4])
+    return dict(out)
+
+
+def chosen(test):
+    n = [r[4] for r in records() if test(*r[:4])]
+    return len(n), sum(n)
+
+
+def once(*values):
+    """Of both sides: a record counts once for each different word it has, or as one without."""
+    return {v for v in values if v is not None} or {None}
+
+
+def groups(x):
+    return {"a": {"left", "both"}, "x": {"left", "both"}, "b": {"right", "both"}}.get(x, set())
+
+
+def same(got, want, what):
+    if got != want:
+        print(f"FAIL {what}: {got}, expected {want}")
+    return got == want
+
+
+def answers(w):
+    direction = lambda s, d: DIRECTION[s + d]  # noqa: E731
+    ok = [same(w.rank("direction"), summed(lambda s, d, i, o: {direction(s, d)}), "by direction"),
+          same(w.rank("in boundary,out boundary"), summed(lambda s, d, i, o: {(CLASS[i][0], CLASS[o][0])}), "by in, out boundary"),
+          same(w.rank("in connectivity,out provider"), summed(lambda s, d, i, o: {(CLASS[i][1], CLASS[o][2])}), "connectivity, provider"),
+          same(w.rank("direction,in boundary,out boundary"), summed(lambda s, d, i, o: {(direction(s, d), CLASS[i][0], CLASS[o][0])}),
+               "direction and boundaries"),
+          same(w.rank("boundary"), summed(lambda s, d, i, o: once(CLASS[i][0], CLASS[o][0])), "by boundary"),
+          same(w.rank("provider"), summed(lambda s, d, i, o: once(CLASS[i][2], CLASS[o][2])), "by provider"),
+          same(w.rank("in if name"), summed(lambda s, d, i, o: {CLASS[i][3]}), "by name of interface"),
+          same(w.rank("site,role,region,exporter name"), summed(lambda *r: {("Frankfurt", "core", "eu", "fra1")}), "of the exporter"),
+          same(w.rank("src name"), summed(lambda s, d, i, o: {{"a": "alpha", "x": "outside"}.get(s)}), "by src name"),
+          same(w.rank("group"), summed(lambda s, d, i, o: (groups(s) | groups(d)) or {None}), "by group"),
+          same(w.rank("src group,dst group"), summed(lambda s, d, i, o: itertools.product(groups(s) or {None}, groups(d) or {None})),
+               "by src, dst group")]
+    inside, outside = "ab", "xy"
+    filters = {
+        "inbound": lambda s, d, i, o: DIRECTION[s + d] == "inbound",
+        "outbound": lambda s, d, i, o: DIRECTION[s + d] == "outbound",
+        "internal traffic": lambda s, d, i, o: DIRECTION[s + d] == "internal",
+        "transit": lambda s, d, i, o: DIRECTION[s + d] == "transit",
+        "not inbound and not outbound": lambda s, d, i, o: DIRECTION[s + d] not in ("inbound", "outbound"),
+        "internal": lambda s, d, i, o: s in inside or d in inside,
+        "both external": lambda s, d, i, o: s in outside and d in outside,
+        "dst external": lambda s, d, i, o: d in outside,
+        "absent dst ip and not dst internal and not dst external": lambda s, d, i, o: d == "-",
+        "inbound and in boundary external and out boundary internal":
+            lambda s, d, i, o: DIRECTION[s + d] == "inbound" and CLASS[i][0] == "external" and CLASS[o][0] == "internal",
+        "boundary external": lambda s, d, i, o: "external" in (CLASS[i][0], CLASS[o][0]),
+        "both boundary external": lambda s, d, i, o: CLASS[i][0] == CLASS[o][0] == "external",
+        "in boundary != internal": lambda s, d, i, o: CLASS[i][0] != "internal",
+        "absent in boundary": lambda s, d, i, o: CLASS[i][0] is None,
+        "in connectivity in [transit peering]": lambda s, d, i, o: CLASS[i][1] in ("transit", "peering"),
+        "out provider ~ /^de/i": lambda s, d, i, o: CLASS[o][2] == "DE-CIX",
+        "in if \"xe-0/0/1\"": lambda s, d, i, o: i == 1,
+        "in if \"fra1 ae5\" or out if ae6": lambda s, d, i, o: i == 5 or o == 6,
+        "in if 3": lambda s, d, i, o: i == 3,
+        "exporter fra1": lambda *r: True,
+        "exporter != fra1": lambda *r: False,
+        "host alpha": lambda s, d, i, o: "a" in (s, d),
+        "ip in [alpha 203.0.113.9]": lambda s, d, i, o: s in "ay" or d in "ay",
+        "name outside": lambda s, d, i, o: "x" in (s, d),
+        "both group both": lambda s, d, i, o: groups(s) and groups(d),
+        "src group left and not group right": lambda s, d, i, o: "left" in groups(s) and "right" not in groups(s) | groups(d),
+        "absent group": lambda s, d, i, o: not groups(s) | groups(d),
+        "dst ip in group left": lambda s, d, i, o: "left" in groups(d),
+        "group in [left right]": lambda s, d, i, o: bool(groups(s) | groups(d)),
+    }
+    ok += [same(w.count(text), chosen(test), text) for text, test in filters.items()]
+    return all(ok)
+
+
+def main():
+    program = sys.argv[1]
+    with tempfile.TemporaryDirectory(prefix="weir-define-") as tmp:
+        tmp = pathlib.Path(tmp)
+        pcap(tmp / "x.pcap")
+        one, two = Weir(program, str(tmp / "one")), Weir(program, str(tmp / "two"))
+        for w in (one, two):
+            w.run("import", str(tmp / "x.pcap"))
+        for line in TYPED.strip().splitlines():
+            one.run(*line.split())
+        good = answers(one)
+        # the same as a file, and nothing left to change
+        whole = one.run("config", "export")
+        (tmp / "all.yaml").write_text(whole)
+        assert "would be: " in two.run("config", "apply", "--dry-run", str(tmp / "all.yaml"))
+        assert two.run("config", "export") != whole
+        two.run("config", "apply", str(tmp / "all.yaml"))
+        assert two.run("config", "export") == whole
+        assert "0 added, 0 changed, 0 removed" in two.run("config", "apply", str(tmp / "all.yaml"))
+        good &= answers(two)
+        # a refused file changes nothing
+        (tmp / "bad.yaml").write_text(whole.replace("site: Frankfurt", "sit: Frankfurt"))
+        line = 1 + whole[:whole.index("site: Frankfurt")].count("\n")
+        assert f"bad.yaml:{line}:5: exporter has no \"sit\"; did you mean site?" in two.run("config", "apply", str(tmp / "bad.yaml"), code=2)
+        assert two.run("config", "export") == whole
+        # with a group of that name, other addresses are one's own
+        two.run("group", "add", "internal", "198.51.100.0/24")
+        good &= same(two.count("inbound"), chosen(lambda s, d, i, o: s != "x" and d == "x"), "inbound by another group internal")
+        two.run("group", "delete", "internal")
+        good &= same(two.count("inbound"), chosen(lambda s, d, i, o: DIRECTION[s + d] == "inbound"), "inbound as before")
+    print("all as written" if good else "FAILED")
+    sys.exit(0 if good else 1)
+
+
+main()
