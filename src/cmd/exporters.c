@@ -152,6 +152,8 @@ static void print_one(const json_t *x, bool colour)
 
     print_verdict(x, colour);
     (void)printf(" %s, domain %s, %s", text(x, "address"), text(x, "domain"), text(x, "version"));
+    if (json_is_string(json_object_get(x, "name")))
+        (void)printf(", %s by SNMP", text(x, "name"));
     if (json_is_string(json_object_get(x, "vendor")))
         (void)printf(", most likely %s", text(x, "vendor"));
     (void)printf("\n");

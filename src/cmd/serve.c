@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "collect/check.h"
 #include "collect/history.h"
+#include "collect/snmp.h"
 #include "http/server.h"
 #include "os/clock.h"
 #include "os/fault.h"
@@ -38,6 +39,8 @@ struct server {
     struct history *history;
     struct meta_db *meta;
     struct http_server *http;
+    struct snmp_secrets secrets; /* read while there were rights for it */
+    struct snmp_watch *snmp;
     int unix_fd, tcp_fd;
     char tcp_name[NET_TEXT_MAX + 8];
     struct serve_shared *shared;
@@ -53,6 +56,28 @@ const char serve_help[] =
     "configuration again and opens the log file anew, SIGUSR2 goes on with the program as it is "
     "now\n"
     "installed, without losing a datagram.\n";
+
+static int read_secrets(struct server *s, struct err *e)
+{
+    const char *path = conf_text(s->conf, OPT_SNMP_SECRETS);
+    struct buf text = buf_init(SNMP_SECRETS_OCTETS);
+    struct err why;
+    int rc;
+
+    if (path[0] == '\0')
+        return ERR_OK;
+    if (!os_snmp_there())
+        return err_set(e, ERR_UNSUPPORTED,
+                       "snmp.secrets: this weir is built without net-snmp; install libsnmp-dev and "
+                       "build it again, or leave the option out");
+    rc = os_file_slurp(path, &text, &why);
+    if (rc == ERR_OK)
+        rc = snmp_secrets_parse(&s->secrets, path, (char *)(uintptr_t)buf_cstr(&text), &why);
+    if (text.len > 0)
+        explicit_bzero(text.p, text.len);
+    buf_free(&text);
+    return rc == ERR_OK ? ERR_OK : err_set(e, rc, "snmp.secrets: %.480s", why.msg);
+}
 
 static int open_http(struct server *s, struct err *e)
 {
@@ -109,7 +134,7 @@ static int prepare(struct server *s, struct err *e)
                        "a second one needs --data OTHER and --listen",
                        s->dir, pid, other);
     if ((rc = log_open(conf_text(s->conf, OPT_LOG_TO), e)) != ERR_OK ||
-        (rc = make_dir(s->dir, e)) != ERR_OK ||
+        (rc = read_secrets(s, e)) != ERR_OK || (rc = make_dir(s->dir, e)) != ERR_OK ||
         (rc = collect_new(&s->collect, s->conf, e)) != ERR_OK || (rc = open_http(s, e)) != ERR_OK)
         return rc;
     proc_inherited_close("");
@@ -142,6 +167,8 @@ static int build(struct server *s, struct err *e)
     proc_follow(s->parent);
     if (!proc_confine())
         log_line(LOG_LEVEL_WARN, "this kernel has no seccomp: system calls are not confined");
+    if (s->secrets.n > 0)
+        os_snmp_init(); /* before threads start */
     fault_in("recover");
     if ((rc = collect_check_drafts(s->dir, e)) != ERR_OK ||
         (rc = store_open(&s->store, s->dir, STORE_WRITE, s->sock, e)) != ERR_OK)
@@ -156,7 +183,12 @@ static int build(struct server *s, struct err *e)
         (rc = history_follow(s->history, s->collect, e)) != ERR_OK ||
         (rc = meta_db_open(&s->meta, s->dir, e)) != ERR_OK)
         return rc;
-    rc = http_server_start(&s->http, s->collect, s->history, s->meta, s->conf, s->unix_fd,
+    if (s->secrets.n > 0 &&
+        (rc = snmp_watch_start(&s->snmp, s->collect, s->store, &s->secrets,
+                               (int64_t)conf_num(s->conf, OPT_SNMP_EVERY),
+                               (uint16_t)conf_num(s->conf, OPT_SNMP_PORT), e)) != ERR_OK)
+        return rc;
+    rc = http_server_start(&s->http, s->collect, s->history, s->meta, s->snmp, s->conf, s->unix_fd,
                            s->tcp_fd, e);
     s->unix_fd = s->tcp_fd = -1; /* the server's now */
     return rc;
@@ -242,6 +274,7 @@ static int take_down(struct server *s, bool started, struct err *e)
 
     http_server_stop(s->http);
     meta_db_close(s->meta);
+    snmp_watch_stop(s->snmp);
     if (started)
         rc = collect_stop(s->collect, e);
     history_close(s->history); /* its last row is of all that was decoded */

@@ -16,6 +16,11 @@ enum fact_kind {
     FACT_VRF_NAME,
     FACT_APP_NAME, /* of the application `id`: engine << 56 | selector (RFC 6759) */
     FACT_SAMPLER_NAME,
+    /* What Weir asked by SNMP, of the address alone (no domain, no version). */
+    FACT_SNMP_IF_NAME, /* ifName of the interface `id` */
+    FACT_SNMP_IF_TEXT, /* ifAlias */
+    FACT_SNMP_IF_MBPS, /* ifHighSpeed: `number` */
+    FACT_SNMP_NAME,    /* sysName */
     FACT_KINDS
 };
 #define FACT_TEXT_MAX 255u

@@ -59,6 +59,9 @@ enum opt {
     OPT_DECODER_TEMPLATE_AGE, /* forget a template that was not sent again for this long; 0: keep it until the exporter restarts */
     OPT_DECODER_MAX_AGE, /* times of a record older than its arrival by more than this are clamped and marked */
     OPT_DECODER_REORDER_WINDOW, /* sequence numbers that datagrams may come out of order */
+    OPT_SNMP_SECRETS, /* file with what Weir may ask exporters by SNMP with: lines of NETWORK v2c COMMUNITY, or NETWORK v3 USER SHA PASSWORD AES PASSWORD; read before privileges are dropped; empty: nobody is asked */
+    OPT_SNMP_EVERY, /* each exporter that snmp.secrets names is asked this often for names, speeds and counters of its interfaces */
+    OPT_SNMP_PORT, /* UDP port where exporters answer SNMP */
     OPT_HTTP_LISTEN, /* TCP address for /metrics and /healthz, without any flow data; off: none */
     OPT_HTTP_CONNECTIONS, /* connections served at one time, per listener */
     OPT_QUERY_MEMORY, /* memory that one question may use for its groups */

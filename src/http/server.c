@@ -31,6 +31,7 @@ struct http_server {
     struct collect *k;
     struct history *history;
     struct meta_db *meta;
+    struct snmp_watch *snmp; /* NULL: nobody is asked */
     struct os_mutex conf_lock;
     struct conf *conf;
     atomic_bool stopping;
@@ -351,14 +352,16 @@ static enum MHD_Result verdicts(struct http_server *s, struct MHD_Connection *c,
 {
     struct buf text = buf_init(STATUS_MAX);
     struct err e = { 0 };
+    struct conf *conf = present_conf(s);
     enum MHD_Result ok;
     int rc = q->format == PRESENT_JSON
-                 ? http_verdicts_json(&text, s->k, s->history, q->exporters,
+                 ? http_verdicts_json(&text, s->k, s->history, s->snmp, conf, q->exporters,
                                       q->of_exporter ? &q->exporter : NULL, &e)
                  : err_set(&e, ERR_ARG, "format: exporters are told as json");
 
     ok = rc == ERR_OK ? send_text(c, 200, "application/json", &text)
                       : problem(c, status_of(rc), NULL, &e);
+    conf_unref(conf);
     buf_free(&text);
     return ok;
 }
@@ -502,7 +505,8 @@ static int open_door(struct door *d, struct http_server *s, struct conf *c, int 
 }
 
 int http_server_start(struct http_server **out, struct collect *k, struct history *h,
-                      struct meta_db *meta, struct conf *c, int unix_fd, int tcp_fd, struct err *e)
+                      struct meta_db *meta, struct snmp_watch *snmp, struct conf *c, int unix_fd,
+                      int tcp_fd, struct err *e)
 {
     struct http_server *s = calloc(1, sizeof *s);
     int rc;
@@ -516,6 +520,7 @@ int http_server_start(struct http_server **out, struct collect *k, struct histor
     s->k = k;
     s->history = h;
     s->meta = meta;
+    s->snmp = snmp;
     s->conf = conf_ref(c);
     os_mutex_init(&s->conf_lock);
     rc = open_door(&s->local, s, c, unix_fd, true, e);

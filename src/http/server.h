@@ -5,15 +5,16 @@
 #define WEIR_HTTP_SERVER_H
 
 #include "collect/history.h"
+#include "collect/snmp.h"
 #include "meta/db.h"
 
 struct http_server;
 
-/* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). `k`, `h` and
- * `meta` stay valid until http_server_stop(). Errors: ERR_IO, ERR_NOMEM. */
+/* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). `k`, `h`, `meta` and `snmp`
+ * (may be NULL) stay valid until http_server_stop(). Errors: ERR_IO, ERR_NOMEM. */
 int http_server_start(struct http_server **out, struct collect *k, struct history *h,
-                      struct meta_db *meta, struct conf *c, int unix_fd, int tcp_fd,
-                      struct err *e) WARN_UNUSED;
+                      struct meta_db *meta, struct snmp_watch *snmp, struct conf *c, int unix_fd,
+                      int tcp_fd, struct err *e) WARN_UNUSED;
 void http_server_reload(struct http_server *s, struct conf *c);
 void http_server_stop(struct http_server *s); /* ends all answers; NULL is allowed */
 
@@ -25,7 +26,8 @@ void http_metrics_text(struct buf *b, const struct collect_status *s);
 
 /* A verdict on each of `most` exporters, or (not NULL) of one address, as JSON text.
  * Errors: ERR_NOMEM, what a snapshot returns. */
-int http_verdicts_json(struct buf *out, struct collect *k, struct history *h, size_t most,
+int http_verdicts_json(struct buf *out, struct collect *k, struct history *h,
+                       struct snmp_watch *snmp, const struct conf *c, size_t most,
                        const struct addr *only, struct err *e) WARN_UNUSED;
 
 /* The n exporters that matter most, the first one first; trusted ones come before all others.

@@ -14,20 +14,53 @@
 struct page {
     struct collect_status st;
     struct survey survey;
+    struct fact_table *facts; /* reference held, may be NULL */
     struct recent_list recent;
     struct gap_list gaps;
     double dropped, received;
 };
 
-static int gather(struct page *p, struct collect *k, struct history *h, struct err *e)
+#define SURE_MS 240000 /* flows of the last minute are still to come, counters are there */
+
+/* Counters that were asked for, as a survey takes them. */
+static int asked_counters(struct snmp_watch *snmp, const struct conf *c,
+                          struct survey_counter **out, size_t *n)
+{
+    int64_t sure_ms = MIN((int64_t)SURE_MS, (int64_t)conf_num(c, OPT_SNMP_EVERY) * 4);
+    struct snmp_counter *x;
+    int rc = snmp_counters(snmp, &x, n);
+
+    *out = rc == ERR_OK ? malloc((*n + 1) * sizeof **out) : NULL;
+    for (size_t i = 0; *out != NULL && i < *n; i++)
+        (*out)[i] = (struct survey_counter){ .exporter = x[i].exporter,
+                                             .in_if = x[i].in_if,
+                                             .from_ms = x[i].from_ms,
+                                             .to_ms = x[i].to_ms,
+                                             .first = x[i].first,
+                                             .last = x[i].last,
+                                             .least_ms = sure_ms };
+    free(x);
+    return *out != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+static int gather(struct page *p, struct collect *k, struct history *h, struct snmp_watch *snmp,
+                  const struct conf *c, struct err *e)
 {
     struct snapshot snap = { 0 };
+    struct survey_counter *asked = NULL;
+    size_t n_asked = 0;
     int rc = collect_status(k, &p->st, true, e);
+
+    if (rc == ERR_OK && asked_counters(snmp, c, &asked, &n_asked) != ERR_OK)
+        rc = err_set(e, ERR_NOMEM, "exporters: out of memory");
 
     if (rc == ERR_OK)
         rc = collect_snapshot(k, &snap, e);
     if (rc == ERR_OK)
-        rc = survey_run(&p->survey, &snap, p->st.now_ms - VERDICT_RECENT_MS, e);
+        rc = survey_run(&p->survey, &snap, p->st.now_ms - VERDICT_RECENT_MS, asked, n_asked, e);
+    free(asked);
+    if (rc == ERR_OK && snap.facts != NULL)
+        p->facts = fact_table_ref(snap.facts);
     if (rc == ERR_OK)
         rc = history_recent(h, &p->recent, e);
     if (rc == ERR_OK)
@@ -44,6 +77,7 @@ static void page_free(struct page *p)
     survey_free(&p->survey);
     recent_free(&p->recent);
     gap_list_free(&p->gaps);
+    fact_table_unref(p->facts);
 }
 
 /* Since when; 0: it sends. */
@@ -132,6 +166,7 @@ static json_t *exporter_json(const struct page *p, const struct decode_exporter 
     char address[ADDR_TEXT_MAX], domain[24], version[24], when[CLOCK_TEXT_MAX];
     json_t *o, *a = json_array();
     struct verdict v;
+    struct fact name;
 
     verdict_make(&v, &in);
     *level = v.level;
@@ -145,11 +180,15 @@ static json_t *exporter_json(const struct page *p, const struct decode_exporter 
     for (unsigned i = 0; i < v.n; i++)
         (void)json_array_append_new(a, finding_json(&v, &v.f[i], &x->key));
     (void)json_object_set_new(o, "findings", a);
+    if (p->facts != NULL && fact_get(p->facts, &(struct exporter_key){ .addr = x->key.addr },
+                                     FACT_SNMP_NAME, 0, p->st.now_ms, &name, NULL, NULL))
+        (void)json_object_set_new(o, "name", json_stringn((const char *)name.text, name.len));
     figures(o, &in);
     return o;
 }
 
-int http_verdicts_json(struct buf *out, struct collect *k, struct history *h, size_t most,
+int http_verdicts_json(struct buf *out, struct collect *k, struct history *h,
+                       struct snmp_watch *snmp, const struct conf *c, size_t most,
                        const struct addr *only, struct err *e)
 {
     struct page p = { .dropped = 0 };
@@ -158,7 +197,7 @@ int http_verdicts_json(struct buf *out, struct collect *k, struct history *h, si
     size_t n = SIZE_MAX, shown = 0;
     char when[CLOCK_TEXT_MAX], *text;
     json_t *o, *of[VERDICT_RED + 1] = { json_array(), json_array(), json_array() };
-    int rc = gather(&p, k, h, e);
+    int rc = gather(&p, k, h, snmp, c, e);
 
     if (rc == ERR_OK)
         x = http_exporters(&p.st, HTTP_BUSIEST, &n);

@@ -285,6 +285,7 @@ static void hand_free(struct hand *h)
         free(h->made[a]);
         free(h->bin_val[a]);
     }
+    free(h->met);
     free(h->code_acc);
     free(h->code_seen);
     free(h->group_key);

@@ -179,7 +179,8 @@ struct hand {
     struct err e;
     bool ready;
     uint64_t total[ACC_N];
-    bool missed; /* see struct group */
+    bool missed;  /* see struct group */
+    uint8_t *met; /* exporters of the rowset that were met, g->named */
     struct key_rows key[GROUP_MAX_KEYS];
 
     /* the rowset's own sums, g->by_code */

@@ -22,12 +22,24 @@ bool names_kind(const struct value_alts *a, enum fact_kind *kind)
 }
 
 /* An interface that has no name may have a description. */
-static bool find(const struct fact_table *t, const struct exporter_key *x, enum fact_kind kind,
-                 uint64_t id, int64_t at_ms, struct fact *f)
+static bool find_told(const struct fact_table *t, const struct exporter_key *x, enum fact_kind kind,
+                      uint64_t id, int64_t at_ms, struct fact *f)
 {
     return (fact_get(t, x, kind, id, at_ms, f, NULL, NULL) && f->len > 0) ||
            (kind == FACT_IF_NAME && fact_get(t, x, FACT_IF_TEXT, id, at_ms, f, NULL, NULL) &&
             f->len > 0);
+}
+
+/* Else what was asked by SNMP. */
+static bool find_asked(const struct fact_table *t, const struct addr *a, enum fact_kind kind,
+                       uint64_t id, int64_t at_ms, struct fact *f)
+{
+    const struct exporter_key x = { .addr = *a };
+
+    return kind == FACT_IF_NAME &&
+           (fact_get(t, &x, FACT_SNMP_IF_NAME, id, at_ms, f, NULL, NULL) ||
+            fact_get(t, &x, FACT_SNMP_IF_TEXT, id, at_ms, f, NULL, NULL)) &&
+           f->len > 0;
 }
 
 void names_cell(const struct fact_table *t, const struct exporter_key *x, enum fact_kind kind,
@@ -35,7 +47,9 @@ void names_cell(const struct fact_table *t, const struct exporter_key *x, enum f
 {
     struct fact f;
 
-    if (t == NULL || c->kind != CELL_UINT || !find(t, x, kind, c->u, at_ms, &f))
+    if (t == NULL || c->kind != CELL_UINT ||
+        (!find_told(t, x, kind, c->u, at_ms, &f) &&
+         !find_asked(t, &x->addr, kind, c->u, at_ms, &f)))
         return;
     c->name = (const char *)f.text;
     c->name_len = f.len;
@@ -43,29 +57,25 @@ void names_cell(const struct fact_table *t, const struct exporter_key *x, enum f
 
 /* ------------------------------------------------------------------ of groups */
 
-int names_meet(struct names_met *m, const struct rowset *rs)
+int names_meet(struct names_met *m, const struct exporter_key *x)
 {
-    for (uint32_t i = 0; i < rs->n_exporters && !m->many; i++) {
-        const struct exporter_key *x = &rs->exporters[i];
-        bool known = false;
-        for (uint32_t k = 0; k < m->n && !known; k++)
-            known = exporter_key_equal(&m->x[k], x);
-        if (known)
-            continue;
-        if (m->n == NAMES_EXPORTERS) {
-            m->many = true;
+    struct exporter_key *more;
+    uint32_t cap = m->cap * 2 + 16;
+
+    for (uint32_t k = 0; k < m->n; k++)
+        if (exporter_key_equal(&m->x[k], x))
             return ERR_OK;
-        }
-        if (m->n == m->cap) {
-            uint32_t cap = m->cap * 2 + 16;
-            struct exporter_key *more = realloc(m->x, cap * sizeof *more);
-            if (more == NULL)
-                return ERR_NOMEM;
-            m->x = more;
-            m->cap = cap;
-        }
-        m->x[m->n++] = *x;
+    if (m->n == NAMES_EXPORTERS) {
+        m->many = true;
+        return ERR_OK;
     }
+    if (m->n == m->cap) {
+        if ((more = realloc(m->x, cap * sizeof *more)) == NULL)
+            return ERR_NOMEM;
+        m->x = more;
+        m->cap = cap;
+    }
+    m->x[m->n++] = *x;
     return ERR_OK;
 }
 
@@ -109,8 +119,8 @@ static bool of_address(const struct fact_table *t, const struct names_met *m, ui
     bool found = false;
 
     for (; *at < m->n && addr_cmp(&m->x[*at].addr, a) == 0; ++*at)
-        found = found || find(t, &m->x[*at], kind, id, at_ms, f);
-    return found;
+        found = found || find_told(t, &m->x[*at], kind, id, at_ms, f);
+    return found || find_asked(t, a, kind, id, at_ms, f);
 }
 
 void names_common(const struct fact_table *t, const struct names_met *m, const struct addr *who,

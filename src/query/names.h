@@ -21,7 +21,7 @@ struct names_met {
     uint32_t n, cap;
     bool many;
 };
-int names_meet(struct names_met *m, const struct rowset *rs) WARN_UNUSED; /* ERR_NOMEM */
+int names_meet(struct names_met *m, const struct exporter_key *x) WARN_UNUSED; /* ERR_NOMEM */
 void names_sort(struct names_met *m);
 void names_free(struct names_met *m);
 /* The same of a group that may stand for rows of many exporters: a name that all of them give, or

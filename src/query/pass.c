@@ -632,9 +632,24 @@ static int vector(struct scan *s, struct hand *h, bool group)
     return rc == ERR_OK ? do_pass(&back, group) : rc;
 }
 
+/* Exporters of the rows that count, for names. */
+static int meet(struct scan *s, struct hand *h)
+{
+    const uint32_t *x;
+    int rc = scan_col32(s, COL_EXPORTER, &x);
+
+    for (uint32_t j = 0; rc == ERR_OK && j < s->n_sel; j++)
+        h->met[x[s->sel[j]]] = 1;
+    return rc;
+}
+
 int pass_vector(struct scan *s, void *hand)
 {
     struct hand *h = hand;
+    int rc = h->g->named ? meet(s, h) : ERR_OK;
+
+    if (rc != ERR_OK)
+        return rc;
 
     return vector(s, h, h->g->n_keys > 0 || h->g->binning);
 }
@@ -654,11 +669,9 @@ int pass_enter(struct scan *s, void *hand)
     int rc;
 
     if (g->named) {
-        os_lock(&g->lock);
-        rc = names_meet(&g->met, s->rs);
-        os_unlock(&g->lock);
-        if (rc != ERR_OK)
-            return rc;
+        free(h->met);
+        if ((h->met = calloc(s->rs->n_exporters + 1, 1)) == NULL)
+            return ERR_NOMEM;
     }
     if (!g->by_code || g->binning)
         return ERR_OK;
@@ -688,7 +701,17 @@ int pass_leave(struct scan *s, void *hand)
 {
     struct hand *h = hand;
     struct group *g = h->g;
+    int rc = ERR_OK;
 
+    if (g->named) {
+        os_lock(&g->lock);
+        for (uint32_t i = 0; rc == ERR_OK && i < s->rs->n_exporters; i++)
+            if (h->met[i] != 0)
+                rc = names_meet(&g->met, &s->rs->exporters[i]);
+        os_unlock(&g->lock);
+        if (rc != ERR_OK)
+            return rc;
+    }
     if (g->by_code && !g->binning)
         sums_add_mapped(&g->groups, h->i, h->code_acc, h->code_seen, s->rs->n_addrs,
                         g->key[0].number->map[s->set]);

@@ -38,6 +38,8 @@ struct surveying {
     uint32_t *of; /* exporter of the rowset -> place + 1; 0: not watched */
     uint32_t of_room;
     struct counted_list counted;
+    const struct survey_counter *asked;
+    size_t n_asked;
     uint32_t *makers; /* shape of the rowset -> bits */
     uint32_t makers_room;
 };
@@ -338,6 +340,8 @@ static int counters_of(struct surveying *v, const struct rowset *rs, int64_t fro
     uint32_t exporter;
     int rc = ERR_OK;
 
+    for (uint32_t i = 0; rc == ERR_OK && v->n_asked > 0 && i < rs->n_exporters; i++)
+        rc = watch(v, &rs->exporters[i], &exporter);
     for (uint32_t i = 0; rc == ERR_OK && i < rs->n_options; i++) {
         if (rs->ops->option(rs, i, &o, NULL) != ERR_OK)
             return ERR_OK; /* damaged: without them */
@@ -346,6 +350,38 @@ static int counters_of(struct surveying *v, const struct rowset *rs, int64_t fro
         rc = watch(v, &rs->exporters[o.exporter], &exporter);
         if (rc == ERR_OK && exporter != 0)
             rc = counted_option(&v->counted, exporter, rs->shapes[o.shape], &o);
+    }
+    return rc;
+}
+
+/* The only exporter of an address: place + 1; 0: there is none, or several, whose rows would have
+ * to be taken together. */
+static uint32_t only_of(const struct surveying *v, const struct addr *a)
+{
+    uint32_t at = 0;
+
+    for (size_t i = 0; i < v->n; i++)
+        if (addr_cmp(&v->w[i].x.key.addr, a) == 0) {
+            if (at != 0)
+                return 0;
+            at = (uint32_t)i + 1;
+        }
+    return at;
+}
+
+static int asked_counters(struct surveying *v)
+{
+    const struct survey_counter *before = NULL;
+    uint32_t at = 0;
+    int rc = ERR_OK;
+
+    for (size_t i = 0; rc == ERR_OK && i < v->n_asked; i++) {
+        const struct survey_counter *c = &v->asked[i];
+        if (before == NULL || addr_cmp(&before->exporter, &c->exporter) != 0)
+            at = only_of(v, &c->exporter);
+        before = c;
+        if (at != 0 && c->to_ms - c->from_ms >= c->least_ms)
+            rc = counted_asked(&v->counted, at, c);
     }
     return rc;
 }
@@ -361,7 +397,7 @@ static int counters(struct surveying *v, struct opened *o, int64_t from_ms, stru
             if (!o->unreadable[i])
                 rc = counters_of(v, o->sets.sets[i], from_ms);
     }
-    return rc;
+    return rc == ERR_OK ? asked_counters(v) : rc;
 }
 
 static int walk(struct surveying *v, const struct snapshot *snap, struct query_control *ctl,
@@ -399,9 +435,10 @@ static int walk(struct surveying *v, const struct snapshot *snap, struct query_c
     return rc;
 }
 
-int survey_run(struct survey *out, const struct snapshot *snap, int64_t from_ms, struct err *e)
+int survey_run(struct survey *out, const struct snapshot *snap, int64_t from_ms,
+               const struct survey_counter *asked, size_t n_asked, struct err *e)
 {
-    struct surveying v = { .from_ms = INT64_MAX };
+    struct surveying v = { .from_ms = INT64_MAX, .asked = asked, .n_asked = n_asked };
     struct query_control own = { .open_max = 8 };
     struct snapshot few = { .n = 0 };
     int rc;

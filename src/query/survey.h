@@ -50,9 +50,18 @@ struct survey {
     int64_t from_ms; /* of the oldest row, by the time it was received */
 };
 
+/* What an interface counted, as the device was asked; sFlow's own counters stand in option records.
+ */
+struct survey_counter {
+    struct addr exporter;
+    uint32_t in_if;
+    int64_t from_ms, to_ms, least_ms; /* least: between them, or nothing is made of it */
+    uint64_t first, last;
+};
+
 /* Live rows received since from_ms. What cannot be read is left out. Errors: ERR_NOMEM. */
 int survey_run(struct survey *out, const struct snapshot *snap, int64_t from_ms,
-               struct err *e) WARN_UNUSED;
+               const struct survey_counter *asked, size_t n_asked, struct err *e) WARN_UNUSED;
 /* NULL: none of its rows was looked at. */
 const struct survey_exporter *survey_find(const struct survey *s, const struct exporter_key *k);
 void survey_free(struct survey *s);

@@ -79,6 +79,25 @@ int counted_option(struct counted_list *l, uint32_t exporter, const struct shape
     return ERR_OK;
 }
 
+int counted_asked(struct counted_list *l, uint32_t exporter, const struct survey_counter *a)
+{
+    struct counted *c;
+
+    if (l->slot == NULL && (l->slot = calloc(SLOTS, sizeof *l->slot)) == NULL)
+        return ERR_NOMEM;
+    c = find(l, exporter, a->in_if);
+    if (c->exporter != 0 || l->n == COUNTED_MAX)
+        return ERR_OK;
+    l->n++;
+    *c = (struct counted){ .exporter = exporter,
+                           .in_if = a->in_if,
+                           .from_ms = a->from_ms,
+                           .to_ms = a->to_ms,
+                           .first = a->first,
+                           .last = a->last };
+    return ERR_OK;
+}
+
 struct counted *counted_find(const struct counted_list *l, uint32_t exporter, uint32_t in_if)
 {
     struct counted *c = l->slot != NULL ? find(l, exporter, in_if) : NULL;

@@ -23,7 +23,10 @@ struct counted_list {
 /* An option record of exporter number `exporter` that may hold counters. Errors: ERR_NOMEM. */
 int counted_option(struct counted_list *l, uint32_t exporter, const struct shape *s,
                    const struct rowset_option *o) WARN_UNUSED;
-/* NULL: its counter was not told twice. */
+/* The same of one that was asked; what the exporter told itself stays. Errors: ERR_NOMEM. */
+int counted_asked(struct counted_list *l, uint32_t exporter,
+                  const struct survey_counter *c) WARN_UNUSED;
+/* NULL: its counter was not told twice, or within seconds. */
 struct counted *counted_find(const struct counted_list *l, uint32_t exporter, uint32_t in_if);
 /* A record that came in there: octets and packets of IP as exported. */
 void counted_row(struct counted *c, uint64_t rate, uint64_t octets, uint64_t packets,

@@ -95,22 +95,20 @@ struct fact_table *store_facts(struct store *s)
     return t;
 }
 
-int store_learn(struct store *s, struct flow_batch *const *b, size_t n, struct err *e)
+/* What fill() adds to a table over the known facts, and says in `news`, goes to the log and counts
+ * from then on. */
+static int learn(struct store *s, int (*fill)(void *ctx, struct fact_table *more, struct buf *news),
+                 void *ctx, struct err *e)
 {
     struct fact_table *more = NULL, *all = NULL, *old;
     struct buf news = buf_init(NAMES_MAX);
-    uint64_t options = 0;
     int rc;
 
-    for (size_t i = 0; i < n; i++)
-        options += atomic_load_explicit(&b[i]->n_options, memory_order_acquire);
-    if (options == 0)
-        return ERR_OK;
     os_lock(&s->learn);
     old = store_facts(s);
     rc = fact_table_new(&more, old);
-    for (size_t i = 0; rc == ERR_OK && i < n; i++)
-        rc = learn_batch(more, b[i], &news);
+    if (rc == ERR_OK)
+        rc = fill(ctx, more, &news);
     if (rc == ERR_OK && !buf_ok(&news))
         rc = ERR_NOMEM;
     if (rc == ERR_OK && news.len > 0)
@@ -130,4 +128,59 @@ int store_learn(struct store *s, struct flow_batch *const *b, size_t n, struct e
     buf_free(&news);
     os_unlock(&s->learn);
     return rc;
+}
+
+struct batches {
+    struct flow_batch *const *b;
+    size_t n;
+};
+
+static int fill_batches(void *ctx, struct fact_table *more, struct buf *news)
+{
+    const struct batches *x = ctx;
+    int rc = ERR_OK;
+
+    for (size_t i = 0; rc == ERR_OK && i < x->n; i++)
+        rc = learn_batch(more, x->b[i], news);
+    return rc;
+}
+
+int store_learn(struct store *s, struct flow_batch *const *b, size_t n, struct err *e)
+{
+    struct batches x = { b, n };
+    uint64_t options = 0;
+
+    for (size_t i = 0; i < n; i++)
+        options += atomic_load_explicit(&b[i]->n_options, memory_order_acquire);
+    return options > 0 ? learn(s, fill_batches, &x, e) : ERR_OK;
+}
+
+struct told {
+    const struct exporter_key *x;
+    int64_t from_ms;
+    const struct fact *f;
+    size_t n;
+};
+
+static int fill_told(void *ctx, struct fact_table *more, struct buf *news)
+{
+    const struct told *t = ctx;
+
+    for (size_t i = 0; i < t->n; i++) {
+        bool is_new;
+        int rc = fact_table_add(more, t->x, t->from_ms, &t->f[i], &is_new);
+        if (rc != ERR_OK && rc != ERR_LIMIT)
+            return rc;
+        if (rc == ERR_OK && is_new)
+            names_put(news, t->x, t->from_ms, &t->f[i]);
+    }
+    return ERR_OK;
+}
+
+int store_tell(struct store *s, const struct exporter_key *x, int64_t from_ms, const struct fact *f,
+               size_t n, struct err *e)
+{
+    struct told t = { x, from_ms, f, n };
+
+    return n > 0 ? learn(s, fill_told, &t, e) : ERR_OK;
 }

@@ -76,6 +76,11 @@ bool store_import_known(struct store *s, const uint8_t sha256[32]);
  * use. Errors: ERR_NOMEM. */
 int store_snapshot(struct store *s, struct snapshot *out, struct err *e) WARN_UNUSED;
 
+/* What was asked of an exporter holds from from_ms on: to the log of names where it is news, as
+ * what option records say. Errors: ERR_IO, ERR_NOMEM. */
+int store_tell(struct store *s, const struct exporter_key *x, int64_t from_ms, const struct fact *f,
+               size_t n, struct err *e) WARN_UNUSED;
+
 void store_set_open(struct store *s, size_t segments);
 
 /* What is known of addresses from now on: looked up when segments are sealed. NULL: nothing. A

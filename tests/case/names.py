@@ -103,6 +103,7 @@ def of_several(weir, tmp):
     q = Asked(weir, tmp, a, b)
     # a number alone has a name where all exporters give it the same
     assert q.names("in if", "--by", "in if") == {1: "eth0", 2: None, 9: None}
+    assert q.names("in if", "exporter 192.0.2.2", "--by", "in if") == {1: "eth0", 2: "eth7", 9: None}, "exporters of the rows that count"
     rows = json.loads(q.text("-o", "json", "--by", "exporter,in if"))["rows"]
     got = {(r["exporter"], r["in if"]): r.get("in if_name") for r in rows}
     assert got == {("192.0.2.1", 1): "eth0", ("192.0.2.1", 2): "eth1", ("192.0.2.1", 9): "only one of both tells it",
