@@ -14,7 +14,7 @@ enum fact_kind {
     FACT_IF_NAME,      /* `text` of the interface `id` */
     FACT_IF_TEXT,      /* its description */
     FACT_VRF_NAME,
-    FACT_APP_NAME, /* of the application `id`: engine << 24 | selector (RFC 6759) */
+    FACT_APP_NAME, /* of the application `id`: engine << 56 | selector (RFC 6759) */
     FACT_SAMPLER_NAME,
     FACT_KINDS
 };

@@ -32,6 +32,7 @@ struct http_server {
     struct history *history;
     struct os_mutex conf_lock;
     struct conf *conf;
+    struct apps *apps; /* both under conf_lock */
     atomic_bool stopping;
     atomic_uint answers; /* being sent */
     struct door local, tcp;
@@ -207,6 +208,9 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
     conf_unref(conf);
     if ((rc = plan_for(q, &p, &e)) != ERR_OK)
         return problem(c, rc == ERR_NOTFOUND ? 400 : status_of(rc), &q->params, &e);
+    os_lock(&s->conf_lock);
+    at.apps = apps_ref(s->apps);
+    os_unlock(&s->conf_lock);
     rc = answer_start(&call->answer, &at, p, (enum present_format)q->format,
                       q->resource == HTTP_TAIL, &e);
     if (rc == ERR_OK)
@@ -461,7 +465,7 @@ static int open_door(struct door *d, struct http_server *s, struct conf *c, int 
 }
 
 int http_server_start(struct http_server **out, struct collect *k, struct history *h,
-                      struct conf *c, int unix_fd, int tcp_fd, struct err *e)
+                      struct conf *c, struct apps *apps, int unix_fd, int tcp_fd, struct err *e)
 {
     struct http_server *s = calloc(1, sizeof *s);
     int rc;
@@ -475,6 +479,7 @@ int http_server_start(struct http_server **out, struct collect *k, struct histor
     s->k = k;
     s->history = h;
     s->conf = conf_ref(c);
+    s->apps = apps_ref(apps);
     os_mutex_init(&s->conf_lock);
     rc = open_door(&s->local, s, c, unix_fd, true, e);
     if (rc == ERR_OK)
@@ -489,15 +494,19 @@ int http_server_start(struct http_server **out, struct collect *k, struct histor
     return ERR_OK;
 }
 
-void http_server_reload(struct http_server *s, struct conf *c)
+void http_server_reload(struct http_server *s, struct conf *c, struct apps *apps)
 {
     struct conf *old;
+    struct apps *old_apps;
 
     os_lock(&s->conf_lock);
     old = s->conf;
     s->conf = conf_ref(c);
+    old_apps = s->apps;
+    s->apps = apps_ref(apps);
     os_unlock(&s->conf_lock);
     conf_unref(old);
+    apps_unref(old_apps);
 }
 
 void http_server_stop(struct http_server *s)
@@ -513,6 +522,7 @@ void http_server_stop(struct http_server *s)
     if (s->tcp.daemon != NULL)
         MHD_stop_daemon(s->tcp.daemon);
     conf_unref(s->conf);
+    apps_unref(s->apps);
     os_mutex_free(&s->conf_lock);
     free(s);
 }

@@ -7,12 +7,15 @@
 #include "collect/history.h"
 
 struct http_server;
+struct apps;
 
 /* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). `k` and `h` stay valid
  * until http_server_stop(). Errors: ERR_IO, ERR_NOMEM. */
 int http_server_start(struct http_server **out, struct collect *k, struct history *h,
-                      struct conf *c, int unix_fd, int tcp_fd, struct err *e) WARN_UNUSED;
-void http_server_reload(struct http_server *s, struct conf *c);
+                      struct conf *c, struct apps *apps, int unix_fd, int tcp_fd,
+                      struct err *e) WARN_UNUSED;
+/* `apps`: what applications are called from now on; a reference is taken here and above. */
+void http_server_reload(struct http_server *s, struct conf *c, struct apps *apps);
 void http_server_stop(struct http_server *s); /* ends all answers; NULL is allowed */
 
 /* The status as JSON text with at most so many exporters, and as Prometheus text. */

@@ -27,6 +27,8 @@ bool match_text(const char *want, const uint8_t *p, size_t len); /* equal, ignor
 /* The address column whose codes alone decide a leaf; COL_N: there is none. */
 enum col match_table_col(const struct scan *s, const struct expr *x);
 
+/* Codes of a sorted rowset that lie in a network: lo .. hi - 1. */
+void prune_codes(const struct rowset *rs, const struct net *n, uint32_t *lo, uint32_t *hi);
 /* Tables of the rowset in s->rs: filter per code, columns per shape. */
 int prune_tables(struct scan *s) WARN_UNUSED;
 

@@ -137,6 +137,7 @@ enum field_type {
     FIELD_COUNTRY,
     FIELD_AS_NAME,
     FIELD_SERVICE,
+    FIELD_APP,
     FIELD_LATER,
     FIELD_REFUSED,
 };
