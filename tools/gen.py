@@ -110,6 +110,36 @@ def services():
     return {"src/gen/services.h": h, "src/gen/services.c": c, "docs/reference/services.md": doc}
 
 
+def apps():
+    import ipaddress
+    numbers = {"": 0, "tcp": 6, "udp": 17, "sctp": 132}
+    aa = rows("apps.csv")
+    body = ("#include <stddef.h>\n#include <stdint.h>\n\n"
+            "/* What an application is known by; 0 and \"\" = any. The first row that fits counts. */\n"
+            "struct app {\n    const char *name, *net;\n    uint32_t as;\n    uint16_t port_lo, port_hi;\n    uint8_t proto;\n"
+            "    uint64_t app_id; /* engine << 56 | selector */\n};\n\n"
+            "extern const struct app app_table[];\nextern const size_t app_count;\n")
+    h = header("WEIR_GEN_APPS_H", "apps.csv", "Floor 1. Applications.", body)
+    c = f"/* {NOTE % 'apps.csv'} */\n#include \"gen/apps.h\"\n\nconst struct app app_table[] = {{\n"
+    for r in aa:
+        lo, _, hi = r["port"].partition("-")
+        engine, _, selector = r["appid"].partition(":")
+        if r["prefix"]:
+            ipaddress.ip_network(r["prefix"])  # no host bits
+        c += (f"    {{ {c_str(r['app'])}, {c_str(r['prefix'])}, {r['as'] or 0}u, {lo or 0}, {hi or lo or 0}, {numbers[r['proto']]},"
+              f" {int(engine or 0) << 56 | int(selector or 0)}u }},\n")
+    c += "};\nconst size_t app_count = sizeof app_table / sizeof app_table[0];\n"
+    known = {}
+    for r in aa:
+        known.setdefault(r["app"], []).append(f"AS{r['as']}" if r["as"] else r["prefix"] if r["prefix"] else
+                                              f"{r['proto']} {r['port']}" if r["port"] else r["appid"])
+    doc = page("Applications", "apps.csv",
+               "What `app NAME` and `--by app` know by themselves; the file named by the option `apps` stands before it. The first row that fits "
+               "names a record. Numbers of networks are public facts of their owners.",
+               ["application", "known by"], [(n, ", ".join(k)) for n, k in sorted(known.items(), key=lambda x: x[0].lower())])
+    return {"src/gen/apps.h": h, "src/gen/apps.c": c, "docs/reference/apps.md": doc}
+
+
 def elements():
     es = rows("elements.csv")
     vendors = {r["pen"]: r for r in rows("enterprises.csv")}
@@ -360,7 +390,7 @@ def groups():
 
 def main():
     made = {}
-    for f in (columns, fieldmap, elements, options, metrics, coverage, recipes, services, groups):
+    for f in (columns, fieldmap, elements, options, metrics, coverage, recipes, services, groups, apps):
         made.update(f())
     drift = []
     for name, text in made.items():

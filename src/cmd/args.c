@@ -33,7 +33,7 @@ bool command_takes(const struct command *c, enum opt o)
         return c->conf != CMD_CONF_NONE;
     return c->conf == CMD_CONF_ALL ||
            (c->conf == CMD_CONF_NAMES &&
-            (o == OPT_ELEMENTS || o == OPT_FACTS_DIR || o == OPT_AS_SOURCE));
+            (o == OPT_ELEMENTS || o == OPT_APPS || o == OPT_FACTS_DIR || o == OPT_AS_SOURCE));
 }
 
 /* Fill *out with the option called name; false when there is none. */

@@ -88,6 +88,9 @@ struct store;
 int cmd_geo(const struct conf *c, struct geo **out, struct err *e) WARN_UNUSED;
 /* And the store seals and asks by it from now on. */
 int cmd_use_geo(const struct conf *c, struct store *s, struct err *e) WARN_UNUSED;
+/* The user's applications (option `apps`) before the built-in ones; the caller owns a reference. */
+struct apps;
+int cmd_apps(const struct conf *c, struct apps **out, struct err *e) WARN_UNUSED;
 /* The data directory and the socket of its server as configured, with the documented defaults. */
 void cmd_data_dir(const struct conf *c, char *out, size_t cap);
 void cmd_socket(const struct conf *c, char *out, size_t cap);

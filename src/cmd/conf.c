@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "flow/apps.h"
 #include "flow/elem.h"
 #include "flow/rate_rule.h"
 #include "os/file.h"
@@ -84,6 +85,22 @@ int cmd_elements(const struct conf *c, struct err *e)
         return err_set(e, rc, "elements: %.480s", why.msg);
     elem_own_use(own);
     return ERR_OK;
+}
+
+int cmd_apps(const struct conf *c, struct apps **out, struct err *e)
+{
+    const char *path = conf_text(c, OPT_APPS);
+    struct buf text = buf_init(APPS_OCTETS);
+    struct err why;
+    int rc = ERR_OK;
+
+    *out = NULL;
+    if (path[0] != '\0')
+        rc = os_file_slurp(path, &text, &why);
+    if (rc == ERR_OK)
+        rc = apps_make(out, path, path[0] != '\0' ? buf_cstr(&text) : NULL, text.len, &why);
+    buf_free(&text);
+    return rc == ERR_OK ? rc : err_set(e, rc, "apps: %.480s", why.msg);
 }
 
 void cmd_data_dir(const struct conf *c, char *out, size_t cap)

@@ -4,6 +4,7 @@
 
 #include "base/near.h"
 #include "cmd/define.h"
+#include "flow/apps.h"
 #include "meta/yaml.h"
 #include "os/file.h"
 
@@ -162,10 +163,13 @@ int cmd_config(const struct args *a)
     }
     if (cmd_conf(a, &c, &e) != ERR_OK)
         return cmd_fail(a, &e);
-    if (strcmp(verb, "check") == 0 && cmd_elements(c, &e) != ERR_OK) {
+    struct apps *apps = NULL;
+    if (strcmp(verb, "check") == 0 &&
+        (cmd_elements(c, &e) != ERR_OK || cmd_apps(c, &apps, &e) != ERR_OK)) {
         conf_unref(c);
         return cmd_fail(a, &e);
     }
+    apps_unref(apps);
     if (strcmp(verb, "show") == 0)
         show(c);
     else if (c->path[0] != '\0')

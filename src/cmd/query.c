@@ -173,9 +173,11 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
     struct snapshot snap = { 0 };
     struct present *out = NULL;
     struct gap_list gaps = { 0 };
-    struct store *st;
-    int rc = store_open(&st, q->dir, STORE_READ, "", e);
+    struct store *st = NULL;
+    int rc = cmd_apps(q->conf, &ctl.apps, e);
 
+    if (rc == ERR_OK)
+        rc = store_open(&st, q->dir, STORE_READ, "", e);
     if (rc == ERR_OK) {
         store_set_open(st, (size_t)conf_num(q->conf, OPT_STORE_OPEN_SEGMENTS));
         rc = cmd_use_geo(q->conf, st, e);
@@ -204,6 +206,7 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
                       (unsigned long long)stats.rows_unreadable, stats.message);
     snapshot_free(&snap);
     store_close(st);
+    apps_unref(ctl.apps);
     return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "collect/check.h"
 #include "collect/history.h"
 #include "collect/snmp.h"
+#include "flow/apps.h"
 #include "http/server.h"
 #include "os/clock.h"
 #include "os/fault.h"
@@ -34,6 +35,7 @@ struct serve_shared {
 struct server {
     const struct args *a;
     struct conf *conf;
+    struct apps *apps;
     struct collect *collect;
     struct store *store;
     struct history *history;
@@ -188,8 +190,14 @@ static int build(struct server *s, struct err *e)
                                (int64_t)conf_num(s->conf, OPT_SNMP_EVERY),
                                (uint16_t)conf_num(s->conf, OPT_SNMP_PORT), e)) != ERR_OK)
         return rc;
-    rc = http_server_start(&s->http, s->collect, s->history, s->meta, s->snmp, s->conf, s->unix_fd,
-                           s->tcp_fd, e);
+    rc = http_server_start(&s->http,
+                           &(struct http_parts){ .collect = s->collect,
+                                                 .history = s->history,
+                                                 .meta = s->meta,
+                                                 .snmp = s->snmp,
+                                                 .apps = s->apps,
+                                                 .conf = s->conf },
+                           s->unix_fd, s->tcp_fd, e);
     s->unix_fd = s->tcp_fd = -1; /* the server's now */
     return rc;
 }
@@ -215,6 +223,19 @@ static void say_hello(struct server *s)
     collect_status_free(&st);
 }
 
+static void reload_apps(struct server *s, const struct conf *fresh)
+{
+    struct apps *apps;
+    struct err e;
+
+    if (cmd_apps(fresh, &apps, &e) != ERR_OK) {
+        log_line(LOG_LEVEL_ERROR, "applications stay as they were: %s", e.msg);
+        return;
+    }
+    apps_unref(s->apps);
+    s->apps = apps;
+}
+
 static void reload(struct server *s)
 {
     struct conf *fresh;
@@ -236,7 +257,8 @@ static void reload(struct server *s)
     log_set_level((enum log_level)conf_num(fresh, OPT_LOG_LEVEL));
     log_set_burst((unsigned)conf_num(fresh, OPT_LOG_BURST), LOG_WINDOW_MS);
     collect_reload(s->collect, fresh);
-    http_server_reload(s->http, fresh);
+    reload_apps(s, fresh);
+    http_server_reload(s->http, fresh, s->apps);
     conf_unref(s->conf);
     s->conf = fresh;
     use_geo(s);
@@ -282,6 +304,7 @@ static int take_down(struct server *s, bool started, struct err *e)
     store_close(s->store);
     net_close(s->unix_fd);
     net_close(s->tcp_fd);
+    apps_unref(s->apps);
     conf_unref(s->conf);
     return rc;
 }
@@ -457,7 +480,8 @@ int cmd_serve(const struct args *a)
                          a->operand[0], a->operand[0]);
     if (a->n_operands > 0)
         return cmd_usage(a, "%s: serve takes options only", a->operand[0]);
-    if (cmd_conf(a, &s.conf, &e) != ERR_OK || cmd_elements(s.conf, &e) != ERR_OK) {
+    if (cmd_conf(a, &s.conf, &e) != ERR_OK || cmd_elements(s.conf, &e) != ERR_OK ||
+        cmd_apps(s.conf, &s.apps, &e) != ERR_OK) {
         (void)cmd_fail(a, &e);
         conf_unref(s.conf);
         return e.code == ERR_ARG || e.code == ERR_SYNTAX ? EXIT_USAGE : EXIT_FAILED;

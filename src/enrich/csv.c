@@ -2,19 +2,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/csv.h"
 #include "enrich/source.h"
 
-#define FIELDS    5u
-#define FIELD_MAX 512u
-
-struct field {
-    char text[FIELD_MAX]; /* longer ones are cut */
-    size_t len;
-};
+#define FIELDS 5u
 
 struct line {
-    struct field f[FIELDS];
-    uint32_t n;
+    struct csv_field f[FIELDS];
+    size_t n;
 };
 
 void geo_source_free(struct geo_source *s)
@@ -22,33 +17,6 @@ void geo_source_free(struct geo_source *s)
     for (unsigned k = 0; k < GEO_N; k++)
         ranges_draft_free(s->draft[k]);
     memset(s, 0, sizeof *s);
-}
-
-/* One line, without its end; fields beyond FIELDS are left out. */
-static void split(struct line *out, const char *p, size_t n)
-{
-    size_t i = 0;
-
-    out->n = 0;
-    do {
-        struct field *f = &out->f[MIN(out->n, FIELDS - 1)];
-        bool quoted = i < n && p[i] == '"';
-        f->len = 0;
-        for (i += quoted; i < n; i++) {
-            if (quoted && p[i] == '"' && i + 1 < n && p[i + 1] == '"')
-                i++;
-            else if (quoted && p[i] == '"') {
-                quoted = false;
-                continue;
-            } else if (!quoted && p[i] == ',')
-                break;
-            if (f->len + 1 < FIELD_MAX)
-                f->text[f->len++] = p[i];
-        }
-        f->text[f->len] = '\0';
-        out->n++;
-    } while (i++ < n);
-    out->n = MIN(out->n, FIELDS);
 }
 
 static struct addr last_of(const struct net *n)
@@ -66,7 +34,7 @@ static bool letter(char c)
 }
 
 /* "3320", "AS3320", "DE" */
-static bool value(const struct field *f, enum geo_kind *kind, uint32_t *number)
+static bool value(const struct csv_field *f, enum geo_kind *kind, uint32_t *number)
 {
     const char *p = f->text;
     uint64_t v = 0;
@@ -139,20 +107,16 @@ int geo_source_csv(struct geo_source *s, const char *name, const char *text, siz
                    struct err *e)
 {
     struct line *x = malloc(sizeof *x);
-    size_t number = 0, at = 0;
+    size_t number = 0, at = 0, n;
+    const char *line;
     int rc = x != NULL ? ERR_OK : err_set(e, ERR_NOMEM, "%s: out of memory", name);
 
-    while (rc == ERR_OK && at < len) {
-        const char *end = memchr(text + at, '\n', len - at);
-        size_t n = end != NULL ? (size_t)(end - text) - at : len - at, next = at + n + 1;
-        if (n > 0 && text[at + n - 1] == '\r')
-            n--;
+    while (rc == ERR_OK && csv_line(text, len, &at, &line, &n)) {
         number++;
-        if (n > 0 && text[at] != '#') {
-            split(x, text + at, n);
-            rc = take(s, x, name, number, e);
-        }
-        at = next;
+        if (n == 0 || line[0] == '#')
+            continue;
+        x->n = csv_split(line, n, x->f, FIELDS);
+        rc = take(s, x, name, number, e);
     }
     free(x);
     return rc;

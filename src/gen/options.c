@@ -12,6 +12,8 @@ const struct opt_info opt_info[OPT_N] = {
         "", "", "", 0, "what is known of addresses (AS numbers and countries, see weir data); empty: facts in the data directory" },
     [OPT_AS_SOURCE] = { "as.source", OPT_TYPE_ENUM, "", "auto",
         "", "", "auto exporter database", 1, "which AS number of a record counts: auto: the exporter's if it is public, else the one known of the address; exporter; database: always the one known of the address" },
+    [OPT_APPS] = { "apps", OPT_TYPE_TEXT, "file", "",
+        "", "", "", 1, "file with your own applications: CSV of app,as,prefix,proto,port,appid; they stand before the built-in ones" },
     [OPT_SOCKET] = { "socket", OPT_TYPE_TEXT, "file", "",
         "", "", "", 0, "Unix socket of the HTTP API, mode 0660; empty: weir.sock in the data directory" },
     [OPT_USER] = { "user", OPT_TYPE_TEXT, "", "",

@@ -11,6 +11,7 @@ enum opt {
     OPT_ELEMENTS, /* file with your own rows of the element dictionary: CSV of pen,id,name,type,semantics,units; they stand before the built-in rows of the same number */
     OPT_FACTS_DIR, /* what is known of addresses (AS numbers and countries, see weir data); empty: facts in the data directory */
     OPT_AS_SOURCE, /* which AS number of a record counts: auto: the exporter's if it is public, else the one known of the address; exporter; database: always the one known of the address */
+    OPT_APPS, /* file with your own applications: CSV of app,as,prefix,proto,port,appid; they stand before the built-in ones */
     OPT_SOCKET, /* Unix socket of the HTTP API, mode 0660; empty: weir.sock in the data directory */
     OPT_USER, /* user to become after the sockets are bound, when started as root; empty: stay */
     OPT_SHARDS, /* receiving and decoding threads, each; the kernel steers every exporter to one of them by its address */

@@ -183,6 +183,7 @@ int answer_start(struct answer **out, const struct answer_place *at, struct plan
 
     *out = NULL;
     if (a == NULL) {
+        apps_unref(at->apps);
         plan_free(p);
         return err_set(e, ERR_NOMEM, "query: out of memory");
     }
@@ -194,6 +195,7 @@ int answer_start(struct answer **out, const struct answer_place *at, struct plan
     a->ctl.threads = at->threads;
     a->ctl.open_max = at->open_max;
     a->ctl.as_source = at->as_source;
+    a->ctl.apps = at->apps;
     os_mutex_init(&a->lock);
     cond_init(&a->change);
     a->held = malloc(HELD_OCTETS);
@@ -274,6 +276,7 @@ void answer_free(struct answer *a)
     os_unlock(&a->lock);
     thread_join(&a->thread);
     plan_free(a->plan);
+    apps_unref(a->ctl.apps);
     cond_destroy(&a->change);
     os_mutex_free(&a->lock);
     free(a->held);

@@ -15,6 +15,7 @@ struct answer_place {
     uint64_t memory_max;
     uint32_t threads, open_max;
     enum geo_as_source as_source;
+    struct apps *apps;     /* a reference, which answer_start takes over, also on failure */
     atomic_bool *stopping; /* the server ends */
     int fd;                /* the client's connection, watched for its end */
 };

@@ -34,6 +34,7 @@ struct http_server {
     struct snmp_watch *snmp; /* NULL: nobody is asked */
     struct os_mutex conf_lock;
     struct conf *conf;
+    struct apps *apps; /* both under conf_lock */
     atomic_bool stopping;
     atomic_uint answers; /* being sent */
     struct door local, tcp;
@@ -228,6 +229,9 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
     conf_unref(conf);
     if ((rc = plan_for(s, q, &p, &e)) != ERR_OK)
         return problem(c, rc == ERR_NOTFOUND ? 400 : status_of(rc), &q->params, &e);
+    os_lock(&s->conf_lock);
+    at.apps = apps_ref(s->apps);
+    os_unlock(&s->conf_lock);
     rc = answer_start(&call->answer, &at, p, (enum present_format)q->format,
                       q->resource == HTTP_TAIL, &e);
     if (rc == ERR_OK)
@@ -504,9 +508,8 @@ static int open_door(struct door *d, struct http_server *s, struct conf *c, int 
     return ERR_OK;
 }
 
-int http_server_start(struct http_server **out, struct collect *k, struct history *h,
-                      struct meta_db *meta, struct snmp_watch *snmp, struct conf *c, int unix_fd,
-                      int tcp_fd, struct err *e)
+int http_server_start(struct http_server **out, const struct http_parts *p, int unix_fd, int tcp_fd,
+                      struct err *e)
 {
     struct http_server *s = calloc(1, sizeof *s);
     int rc;
@@ -517,15 +520,16 @@ int http_server_start(struct http_server **out, struct collect *k, struct histor
         net_close(tcp_fd);
         return err_set(e, ERR_NOMEM, "http: out of memory");
     }
-    s->k = k;
-    s->history = h;
-    s->meta = meta;
-    s->snmp = snmp;
-    s->conf = conf_ref(c);
+    s->k = p->collect;
+    s->history = p->history;
+    s->meta = p->meta;
+    s->snmp = p->snmp;
+    s->conf = conf_ref(p->conf);
+    s->apps = apps_ref(p->apps);
     os_mutex_init(&s->conf_lock);
-    rc = open_door(&s->local, s, c, unix_fd, true, e);
+    rc = open_door(&s->local, s, p->conf, unix_fd, true, e);
     if (rc == ERR_OK)
-        rc = open_door(&s->tcp, s, c, tcp_fd, false, e);
+        rc = open_door(&s->tcp, s, p->conf, tcp_fd, false, e);
     else
         net_close(tcp_fd);
     if (rc != ERR_OK) {
@@ -536,15 +540,19 @@ int http_server_start(struct http_server **out, struct collect *k, struct histor
     return ERR_OK;
 }
 
-void http_server_reload(struct http_server *s, struct conf *c)
+void http_server_reload(struct http_server *s, struct conf *c, struct apps *apps)
 {
     struct conf *old;
+    struct apps *old_apps;
 
     os_lock(&s->conf_lock);
     old = s->conf;
     s->conf = conf_ref(c);
+    old_apps = s->apps;
+    s->apps = apps_ref(apps);
     os_unlock(&s->conf_lock);
     conf_unref(old);
+    apps_unref(old_apps);
 }
 
 void http_server_stop(struct http_server *s)
@@ -560,6 +568,7 @@ void http_server_stop(struct http_server *s)
     if (s->tcp.daemon != NULL)
         MHD_stop_daemon(s->tcp.daemon);
     conf_unref(s->conf);
+    apps_unref(s->apps);
     os_mutex_free(&s->conf_lock);
     free(s);
 }

@@ -9,13 +9,24 @@
 #include "meta/db.h"
 
 struct http_server;
+struct apps;
 
-/* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). `k`, `h`, `meta` and `snmp`
- * (may be NULL) stay valid until http_server_stop(). Errors: ERR_IO, ERR_NOMEM. */
-int http_server_start(struct http_server **out, struct collect *k, struct history *h,
-                      struct meta_db *meta, struct snmp_watch *snmp, struct conf *c, int unix_fd,
-                      int tcp_fd, struct err *e) WARN_UNUSED;
-void http_server_reload(struct http_server *s, struct conf *c);
+/* What answers are made of; all stay valid until http_server_stop(). */
+struct http_parts {
+    struct collect *collect;
+    struct history *history;
+    struct meta_db *meta;
+    struct snmp_watch *snmp; /* NULL: nobody is asked */
+    struct apps *apps;       /* a reference is taken, and of conf */
+    struct conf *conf;
+};
+
+/* Serve from now on. Takes the listening descriptors (tcp_fd -1: none). Errors: ERR_IO, ERR_NOMEM.
+ */
+int http_server_start(struct http_server **out, const struct http_parts *p, int unix_fd, int tcp_fd,
+                      struct err *e) WARN_UNUSED;
+/* `apps`: what applications are called from now on; a reference is taken here and above. */
+void http_server_reload(struct http_server *s, struct conf *c, struct apps *apps);
 void http_server_stop(struct http_server *s); /* ends all answers; NULL is allowed */
 
 /* The status as JSON text with at most so many exporters, and as Prometheus text. */

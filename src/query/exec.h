@@ -3,6 +3,7 @@
 #ifndef WEIR_QUERY_EXEC_H
 #define WEIR_QUERY_EXEC_H
 
+#include "flow/apps.h"
 #include "flow/record.h"
 #include "query/plan.h"
 
@@ -119,6 +120,7 @@ struct query_control {
     int64_t received_from_ms, received_to_ms;
     const struct point_role *roles; /* borrowed; n_roles of them */
     size_t n_roles;
+    struct apps *apps;            /* applications; NULL: only names that exporters tell. Borrowed */
     enum geo_as_source as_source; /* which AS number of a record counts */
     const char *missing; /* why the snapshot is known to lack something; NULL: it does not */
 };

@@ -47,6 +47,7 @@ enum calc {
     CALC_DST_COUNTRY,
     CALC_SRC_AS_NAME, /* leaves of text only: the name of that AS number */
     CALC_DST_AS_NAME,
+    CALC_APP,     /* query/app.c; a text */
     CALC_SERVICE, /* query/service.h */
     CALC_N
 };

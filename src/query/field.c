@@ -41,6 +41,7 @@ const struct field field_table[] = {
     { "tun proto", FIELD_PROTO, AXIS_NONE, 255, { ALT1(IE2(4)) }, NULL },
     { "port", FIELD_PORT, AXIS_SIDE, 65535, { COL1(COL_SRC_PORT), COL1(COL_DST_PORT) }, NULL },
     { "service", FIELD_SERVICE, AXIS_NONE, 0, { CALC1(CALC_SERVICE) }, NULL },
+    { "app|application", FIELD_APP, AXIS_NONE, 0, { CALC1(CALC_APP) }, NULL },
     { "portrange", FIELD_PORTRANGE, AXIS_SIDE, 65535, { COL1(COL_SRC_PORT), COL1(COL_DST_PORT) }, NULL },
     { "proto|protocol", FIELD_PROTO, AXIS_NONE, 255, { COL1(COL_PROTO) }, NULL },
     { "icmp-type|icmp type", FIELD_ICMP, AXIS_NONE, 255, { CALC1(CALC_ICMP_TYPE) }, NULL },
@@ -126,7 +127,7 @@ const struct field field_table[] = {
 
     LATER("set", "sets"),
     LATER("as pair", "AS pairs as a filter; as pair is a key"), LATER("user", "users"), LATER("vrf", "VRF names"),
-    LATER("service endpoint", "service endpoints"), LATER("app|application", "applications"),
+    LATER("service endpoint", "service endpoints"),
     LATER("new", "new"), LATER("listed", "listed"), LATER("alerted", "alerted"),
     LATER("filter", "named filters"), LATER("payload ja3", "payload ja3"), LATER("@include", "@include"),
     LATER("client bytes|server bytes|total bytes|client packets|server packets|total packets", "sessions"),

@@ -208,8 +208,11 @@ static bool slow_leaf(struct scan *s, const struct expr *x, uint32_t row)
             if (found)
                 return yes;
         } else if (scan_one(s, v, row, &c) || i + 1u == x->value.n) {
-            buf_clear(&s->text);
-            if (x->op >= EXPR_TEXT && x->op <= EXPR_REGEX && value_type(&x->value) != TYPE_ADDR)
+            bool app = v->kind == VALUE_CALC && v->calc == CALC_APP; /* its text stands there */
+            if (!app)
+                buf_clear(&s->text);
+            if (!app && x->op >= EXPR_TEXT && x->op <= EXPR_REGEX &&
+                value_type(&x->value) != TYPE_ADDR)
                 buf_printf(&s->text, "%llu", (unsigned long long)c.u);
             return test_value(s, x, &c);
         }

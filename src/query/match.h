@@ -29,6 +29,8 @@ enum col match_table_col(const struct scan *s, const struct expr *x);
 
 /* Tables of a filter's tree for the rowset in s->rs. */
 int prune_node(struct scan *s, struct node *x) WARN_UNUSED;
+/* Codes of a sorted rowset that lie in a network: lo .. hi - 1. */
+void prune_codes(const struct rowset *rs, const struct net *n, uint32_t *lo, uint32_t *hi);
 /* Tables of the rowset in s->rs: filter per code, columns per shape. */
 int prune_tables(struct scan *s) WARN_UNUSED;
 

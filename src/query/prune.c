@@ -33,6 +33,12 @@ static uint32_t code_after(const struct rowset *rs, const struct net *n)
     return at < rs->n_addrs && addr_cmp(&rs->addrs[at], &top) == 0 ? at + 1 : at;
 }
 
+void prune_codes(const struct rowset *rs, const struct net *n, uint32_t *lo, uint32_t *hi)
+{
+    *lo = code_bound(rs, &n->a);
+    *hi = code_after(rs, n);
+}
+
 SIMD_CLONES
 static uint32_t count_ones(const uint8_t *v, uint32_t n)
 {

@@ -120,6 +120,7 @@ static int enter(struct scan *s, const struct rowset *rs, const struct snapshot 
     s->rs = rs;
     s->wire = snap->facts;
     geo_enter(s, snap->geo);
+    s->app_nets_known = false;
     if ((rc = rate_enter(s, snap)) != ERR_OK || (rc = prune_tables(s)) != ERR_OK)
         return rc;
     s->nothing = prune_filter(s, UINT32_MAX) == TRI_NEVER;
@@ -293,6 +294,7 @@ void scan_free(struct scan *s)
         free(s->col[c]);
     for (unsigned c = 0; c < COL_N; c++)
         free(s->col32[c]);
+    free(s->app_net);
     for (unsigned k = 0; k < GEO_N; k++)
         free(s->geo_room[k]);
     for (unsigned k = 0; k < GEO_SIDES; k++)

@@ -55,6 +55,9 @@ struct scan {
     uint32_t *geo_room[GEO_N], geo_cap[GEO_N];
     uint32_t *side[GEO_SIDES]; /* of the vector's rows */
     uint8_t sides_loaded;
+    /* app.c */
+    uint32_t *app_net, app_cap; /* by code of the rowset */
+    bool app_nets_known;
     bool inside; /* the block lies in the frame: nothing is cut */
     bool extras_loaded;
     struct rowset_extras *extras;
@@ -130,6 +133,10 @@ enum geo_as_source geo_source(const struct scan *s);
 /* For a leaf of text on the name of an AS: which numbers; does it hold for this one? */
 int geo_names(struct scan *s, struct node *x) WARN_UNUSED;
 bool geo_named(const struct node *x, uint32_t as);
+
+/* app.c: load what an application is told from; its name into s->text, false: it has none. */
+int app_load(struct scan *s) WARN_UNUSED;
+bool app_text(struct scan *s, uint32_t row);
 
 enum value_type value_type(const struct value_alts *a);
 

@@ -138,6 +138,7 @@ enum field_type {
     FIELD_COUNTRY,
     FIELD_AS_NAME,
     FIELD_SERVICE,
+    FIELD_APP,
     FIELD_GROUP,
     FIELD_NAME,
     FIELD_WORD,      /* of the definitions, one for each record or interface */

@@ -86,9 +86,9 @@ static struct expr *exists_term(struct syntax *p, bool absent)
                  "every record with a protocol has a service; use %s proto",
                  absent ? "absent" : "exists");
         return NULL;
-    } else if (f->type == FIELD_AS_NAME) {
-        syn_fail(p, ERR_UNSUPPORTED, syn_tok(p), "not yet: %s as name; use as name ~ /./",
-                 absent ? "absent" : "exists");
+    } else if (f->type == FIELD_AS_NAME || f->type == FIELD_APP) {
+        syn_fail(p, ERR_UNSUPPORTED, syn_tok(p), "not yet: %s of a name; use %s ~ /./",
+                 absent ? "absent" : "exists", f->type == FIELD_APP ? "app" : "as name");
         return NULL;
     } else if (f->type == FIELD_FLAGS || f->type == FIELD_ICMP) {
         ie.v[0] = f->v[0];
@@ -171,6 +171,7 @@ static struct expr *field_term(struct syntax *p, const struct field *f, const st
         return syn_service_term(p, s);
     case FIELD_COUNTRY:
         return syn_country_term(p, f, s);
+    case FIELD_APP:
     case FIELD_AS_NAME:
         return syn_text_term(p, f, s, EXPR_TEXT);
     case FIELD_GROUP:

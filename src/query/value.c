@@ -195,6 +195,10 @@ int scan_load_value(struct scan *s, const struct value *v)
     case VALUE_COL:
         return scan_load(s, COL_BIT(v->col) | COL_BIT(COL_SHAPE));
     case VALUE_CALC:
+        if (v->calc == CALC_APP)
+            return (rc = app_load(s)) == ERR_OK
+                       ? scan_load(s, COL_BIT(COL_EXPORTER) | COL_BIT(COL_RECEIVED))
+                       : rc;
         if (calc_is_geo(v->calc))
             return (rc = geo_side(s, v->calc, &side)) == ERR_OK ? scan_load(s, COL_BIT(COL_SHAPE))
                                                                 : rc;
@@ -251,6 +255,8 @@ enum value_type value_type(const struct value_alts *a)
         return col_info[v->col].kind == COL_KIND_ADDR   ? TYPE_ADDR
                : col_info[v->col].kind == COL_KIND_TIME ? TYPE_TIME
                                                         : TYPE_NUMBER;
+    if (v->kind == VALUE_CALC && v->calc == CALC_APP)
+        return TYPE_TEXT;
     return v->kind == VALUE_ELEM ? elem_value_type(v) : TYPE_NUMBER;
 }
 
@@ -410,6 +416,7 @@ static uint64_t calc(struct scan *s, unsigned what, uint32_t i)
     case CALC_SRC_AS_NAME:
     case CALC_DST_AS_NAME:
         return geo_row(s, what, i);
+    case CALC_APP: /* a text: scan_one() */
     case CALC_N:
         break;
     }
@@ -487,6 +494,8 @@ bool scan_one(struct scan *s, const struct value *v, uint32_t row, struct cellv 
             out->a = s->rs->addrs[out->u];
         return scan_has(s, row, COL_BIT(v->col));
     case VALUE_CALC:
+        if (v->calc == CALC_APP)
+            return app_text(s, row);
         out->u = calc(s, v->calc, row);
         return scan_calc_present(s, v->calc, row);
     case VALUE_EXPORTER:

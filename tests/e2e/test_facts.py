@@ -7,9 +7,11 @@ import pathlib
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import Server, v5  # noqa: E402
@@ -158,7 +160,56 @@ def sealed_without():
             assert '"src as":0' in run("query", *facts, "--by", "src as", "-o", "json", "--as.source", "exporter")
 
 
-for test in (as_maxmind_says, refused_by_name, asked_while_it_runs_and_later, sealed_without):
+def ipfix(seq, *sets):
+    body = b"".join(struct.pack("!HH", i, 4 + len(s)) + s for i, s in sets)
+    return struct.pack("!HHIII", 10, 16 + len(body), int(time.time()), seq, 5) + body
+
+
+def applications():
+    """The user's rows, the built-in ones behind them, and names that the exporter tells of its ids."""
+    fields = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (1, 4), (2, 4), (95, 4))
+    template = struct.pack("!HH", 300, len(fields)) + b"".join(struct.pack("!HH", *f) for f in fields)
+    named = struct.pack("!HHH", 301, 2, 1) + struct.pack("!HHHH", 95, 4, 96, 16)
+
+    def record(src, dport, app):
+        return struct.pack("!IIHHBIII", src, 0x0A000001, 40000, dport, 6, 1000, 1, app)
+
+    with tempfile.TemporaryDirectory(prefix="weir-facts-") as tmp:
+        tmp = pathlib.Path(tmp)
+        (tmp / "apps.csv").write_text("app,as,prefix,proto,port,appid\nours,,10.0.0.0/8,tcp,8000-8010\nphone,,,,,13:7\n")
+        (tmp / "bad.csv").write_text("ours,,,tcp,http\n")
+        r = subprocess.run([WEIR, "serve", "--data", tmp / "x", "--apps", tmp / "bad.csv"], capture_output=True, text=True, timeout=60)
+        assert r.returncode != 0 and "bad.csv: line 1: the fifth field" in r.stderr, r.stderr
+        with Server(WEIR, "--apps", str(tmp / "apps.csv")) as s:
+            s.send([ipfix(0, (2, template), (3, named)),
+                    ipfix(0, (301, struct.pack("!I16s", 13 << 24 | 9, b"voice-of-router"))),
+                    ipfix(1, (300, record(0xC0000201, 8001, 13 << 24 | 7) + record(0xC0000202, 9999, 13 << 24 | 7)
+                              + record(0xC0000203, 9999, 13 << 24 | 9) + record(0x34710102, 443, 13 << 24 | 9)
+                              + record(0xC0000204, 9999, 13 << 24 | 8)))])
+            s.wait(lambda: s.totals()["flows"] == 5, "5 records")
+
+            def check():
+                rows = json.loads(s.run("query", "--by", "app", "--measure", "flows", "-o", "json").stdout)["rows"]
+                assert sorted((str(r["app"]), r["flows"]) for r in rows) == [
+                    ("Microsoft Teams", 1), ("None", 1), ("ours", 1), ("phone", 1), ("voice-of-router", 1)], rows
+                assert s.totals("app PHONE")["flows"] == 1
+                assert s.totals("app ~ /^(voice|micro)/i")["flows"] == 2
+                assert s.totals("not app ~ /./")["flows"] == 1
+                text = s.run("query", "app ours", "--list", "--columns", "src ip,app", "-o", "csv").stdout
+                assert text == "src ip,app\n192.0.2.1,ours\n", text
+
+            check()
+            (tmp / "apps.csv").write_text("theirs,,10.0.0.0/8\n")
+            s.p.send_signal(signal.SIGHUP)
+            s.wait(lambda: "configuration reloaded" in s.text(), "the reload")
+            assert s.totals("app theirs")["flows"] == 5
+            (tmp / "apps.csv").write_text("ours,,10.0.0.0/8,tcp,8000-8010\nphone,,,,,13:7\n")
+            assert s.stop() == 0
+            r = run("query", "app ours or app phone", "--by", "app", "--data", s.data, "--apps", tmp / "apps.csv", "-o", "csv")
+            assert len(r.splitlines()) == 3, r
+
+
+for test in (applications, as_maxmind_says, refused_by_name, asked_while_it_runs_and_later, sealed_without):
     if test is as_maxmind_says and shutil.which("mmdblookup") is None:
         sys.exit("mmdblookup is missing: apt-get install mmdb-bin")
     test()

@@ -4,6 +4,7 @@
 #ifndef WEIR_TESTS_QUERY_REF_H
 #define WEIR_TESTS_QUERY_REF_H
 
+#include "gen/apps.h"
 #include "gen/services.h"
 #include "query_define.h"
 #include "query_model.h"
@@ -41,6 +42,7 @@ enum vf {
     V_NAME,
     V_ICMP_TYPE,
     V_SERVICE,
+    V_APP,
     V_HOUR,
     V_WEEKDAY,
     V_DAY,
@@ -99,6 +101,7 @@ static const char *const vf_name[V_N] = {
     [V_NAME] = "ie(interfaceName)",
     [V_ICMP_TYPE] = "icmp-type",
     [V_SERVICE] = "service",
+    [V_APP] = "app",
     [V_HOUR] = "hour",
     [V_WEEKDAY] = "weekday",
     [V_DAY] = "day",
@@ -391,6 +394,47 @@ static struct kv groups_text(const struct model_record *r, bool dst)
     return kv_text(text[0] != '\0' ? text : NULL);
 }
 
+/* Applications of our own, as rows of a file and as what they mean; the built-in ones follow. */
+static const char ref_apps_text[] = "lan ssh,,10.0.0.0/24,tcp,22\n"
+                                    "east,AS64509\neast,64503,,udp\n"
+                                    "web,,,tcp,443\nweb,,,,80-81\n"
+                                    "ten one,,10.0.1.0/24\n";
+static const struct app ref_apps[] = {
+    { "lan ssh", "10.0.0.0/24", 0, 22, 22, 6, 0 },
+    { "east", "", 64509, 0, 0, 0, 0 },
+    { "east", "", 64503, 0, 0, 17, 0 },
+    { "web", "", 0, 443, 443, 6, 0 },
+    { "web", "", 0, 80, 81, 0, 0 },
+    { "ten one", "10.0.1.0/24", 0, 0, 0, 0, 0 },
+};
+
+static bool app_side_fits(const struct app *a, const struct model_record *r, bool dst)
+{
+    const struct addr *x = dst ? &r->dst : &r->src;
+    uint64_t proto = r->v[M_PROTO], port = r->v[dst ? M_DPORT : M_SPORT];
+    bool ports = proto == 6 || proto == 17 || proto == 132, there;
+    struct net n;
+
+    if (a->net[0] != '\0') {
+        assert_true(net_parse(&n, a->net, strlen(a->net), NULL));
+        if (!in_net(x, &n.a, n.len))
+            return false;
+    }
+    return (a->as == 0 || as_of(r, dst, &there) == a->as) && (a->proto == 0 || a->proto == proto) &&
+           (a->port_hi == 0 || (ports && port >= a->port_lo && port <= a->port_hi));
+}
+
+static const char *app_of(const struct model_record *r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ref_apps) + app_count; i++) {
+        const struct app *a =
+            i < ARRAY_LEN(ref_apps) ? &ref_apps[i] : &app_table[i - ARRAY_LEN(ref_apps)];
+        if (app_side_fits(a, r, false) || app_side_fits(a, r, true))
+            return a->name;
+    }
+    return NULL;
+}
+
 static struct kv value(const struct model_record *r, enum vf f, unsigned len4, unsigned len6,
                        int64_t zone_ms)
 {
@@ -404,6 +448,12 @@ static struct kv value(const struct model_record *r, enum vf f, unsigned len4, u
         if (there) {
             k.kind = K_ADDR;
             memcpy(k.b, a.b, 16);
+        }
+    } else if (f == V_APP) {
+        const char *app = app_of(r);
+        if (app != NULL) {
+            k.kind = K_TEXT;
+            memcpy(k.b, app, strlen(app));
         }
     } else if (f == V_SERVICE) {
         if (has(r, M_PROTO)) {
@@ -543,6 +593,8 @@ static bool one_side(const struct model_record *r, const struct leaf *l, enum vf
             return strcasecmp(name, l->text) == 0;
         return name[0] != '\0' && name[strlen(name) - 1] == (char)('0' + l->want);
     }
+    if (f == V_APP)
+        return strcasecmp(app_of(r) != NULL ? app_of(r) : "", l->text) == 0;
     if (f == V_NAME)
         return l->kind == L_EXISTS ? has(r, M_NAME) : strcasecmp(r->name, l->text) == 0;
     if (is_word(f)) {

@@ -510,6 +510,14 @@ static void make_leaf(struct leaf *l)
             return;
         }
         l->kind = L_NAME;
+        if (dice(2) == 0) {
+            static const char *const names[] = { "EAST", "web", "lan ssh", "ten one", "", "Steam" };
+            l->a = l->b = V_APP;
+            l->not = dice(3) == 0;
+            (void)snprintf(l->text, sizeof l->text, "%s", names[dice(ARRAY_LEN(names))]);
+            say("app %s \"%s\"", l->not ? "!=" : "=", l->text);
+            return;
+        }
         l->a = l->b = V_NAME;
         (void)snprintf(l->text, sizeof l->text, "%s", dice(3) == 0 ? "ETH1" : r->name);
         l->not = dice(3) == 0;
@@ -749,7 +757,7 @@ static void make_list(struct question *q)
         V_EXPORTER,  V_REASON,      V_TTL,         V_NAME,        V_IE8,          V_IE7,
         V_BPS,       V_BPP,         V_OUT_BYTES,   V_RAW_BYTES,   V_DOMAIN,       V_HOUR,
         V_SRC_NAME,  V_DIRECTION,   V_SITE,        V_IN_BOUNDARY, V_OUT_PROVIDER, V_SRC_GROUP,
-        V_DST_GROUP, V_SRC_COUNTRY, V_DST_COUNTRY, V_SERVICE,
+        V_DST_GROUP, V_SRC_COUNTRY, V_DST_COUNTRY, V_SERVICE,     V_APP,
     };
 
     q->n_columns = 1 + (unsigned)dice(Q_MAX_COLUMNS);
@@ -1179,6 +1187,8 @@ static void compare(const struct question *q, struct got *g)
     ref_free(&f);
 }
 
+static struct apps *apps;
+
 static void ask(const struct question *q, struct snapshot *snap)
 {
     struct query_params params = { .defs = defs };
@@ -1186,7 +1196,7 @@ static void ask(const struct question *q, struct snapshot *snap)
     struct err e = { 0 };
     struct got g = { .sink = { on_begin, on_row, on_end }, .q = q };
     static const enum geo_as_source sources[] = { GEO_AS_AUTO, GEO_AS_EXPORTER, GEO_AS_DATABASE };
-    struct query_control ctl = { .as_source = sources[ref_source] };
+    struct query_control ctl = { .as_source = sources[ref_source], .apps = apps };
 
     assert_int_equal(query_params_set(&params, "filter", words, &e), ERR_OK);
     if (query_plan(&plan, &params, NOW_MS, &e) != ERR_OK)
@@ -1389,7 +1399,13 @@ int main(void)
         cmocka_unit_test(segments_say_whether_flows_stand_twice),
     };
 
+    int rc;
+
     fake_geo_init(&geo[0], 1, REF_AS);
     fake_geo_init(&geo[1], 2, REF_AS);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    if (apps_make(&apps, "own", ref_apps_text, strlen(ref_apps_text), NULL) != ERR_OK)
+        return 1;
+    rc = cmocka_run_group_tests(tests, NULL, NULL);
+    apps_unref(apps);
+    return rc;
 }
