@@ -24,6 +24,8 @@ static const struct command commands[] = {
       .options = import_options, .conf = CMD_CONF_NAMES, .run = cmd_import, .help = import_help },
     { "replay", "[FILTER]", "send stored records to another collector, or into a file",
       .options = replay_options, .conf = CMD_CONF_NAMES, .run = cmd_replay, .help = replay_help },
+    { "nat", "ADDR:PORT", "who had this public address and port then", .options = nat_options,
+      .conf = CMD_CONF_NAMES, .run = cmd_nat, .help = nat_help },
     { "fsck", "", "look through the data directory for damage, and repair it",
       .options = fsck_options, .conf = CMD_CONF_PLACE, .run = cmd_fsck, .help = fsck_help },
     { "snapshot", "DIR", "a copy of the data directory as it is now", .options = snapshot_options,
