@@ -41,6 +41,8 @@ static const struct command commands[] = {
     { "rule", "list|add|remove|preview [PATTERN] [KEY=VALUE...]",
       "classify interfaces by their names", .options = exporter_options, .conf = CMD_CONF_PLACE,
       .run = cmd_rule, .help = rule_help },
+    { "nat", "ADDR:PORT", "who had this public address and port then", .options = nat_options,
+      .conf = CMD_CONF_NAMES, .run = cmd_nat, .help = nat_help },
     { "fsck", "", "look through the data directory for damage, and repair it",
       .options = fsck_options, .conf = CMD_CONF_PLACE, .run = cmd_fsck, .help = fsck_help },
     { "snapshot", "DIR", "a copy of the data directory as it is now", .options = snapshot_options,

@@ -119,6 +119,10 @@ int cmd_replay(const struct args *a);
 extern const struct cmd_option replay_options[];
 extern const char replay_help[];
 
+int cmd_nat(const struct args *a);
+extern const struct cmd_option nat_options[];
+extern const char nat_help[];
+
 int cmd_fsck(const struct args *a);
 extern const struct cmd_option fsck_options[];
 extern const char fsck_help[];
