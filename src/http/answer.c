@@ -193,6 +193,7 @@ int answer_start(struct answer **out, const struct answer_place *at, struct plan
     a->ctl.memory_max = at->memory_max;
     a->ctl.threads = at->threads;
     a->ctl.open_max = at->open_max;
+    a->ctl.idle_ms = at->idle_ms;
     os_mutex_init(&a->lock);
     cond_init(&a->change);
     a->held = malloc(HELD_OCTETS);

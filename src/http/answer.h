@@ -14,6 +14,7 @@ struct answer_place {
     struct history *history;
     uint64_t memory_max;
     uint32_t threads, open_max;
+    int64_t idle_ms;
     atomic_bool *stopping; /* the server ends */
     int fd;                /* the client's connection, watched for its end */
 };

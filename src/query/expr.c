@@ -118,6 +118,7 @@ void plan_free(struct plan *p)
     if (p == NULL)
         return;
     expr_free(p->filter);
+    expr_free(p->session_filter);
     expr_free(p->having);
     free(p);
 }

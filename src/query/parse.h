@@ -22,6 +22,7 @@ enum query_param {
     QUERY_HAVING,
     QUERY_SERIES, /* step: "5m", "auto" */
     QUERY_LIST,   /* flag */
+    QUERY_SESSIONS, /* flag */
     QUERY_COLUMNS,
     QUERY_SORT, /* "bytes desc", "-bytes" */
     QUERY_LIMIT,

@@ -308,7 +308,7 @@ int answer_begin(struct answer_sink *sink, const struct plan *p)
     if (h == NULL)
         return ERR_NOMEM;
     h->plan = p;
-    if (p->view == VIEW_LIST || p->option_records) {
+    if (p->view == VIEW_LIST || p->view == VIEW_SESSIONS || p->option_records) {
         for (uint32_t i = 0; i < p->n_cols && !p->all_columns && !p->option_records; i++)
             h->col[h->n_cols++] =
                 (struct answer_column){ .name = p->cols[i].name, .role = ROLE_FIELD };

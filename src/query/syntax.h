@@ -134,6 +134,8 @@ enum field_type {
     FIELD_IE,
     FIELD_EXPORTER,
     FIELD_VERSION,
+    FIELD_SESSION, /* of stitched sessions: a number */
+    FIELD_SESSION_STATE,
     FIELD_LATER,
     FIELD_REFUSED,
 };
@@ -174,6 +176,7 @@ struct word_number {
     const char *word;
     uint64_t lo, hi;
 };
+extern const struct word_number words_state[5]; /* of enum session_state */
 extern const struct word_number words_proto[], words_dscp[], words_fwd[], words_sampling[],
     words_weekday[];
 extern const size_t words_proto_n, words_dscp_n, words_fwd_n, words_sampling_n;

@@ -179,6 +179,8 @@ int scan_load_value(struct scan *s, const struct value *v)
         return scan_load(s, calc_cols(v->calc) | COL_BIT(COL_SHAPE));
     case VALUE_EXPORTER:
         return scan_load(s, COL_BIT(COL_EXPORTER));
+    case VALUE_SESSION:
+        return ERR_OK;
     case VALUE_ELEM:
         break;
     }
@@ -434,6 +436,8 @@ bool scan_one(struct scan *s, const struct value *v, uint32_t row, struct cellv 
     case VALUE_EXPORTER:
         out->a = s->rs->exporters[s->col[COL_EXPORTER][row]].addr;
         return true;
+    case VALUE_SESSION:
+        return false;
     case VALUE_ELEM:
         break;
     }
