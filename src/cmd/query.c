@@ -166,6 +166,7 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
 {
     struct query_control ctl = { .memory_max = conf_num(q->conf, OPT_QUERY_MEMORY),
                                  .threads = (uint32_t)conf_num(q->conf, OPT_QUERY_THREADS),
+                                 .idle_ms = (int64_t)conf_num(q->conf, OPT_SESSION_IDLE),
                                  .open_max = (uint32_t)conf_num(q->conf, OPT_STORE_OPEN_SEGMENTS),
                                  .as_source =
                                      (enum geo_as_source)conf_num(q->conf, OPT_AS_SOURCE) };

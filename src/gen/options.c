@@ -124,6 +124,8 @@ const struct opt_info opt_info[OPT_N] = {
         "1M", "1024G", "", 1, "memory that one question may use for its groups" },
     [OPT_QUERY_THREADS] = { "query.threads", OPT_TYPE_UINT, "", "0",
         "0", "64", "", 1, "threads that one question may use; 0 = as many as the machine gives" },
+    [OPT_SESSION_IDLE] = { "session.idle", OPT_TYPE_DURATION, "ms", "5m",
+        "1s", "24h", "", 1, "a session ends when none of its records is seen for so long: at least the active timeout of the exporters, and as long as the timeout of UDP bindings in NAT (RFC 4787)" },
     [OPT_LOG_LEVEL] = { "log.level", OPT_TYPE_ENUM, "", "info",
         "", "", "error warning notice info debug", 1, "least severe message that is written" },
     [OPT_LOG_TO] = { "log.to", OPT_TYPE_TEXT, "file", "",

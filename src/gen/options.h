@@ -67,6 +67,7 @@ enum opt {
     OPT_HTTP_CONNECTIONS, /* connections served at one time, per listener */
     OPT_QUERY_MEMORY, /* memory that one question may use for its groups */
     OPT_QUERY_THREADS, /* threads that one question may use; 0 = as many as the machine gives */
+    OPT_SESSION_IDLE, /* a session ends when none of its records is seen for so long: at least the active timeout of the exporters, and as long as the timeout of UDP bindings in NAT (RFC 4787) */
     OPT_LOG_LEVEL, /* least severe message that is written */
     OPT_LOG_TO, /* where messages go: a file, opened anew by SIGHUP; stderr; journal, which is stderr with the priorities of systemd's journal; empty: journal where stderr is the journal, else stderr */
     OPT_LOG_BURST, /* messages of one kind that are written in ten seconds; those beyond are counted and told as a number; 0: all are written */

@@ -196,6 +196,7 @@ int answer_start(struct answer **out, const struct answer_place *at, struct plan
     a->ctl.open_max = at->open_max;
     a->ctl.as_source = at->as_source;
     a->ctl.apps = at->apps;
+    a->ctl.idle_ms = at->idle_ms;
     os_mutex_init(&a->lock);
     cond_init(&a->change);
     a->held = malloc(HELD_OCTETS);

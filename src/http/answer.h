@@ -14,6 +14,7 @@ struct answer_place {
     struct history *history;
     uint64_t memory_max;
     uint32_t threads, open_max;
+    int64_t idle_ms;
     enum geo_as_source as_source;
     struct apps *apps;     /* a reference, which answer_start takes over, also on failure */
     atomic_bool *stopping; /* the server ends */

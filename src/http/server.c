@@ -196,12 +196,12 @@ static int plan_for(struct http_server *s, struct http_request *q, struct plan *
     rc = plan_with_definitions(s, q, p, e);
     if (rc != ERR_OK || !follow)
         return rc;
-    if ((*p)->view != VIEW_LIST) {
+    if ((*p)->view != VIEW_LIST || (*p)->stitch) {
         plan_free(*p);
         *p = NULL;
         q->params.where = QUERY_PARAM_N;
         return err_set(e, ERR_ARG,
-                       "tail follows records as they come; rankings and series are asked "
+                       "tail follows records as they come; rankings, series and sessions are asked "
                        "with weir query");
     }
     (*p)->limit = 0;
@@ -218,6 +218,7 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
                                .history = s->history,
                                .memory_max = conf_num(conf, OPT_QUERY_MEMORY),
                                .threads = (uint32_t)conf_num(conf, OPT_QUERY_THREADS),
+                               .idle_ms = (int64_t)conf_num(conf, OPT_SESSION_IDLE),
                                .open_max = (uint32_t)conf_num(conf, OPT_STORE_OPEN_SEGMENTS),
                                .as_source = (enum geo_as_source)conf_num(conf, OPT_AS_SOURCE),
                                .stopping = &s->stopping,

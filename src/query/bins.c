@@ -98,6 +98,9 @@ static uint64_t bin_value(const struct pass *p, unsigned acc, uint32_t j, int64_
     if (acc == ACC_FLOWS)
         return first && !p->reversed &&
                (!q->framed || q->whole || (start >= q->from_ms && start < q->to_ms));
+    if (acc == ACC_SESSIONS)
+        return first && h->val[acc][j] != 0 &&
+               (!q->framed || q->whole || (start >= q->from_ms && start < q->to_ms));
     if (acc == ACC_ACTIVE)
         return !p->reversed;
     if (acc == ACC_DURATION)

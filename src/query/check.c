@@ -26,6 +26,8 @@ static void number_text(struct buf *out, const struct field *f, uint64_t v)
             w = words_proto[i].lo == v ? &words_proto[i] : NULL;
     if (f != NULL && f->type == FIELD_WEEKDAY && v >= 1 && v <= 7)
         w = &words_weekday[v - 1];
+    if (f != NULL && f->type == FIELD_SESSION_STATE && v < 5)
+        w = &words_state[v];
     if (w != NULL)
         buf_str(out, w->word);
     else if (f != NULL && f->type == FIELD_MAC)
@@ -341,15 +343,19 @@ void query_having_text(struct buf *out, const struct expr *x, const struct plan 
 
 void query_check(struct buf *out, const struct plan *p)
 {
-    static const char *const views[] = { "totals", "ranking", "list" };
+    static const char *const views[] = { "totals", "ranking", "list", "sessions" };
 
     buf_str(out, "filter    ");
     query_filter_text(out, p->filter);
+    if (p->session_filter != NULL) {
+        buf_str(out, "\nsessions  ");
+        query_filter_text(out, p->session_filter);
+    }
     buf_printf(out, "\nview      %s",
                p->step_ms != 0 && p->view == VIEW_TOTALS ? "series" : views[p->view]);
     for (uint32_t i = 0; i < p->n_keys; i++)
         buf_printf(out, "%s%s", i == 0 ? " by " : ", ", p->keys[i].name);
-    if (p->view != VIEW_LIST)
+    if (p->view != VIEW_LIST && p->view != VIEW_SESSIONS)
         for (uint32_t i = 0; i + p->n_hidden < p->n_measures; i++)
             buf_printf(out, "%s%s", i == 0 ? " | " : ", ", p->measures[i].name);
     if (p->view == VIEW_RANK)
@@ -386,13 +392,15 @@ void query_check(struct buf *out, const struct plan *p)
                p->tz[0] != '\0' ? p->tz : "UTC");
     key_names(out);
     buf_str(out, "\nmeasures  bytes, bits, packets, flows, active flows, bps, pps, bpp, duration, "
-                 "distinct KEY, first seen, "
+                 "distinct KEY, sessions, initiated, accepted, first seen, "
                  "last seen\n");
 }
 
 void key_names(struct buf *out)
 {
-    buf_str(out, "host, host pair, as pair, matched host, src ip/24,48, src net/24");
+    buf_str(out,
+            "host, host pair, as pair, matched host, client, server, server port, src ip/24,48, "
+            "src net/24");
     for (size_t i = 0; i < field_count; i++) {
         const struct field *f = &field_table[i];
         if (f->type == FIELD_LATER || f->type == FIELD_REFUSED || f->type == FIELD_AT ||

@@ -1,10 +1,12 @@
 /* The view: clauses of the full form; the options of the command line are read by the same
  * functions. */
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "flow/elem.h"
 #include "query/clause.h"
+#include "query/sessions.h"
 
 bool clause_at_end(const struct syntax *p)
 {
@@ -98,6 +100,10 @@ static bool value_by_name(struct syntax *p, struct value_alts *out, char *name, 
             }
             *out = v[0];
         }
+        if (out->v[0].kind == VALUE_SESSION) {
+            syn_fail_from(p, ERR_SYNTAX, at, "this is of sessions, not of records: --sessions");
+            return false;
+        }
         (void)field_name(out, name, cap);
         if (f->type == FIELD_AS_NAME)
             syn_fail_from(p, ERR_SYNTAX, at, "use src as: the name is shown beside the number");
@@ -140,15 +146,58 @@ static bool value_by_name(struct syntax *p, struct value_alts *out, char *name, 
     return false;
 }
 
+/* A column of a session by its name. */
+static bool session_by_name(struct syntax *p, struct value_alts *out, char *name, size_t cap)
+{
+    const struct token *k = syn_tok(p);
+    struct nearest near = { .s = syn_text(p, k), .len = k->len, .best = 99 };
+
+    for (unsigned v = 0; v < SESSION_VALUE_N; v++) {
+        const char *w = session_value_name(v), *space = strchr(w, ' ');
+        size_t len = space != NULL ? (size_t)(space - w) : strlen(w);
+        char first[32];
+        nearest_try(&near, w);
+        (void)snprintf(first, sizeof first, "%.*s", (int)len, w);
+        if (!syn_is(p, first) || (space != NULL && !syn_is_at(p, 1, space + 1)))
+            continue;
+        if (space == NULL && v <= SESSION_SERVER && v >= SESSION_CLIENT &&
+            (syn_is_at(p, 1, "port") || syn_is_at(p, 1, "bytes") || syn_is_at(p, 1, "packets")))
+            continue;
+        p->at += space != NULL ? 2 : 1;
+        *out =
+            (struct value_alts){ .v = { { .kind = VALUE_SESSION, .calc = (uint8_t)v } }, .n = 1 };
+        (void)snprintf(name, cap, "%s", v == SESSION_DURATION ? "duration" : w);
+        return true;
+    }
+    if (syn_word(p, "duration")) {
+        *out = (struct value_alts){ .v = { { .kind = VALUE_SESSION, .calc = SESSION_DURATION } },
+                                    .n = 1 };
+        (void)snprintf(name, cap, "duration");
+        return true;
+    }
+    syn_fail(
+        p, ERR_SYNTAX, k,
+        "no such column of a session%s%s; start, end, duration, client, server, client port, "
+        "server port, proto, client|server|total bytes|packets, sender, receiver, slices, state",
+        near.word[0] != '\0' ? ": did you mean " : "", near.word);
+    return false;
+}
+
+bool clause_sessions(struct syntax *p, struct draft *d)
+{
+    d->sessions = true;
+    return clause_columns(p, d);
+}
+
 bool clause_columns(struct syntax *p, struct draft *d)
 {
     struct plan *plan = d->plan;
 
-    d->list = true;
+    d->list = d->list || !d->sessions;
     while (!clause_at_end(p)) {
         if (syn_is(p, "sort") || syn_is(p, "limit"))
             break;
-        if (syn_word(p, "all")) {
+        if (!d->sessions && syn_word(p, "all")) {
             plan->all_columns = true;
         } else {
             struct list_column *c = &plan->cols[plan->n_cols];
@@ -157,7 +206,8 @@ bool clause_columns(struct syntax *p, struct draft *d)
                 return false;
             }
             *c = (struct list_column){ 0 };
-            if (!value_by_name(p, &c->value, c->name, sizeof c->name))
+            if (!(d->sessions ? session_by_name : value_by_name)(p, &c->value, c->name,
+                                                                 sizeof c->name))
                 return false;
             plan->n_cols++;
         }
@@ -180,7 +230,7 @@ bool clause_sort(struct syntax *p, struct draft *d)
         p->t.tok[p->at].pos++;
         p->t.tok[p->at].len--;
     }
-    if (!value_by_name(p, &d->plan->sort, name, sizeof name))
+    if (!(d->sessions ? session_by_name : value_by_name)(p, &d->plan->sort, name, sizeof name))
         return false;
     if (syn_word(p, "desc"))
         d->plan->sort_desc = true;
@@ -229,7 +279,7 @@ static void skip_clause(struct syntax *p)
 
 static bool clause(struct syntax *p, struct draft *d)
 {
-    static const char *const later[] = { "compare", "sessions", "approximate" };
+    static const char *const later[] = { "compare", "approximate" };
 
     for (size_t i = 0; i < ARRAY_LEN(later); i++)
         if (syn_is(p, later[i])) {
@@ -250,6 +300,11 @@ static bool clause(struct syntax *p, struct draft *d)
     }
     if (syn_word(p, "series"))
         return clause_series(p, d);
+    if (syn_is(p, "sessions") && !syn_is_at(p, 1, "initiated") && !syn_is_at(p, 1, "accepted") &&
+        !d->rank && syn_ahead(p, 1)->type != TOK_COMMA) {
+        p->at++;
+        return clause_sessions(p, d);
+    }
     if (syn_word(p, "list") || syn_word(p, "columns"))
         return clause_columns(p, d);
     if (syn_word(p, "sort"))

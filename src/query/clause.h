@@ -8,7 +8,7 @@
 /* Everything that is found while reading; put together at the end. */
 struct draft {
     struct plan *plan;
-    bool rank, list, series, limited, topped, measured, last_set;
+    bool rank, list, sessions, series, limited, topped, measured, last_set;
     char order[80];
     bool no_order;
     size_t having_at; /* token index + 1 in the filter's text; 0 = none */
@@ -23,6 +23,7 @@ bool clause_sort(struct syntax *p, struct draft *d);
 bool clause_top(struct syntax *p, struct draft *d, bool bottom);
 bool clause_order(struct syntax *p, struct draft *d);
 bool clause_limit(struct syntax *p, struct draft *d);
+bool clause_sessions(struct syntax *p, struct draft *d);
 bool clause_dedup(struct syntax *p, struct draft *d);
 /* "| clause | clause" to the end of the text */
 bool clause_all(struct syntax *p, struct draft *d);

@@ -65,6 +65,8 @@ static bool number_of(struct syntax *p, const struct field *f, const struct toke
         w = word_find(words_asa_event, ARRAY_LEN(words_asa_event), s, len);
     else if (f->type == FIELD_ASA_DENIED)
         w = word_find(words_asa_denied, ARRAY_LEN(words_asa_denied), s, len);
+    else if (f->type == FIELD_SESSION_STATE)
+        w = word_find(words_state, ARRAY_LEN(words_state), s, len);
     else if (f->type == FIELD_NAT_EVENT)
         w = word_find(words_nat_event, ARRAY_LEN(words_nat_event), s, len);
     if (w != NULL) {
@@ -97,7 +99,15 @@ static bool number_of(struct syntax *p, const struct field *f, const struct toke
     if (f->type == FIELD_DSCP)
         for (size_t i = 0; i < words_dscp_n; i++)
             nearest_try(&near, words_dscp[i].word);
-    why = number_parse(lo, s, len, f->type == FIELD_VOLUME ? 0 : f->type == FIELD_BITS ? 1 : -1);
+    if (f->type == FIELD_SESSION_STATE) {
+        syn_fail(p, ERR_SYNTAX, &at,
+                 "a state is expected: open, closed, refused, unanswered, syn-only");
+        return false;
+    }
+    why = number_parse(lo, s, len,
+                       f->type == FIELD_VOLUME || f->type == FIELD_SESSION ? 0
+                       : f->type == FIELD_BITS                             ? 1
+                                                                           : -1);
     if (why != NULL && f->type == FIELD_PORT && len > 0 && s[0] >= 'a' && s[0] <= 'z')
         syn_fail(p, ERR_UNSUPPORTED, &at, "names of services stand alone: service in [ssh https]");
     else if (why != NULL)

@@ -137,6 +137,9 @@ static void fold(struct conv_row *r)
 {
     bool swap = r->a > r->b || (r->a == r->b && r->pa > r->pb);
 
+    if (r->a == r->b && r->pa == r->pb) /* a host with itself */
+        swap = (r->bits & CONV_BACK) != 0;
+
     if (r->proto == 1 || r->proto == 58)
         r->pa = r->pb = 0;
     if (!swap)
@@ -389,7 +392,7 @@ static int one_part(struct collecting *c, bool *handed_out)
 
     *handed_out = false;
     plan_widen(&frame, c->ask->before_ms, c->ask->after_ms);
-    rc = group_look(c->g, &frame, c->ask->out, note_vector);
+    rc = group_look(c->g, &frame, c->ask->out, c->ask->count && c->part == 0, note_vector);
     if (rc == ERR_OK) {
         *handed_out = true;
         atomic_store(&c->next, 0);

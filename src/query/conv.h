@@ -55,6 +55,7 @@ static inline uint16_t conv_rate(uint64_t rate)
 typedef int conv_fn(void *ctx, unsigned worker, struct conv_row *r, size_t n);
 
 struct conv_ask {
+    bool count;                  /* into the statistics */
     bool folded;                 /* both directions are one conversation */
     const bool *out;             /* per rowset: left out; NULL = none */
     int64_t before_ms, after_ms; /* rows so far outside the frame are noted too */

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "query/answer.h"
+#include "query/sessions.h"
 #include "query/views.h"
 
 static double now_s(void)
@@ -33,7 +34,7 @@ static int run(struct group *g, struct answer_sink *sink, struct query_stats *st
     struct cell total[PLAN_MAX_KEYS + PLAN_MAX_MEASURES + 1];
     struct answer_totals t = { 0 };
     struct answer_end end = { .totals = &t, .stats = st };
-    bool list = g->p->view == VIEW_LIST || g->p->option_records;
+    bool list = g->p->view == VIEW_LIST || g->p->view == VIEW_SESSIONS || g->p->option_records;
     int rc = again ? ERR_OK : answer_begin(sink, g->p, g->snap->geo);
 
     if (rc != ERR_OK)
@@ -42,7 +43,11 @@ static int run(struct group *g, struct answer_sink *sink, struct query_stats *st
         rc = answer_options(g, sink);
     else
         rc = views_choose(g);
-    if (rc == ERR_OK && !g->p->option_records)
+    if (rc == ERR_OK && g->p->view == VIEW_SESSIONS)
+        rc = answer_sessions(g, sink);
+    else if (rc == ERR_OK && sessions_wanted(g->p))
+        rc = sessions_stitch(g);
+    if (rc == ERR_OK && g->p->view != VIEW_SESSIONS && !g->p->option_records)
         rc = list ? answer_list(g, sink) : answer_groups(g, sink, total);
     if (rc != ERR_OK)
         return rc;
@@ -73,6 +78,8 @@ static int attempt(const struct plan *p, const struct snapshot *snap, struct ans
     views_state(p, st);
     if (st->dedup)
         plan_widen(&wide, VIEWS_SKEW_MS, VIEWS_SKEW_MS);
+    if (sessions_wanted(p))
+        plan_widen(&wide, sessions_idle_ms(ctl), sessions_idle_ms(ctl));
     if (g != NULL && (rc = opened_make(&open, p, &wide, ctl, snap, st)) == ERR_OK &&
         (rc = group_init(g, p, &open, ctl, st, again, e)) == ERR_OK)
         rc = run(g, sink, st, began, again);

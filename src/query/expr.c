@@ -142,6 +142,7 @@ void plan_free(struct plan *p)
     if (p == NULL)
         return;
     expr_free(p->filter);
+    expr_free(p->session_filter);
     expr_free(p->having);
     for (uint32_t i = 0; i < p->n_mixed * 2; i++)
         expr_free(p->mixed[i]);

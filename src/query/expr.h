@@ -81,6 +81,7 @@ enum value_kind {
     VALUE_CALC,     /* enum calc; u64 */
     VALUE_EXPORTER, /* exporter's address; an address */
     VALUE_DEF,      /* enum def_value; text */
+    VALUE_SESSION,  /* of a session (query/sessions.h), never of a record; calc says which */
     VALUE_ELEM,     /* an element as sent, typed by the dictionary: number, address, text, octets */
 };
 

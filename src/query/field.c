@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "flow/elem.h"
+#include "query/sessions.h"
 #include "query/syntax.h"
 
 /* clang-format off */
@@ -14,6 +15,7 @@
 #define IE2(i)       { .kind = VALUE_ELEM, .id = (i), .occurrence = 2 }
 #define PART(i, o)   { .kind = VALUE_ELEM, .id = (i), .occurrence = 1, .part_off = (o), .part_len = 4 }
 #define PEN(p, i)    { .kind = VALUE_ELEM, .pen = (p), .id = (i), .occurrence = 1 }
+#define SESSION1(s)      { .v = { { .kind = VALUE_SESSION, .calc = (s) } }, .n = 1 }
 #define ALT1(a)          { .v = { a }, .n = 1 }
 #define ALT2(a, b)       { .v = { a, b }, .n = 2 }
 #define ALT3(a, b, c)    { .v = { a, b, c }, .n = 3 }
@@ -130,8 +132,16 @@ const struct field field_table[] = {
     LATER("service endpoint", "service endpoints"),
     LATER("new", "new"), LATER("listed", "listed"), LATER("alerted", "alerted"),
     LATER("filter", "named filters"), LATER("payload ja3", "payload ja3"), LATER("@include", "@include"),
-    LATER("client bytes|server bytes|total bytes|client packets|server packets|total packets", "sessions"),
-    LATER("session duration|session|sessions|slices|state|answered|initiated|accepted", "sessions"),
+    { "client bytes", FIELD_SESSION, AXIS_NONE, UINT64_MAX, { SESSION1(SESSION_CLIENT_BYTES) }, NULL },
+    { "client packets", FIELD_SESSION, AXIS_NONE, UINT64_MAX, { SESSION1(SESSION_CLIENT_PACKETS) }, NULL },
+    { "server bytes", FIELD_SESSION, AXIS_NONE, UINT64_MAX, { SESSION1(SESSION_SERVER_BYTES) }, NULL },
+    { "server packets", FIELD_SESSION, AXIS_NONE, UINT64_MAX, { SESSION1(SESSION_SERVER_PACKETS) }, NULL },
+    { "total bytes", FIELD_SESSION, AXIS_NONE, UINT64_MAX, { SESSION1(SESSION_TOTAL_BYTES) }, NULL },
+    { "total packets", FIELD_SESSION, AXIS_NONE, UINT64_MAX, { SESSION1(SESSION_TOTAL_PACKETS) }, NULL },
+    { "session duration", FIELD_DURATION, AXIS_NONE, UINT64_MAX, { SESSION1(SESSION_DURATION) }, NULL },
+    { "slices", FIELD_SESSION, AXIS_NONE, UINT64_MAX, { SESSION1(SESSION_SLICES) }, NULL },
+    { "state", FIELD_SESSION_STATE, AXIS_NONE, 4, { SESSION1(SESSION_STATE) }, NULL },
+    LATER("session|sessions|initiated|accepted", "this in a filter"),
     LATER("client first seen|client last seen|server first seen|server last seen|src first seen", "first seen of an entity"),
     LATER("src last seen|dst first seen|dst last seen", "first seen of an entity"),
     LATER("unanswered", "unanswered"), LATER("ratio", "ratio"), LATER("utilisation|utilization", "utilisation"),

@@ -55,6 +55,12 @@ uint64_t group_measure(const struct group *g, uint32_t m, const uint64_t *acc, i
     case MEASURE_BPP:
         *real = p > 0 ? (double)b / (double)p : 0;
         return p > 0 ? b / p : 0;
+    case MEASURE_SESSIONS:
+        return get(g, acc, ACC_SESSIONS);
+    case MEASURE_INITIATED:
+        return get(g, acc, ACC_INITIATED);
+    case MEASURE_ACCEPTED:
+        return get(g, acc, ACC_ACCEPTED);
     case MEASURE_DURATION_MS:
         return get(g, acc, ACC_DURATION);
     case MEASURE_DISTINCT:
@@ -100,6 +106,12 @@ static void choose_accs(struct group *g)
             want(g, ACC_FLOWS);
         if (k == MEASURE_ACTIVE_FLOWS)
             want(g, ACC_ACTIVE);
+        if (k == MEASURE_SESSIONS)
+            want(g, ACC_SESSIONS);
+        if (k == MEASURE_INITIATED)
+            want(g, ACC_INITIATED);
+        if (k == MEASURE_ACCEPTED)
+            want(g, ACC_ACCEPTED);
         if (k == MEASURE_DURATION_MS)
             want(g, ACC_DURATION);
         if (k == MEASURE_FIRST_SEEN)
@@ -221,7 +233,9 @@ static int choose_groups(struct group *g)
     dense = g->tuples || g->bits <= GROUP_DENSE_BITS || (g->n_keys == 1 && counted_up(one));
     if (g->n_keys == 1 && one->how == HOW_CODE && counted_up(one) && likely > GROUP_DENSE_BITS)
         dense = (UINT64_C(1) << likely) * (g->n_acc * 8 + 1) * g->workers < g->budget.max / 4;
-    g->by_code = dense && g->n_keys == 1 && one->how == HOW_CODE && one->k->kind == KEY_VALUE;
+    g->by_code = dense && g->n_keys == 1 && one->how == HOW_CODE && one->k->kind == KEY_VALUE &&
+                 one->k->role == KEY_NO_ROLE && (g->want >> ACC_INITIATED & 1) == 0 &&
+                 (g->want >> ACC_ACCEPTED & 1) == 0;
     return sums_init(&g->groups, &g->budget, g->workers, dense, g->n_sum, g->n_acc - g->n_sum);
 }
 
@@ -261,11 +275,12 @@ static int hand_init(struct group *g, struct hand *h, unsigned i)
     h->made[ACC_ACTIVE] = calloc(ROWSET_VECTOR, sizeof(uint64_t));
     h->group_key = malloc(ROWSET_VECTOR * sizeof(uint64_t));
     h->pair_key = malloc(2 * ROWSET_VECTOR * sizeof(uint64_t));
+    h->entry_side = malloc(ROWSET_VECTOR);
     h->entry_row = malloc(ROWSET_VECTOR * sizeof(uint16_t));
     h->bin_key = malloc(ROWSET_VECTOR * sizeof(uint64_t));
     h->bin_row = malloc(ROWSET_VECTOR * sizeof(uint16_t));
     if (h->made[ACC_ACTIVE] == NULL || h->group_key == NULL || h->pair_key == NULL ||
-        h->entry_row == NULL || h->bin_key == NULL || h->bin_row == NULL)
+        h->entry_row == NULL || h->entry_side == NULL || h->bin_key == NULL || h->bin_row == NULL)
         return ERR_NOMEM;
     if (rc == ERR_OK && g->groups.dense && g->bits <= GROUP_DENSE_BITS && !g->tuples)
         rc = sums_reserve(&g->groups, i, UINT64_C(1) << g->bits);
@@ -291,6 +306,7 @@ static void hand_free(struct hand *h)
     free(h->group_key);
     free(h->pair_key);
     free(h->entry_row);
+    free(h->entry_side);
     free(h->bin_key);
     free(h->bin_row);
 }
@@ -403,6 +419,9 @@ void group_free(struct group *g)
     free(g->done);
     group_bits_free(g, &g->aside[0]);
     group_bits_free(g, &g->aside[1]);
+    group_bits_free(g, &g->begins[0]);
+    group_bits_free(g, &g->begins[1]);
+    group_bits_free(g, &g->swapped);
     conv_free(g);
     zone_free(g->zone);
     os_mutex_free(&g->points_lock);
@@ -547,12 +566,15 @@ int group_walk(struct group *g, unsigned workers, int (*vector)(struct scan *s, 
     return rc;
 }
 
-int group_look(struct group *g, const struct plan *frame, const bool *out,
+int group_look(struct group *g, const struct plan *frame, const bool *out, bool count,
                int (*vector)(struct scan *s, void *hand))
 {
-    struct crew c = {
-        .g = g, .frame = frame, .out = out, .v = { .vector = vector }, .workers = g->workers
-    };
+    struct crew c = { .g = g,
+                      .frame = frame,
+                      .out = out,
+                      .v = { .vector = vector },
+                      .workers = g->workers,
+                      .count = count };
     int rc;
 
     for (unsigned i = 0; i < g->workers; i++)

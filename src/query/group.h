@@ -19,6 +19,9 @@ enum acc {
     ACC_RAW_PACKETS,
     ACC_FLOWS,
     ACC_ACTIVE,
+    ACC_SESSIONS,
+    ACC_INITIATED, /* where the group is of the side that opened */
+    ACC_ACCEPTED,
     ACC_DURATION,
     /* How far sampling may be off: variances, of bytes in two parts (error.c). */
     ACC_VAR_BYTES_LO,
@@ -70,6 +73,9 @@ struct group {
     /* Bits by set, block and row: not counted, their direction was seen at a better point; NULL =
      * none of the rowset. [1]: the other direction of biflows. */
     uint64_t **aside[2];
+    /* Of stitched sessions, in the same way: where one begins, in which direction of the row; rows
+     * whose source is the server. */
+    uint64_t **begins[2], **swapped;
     struct os_mutex points_lock;
     struct table points; /* exporters as they are told apart where rows are compared */
     struct exporter_key *exporter;
@@ -125,9 +131,9 @@ int group_scan(struct group *g, bool count) WARN_UNUSED;
  * the order of the snapshot. */
 int group_walk(struct group *g, unsigned workers,
                int (*vector)(struct scan *s, void *hand)) WARN_UNUSED;
-/* The same for rows within another frame (NULL = the plan's), not counted in the statistics;
- * rowsets that are left out may be NULL. */
-int group_look(struct group *g, const struct plan *frame, const bool *out,
+/* The same for rows within another frame; rowsets out[i] are left out (out NULL = none), `count`:
+ * into the statistics. */
+int group_look(struct group *g, const struct plan *frame, const bool *out, bool count,
                int (*vector)(struct scan *s, void *hand)) WARN_UNUSED;
 /* Number whole addresses too, in all scans to come. */
 int group_hosts(struct group *g) WARN_UNUSED;
@@ -196,6 +202,7 @@ struct hand {
     const uint64_t *start, *end;
     uint64_t *group_key, *pair_key;
     uint16_t *entry_row;
+    uint8_t *entry_side; /* 0 = by the value of src, 1 = of dst, 2 = of both */
 
     /* rows in bins that wait to be summed */
     uint32_t n_bin;

@@ -56,7 +56,8 @@ static bool unknown_key(struct syntax *p)
     const struct token *k = syn_tok(p);
     struct nearest near = { .s = syn_text(p, k), .len = k->len, .best = 99 };
 
-    nearest_try(&near, "host|host pair|matched host|src|dst|hour|weekday|day|as pair");
+    nearest_try(&near,
+                "host|host pair|matched host|client|server|src|dst|hour|weekday|day|as pair");
     for (size_t i = 0; i < field_count; i++)
         nearest_try(&near, field_table[i].words);
     syn_fail(p, ERR_SYNTAX, k,
@@ -64,6 +65,39 @@ static bool unknown_key(struct syntax *p)
              near.word[0] != '\0' ? ": did you mean " : ";", near.word,
              near.word[0] != '\0' ? "?" : "");
     return false;
+}
+
+/* client, server port, client ip/24: the value of the side that opened, or of the other. */
+static bool role_key(struct syntax *p, struct key *k, bool server)
+{
+    const struct field *f = syn_field(p);
+    char word[40];
+
+    if (p->rc != ERR_OK)
+        return false;
+    if (f != NULL &&
+        (f->axis != AXIS_SIDE || f->v[0].v[0].kind != VALUE_COL || f->type == FIELD_PORTRANGE)) {
+        syn_fail(p, ERR_SYNTAX, &p->t.tok[p->at - 1],
+                 "client and server stand before ip, net, port, as, mask");
+        return false;
+    }
+    k->role = server ? KEY_SERVER : KEY_CLIENT;
+    k->a = f != NULL ? f->v[0] : field_table[0].v[0];
+    k->b = f != NULL ? f->v[1] : field_table[0].v[1];
+    (void)snprintf(word, sizeof word, "%.*s", f != NULL ? (int)strcspn(f->words, "|") : 0,
+                   f != NULL ? f->words : "");
+    if (f == NULL || f->type == FIELD_ADDR)
+        word[0] = '\0';
+    (void)snprintf(k->name, sizeof k->name, "%s%s%s", server ? "server" : "client",
+                   word[0] != '\0' ? " " : "", word);
+    if (f != NULL && f->type != FIELD_ADDR && f->type != FIELD_NET)
+        return true;
+    if (f != NULL && f->type == FIELD_NET && syn_tok(p)->type != TOK_SLASH) {
+        syn_fail(p, ERR_SYNTAX, syn_tok(p),
+                 "how large a network? write client/24 or client net/24,48");
+        return false;
+    }
+    return prefix(p, k);
 }
 
 bool syn_key(struct syntax *p, struct key *k)
@@ -100,15 +134,15 @@ bool syn_key(struct syntax *p, struct key *k)
         return true;
     if (!syn_sides(p, &s))
         return false;
-    if (s.side == SIDE_CLIENT || s.side == SIDE_SERVER) {
-        syn_fail(p, ERR_UNSUPPORTED, &p->t.tok[s.from],
-                 "not yet: rankings by client and server; use src ip, dst ip, dst port");
-        return false;
-    }
-    if ((s.side == SIDE_NONE) && (syn_is(p, "client") || syn_is(p, "server")))
-        return unknown_key(p);
+    if (s.side == SIDE_CLIENT || s.side == SIDE_SERVER)
+        return role_key(p, k, s.side == SIDE_SERVER);
     if ((f = syn_field(p)) == NULL)
         return p->rc == ERR_OK ? unknown_key(p) : false;
+    if (f->type == FIELD_SESSION || f->type == FIELD_SESSION_STATE) {
+        syn_fail_from(p, ERR_UNSUPPORTED, from,
+                      "not yet: this as a key; client, server and server port are keys");
+        return false;
+    }
     if (f->type == FIELD_IE) {
         k->a.n = 1;
         if (!syn_ie(p, &k->a.v[0]))
@@ -165,10 +199,11 @@ static const struct {
     const char *word;
     uint8_t kind;
 } measure_words[] = {
-    { "bytes", MEASURE_BYTES },     { "bits", MEASURE_BITS },
-    { "packets", MEASURE_PACKETS }, { "flows", MEASURE_FLOWS },
-    { "bps", MEASURE_BPS },         { "pps", MEASURE_PPS },
-    { "bpp", MEASURE_BPP },         { "duration", MEASURE_DURATION_MS },
+    { "bytes", MEASURE_BYTES },       { "bits", MEASURE_BITS },
+    { "packets", MEASURE_PACKETS },   { "flows", MEASURE_FLOWS },
+    { "bps", MEASURE_BPS },           { "pps", MEASURE_PPS },
+    { "bpp", MEASURE_BPP },           { "duration", MEASURE_DURATION_MS },
+    { "sessions", MEASURE_SESSIONS },
 };
 
 const char *measure_word(uint8_t kind)
@@ -179,12 +214,32 @@ const char *measure_word(uint8_t kind)
     return "";
 }
 
+/* initiated, sessions initiated, sessions:initiated; the same with accepted */
+static bool opened_measure(struct syntax *p, struct measure *m)
+{
+    bool two =
+        syn_is(p, "sessions") && (syn_is_at(p, 1, "initiated") || syn_is_at(p, 1, "accepted"));
+
+    if (!two && !syn_is(p, "initiated") && !syn_is(p, "accepted") &&
+        !syn_is(p, "sessions:initiated") && !syn_is(p, "sessions:accepted"))
+        return false;
+    p->at += two;
+    m->kind = syn_is(p, "initiated") || syn_is(p, "sessions:initiated") ? MEASURE_INITIATED
+                                                                        : MEASURE_ACCEPTED;
+    p->at++;
+    (void)snprintf(m->name, sizeof m->name, "%s",
+                   m->kind == MEASURE_INITIATED ? "initiated" : "accepted");
+    return true;
+}
+
 bool syn_measure(struct syntax *p, struct measure *m)
 {
     const struct token *k = syn_tok(p);
     struct nearest near = { .s = syn_text(p, k), .len = k->len, .best = 99 };
 
     *m = (struct measure){ 0 };
+    if (opened_measure(p, m))
+        return true;
     m->raw = syn_word(p, "raw");
     for (size_t i = 0; i < ARRAY_LEN(measure_words); i++) {
         nearest_try(&near, measure_words[i].word);
@@ -225,7 +280,8 @@ bool syn_measure(struct syntax *p, struct measure *m)
     }
     if (syn_field(p) != NULL || p->rc == ERR_OK)
         syn_fail(p, ERR_SYNTAX, k,
-                 "no such measure%s%s%s bytes bits packets flows active flows bps pps bpp duration "
+                 "no such measure%s%s%s bytes bits packets flows active flows sessions initiated "
+                 "accepted bps pps bpp duration "
                  "first seen, last seen, distinct KEY",
                  near.word[0] != '\0' ? ": did you mean " : ";", near.word,
                  near.word[0] != '\0' ? "?" : "");

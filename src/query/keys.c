@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "query/group.h"
 #include "query/match.h"
 
 static uint8_t mirror_col(uint8_t c, bool *differs)
@@ -77,8 +78,8 @@ int key_init(struct key_state *ks, const struct key *k, const struct defs *defs,
     ks->k = k;
     ks->defs = defs;
     ks->alts[0] = k->a;
-    ks->alts[1] = k->kind == KEY_VALUE ? k->a : k->b;
-    for (unsigned i = 0; k->kind == KEY_VALUE && i < k->a.n; i++) {
+    ks->alts[1] = k->kind == KEY_VALUE && k->role == KEY_NO_ROLE ? k->a : k->b;
+    for (unsigned i = 0; k->kind == KEY_VALUE && k->role == KEY_NO_ROLE && i < k->a.n; i++) {
         if (k->a.v[i].kind == VALUE_COL) {
             ks->alts[1].v[i].col = mirror_col(k->a.v[i].col, &ks->mirrors);
         } else if (k->a.v[i].kind == VALUE_CALC) {
@@ -308,10 +309,22 @@ static int order_pairs(const struct key_state *ks, struct key_rows *r, struct sc
     return rc;
 }
 
+/* The value of the side that opened the row's session, or of the other one; in both directions. */
+static void choose_role(const struct key_state *ks, struct key_rows *r, const struct scan *s,
+                        const uint16_t *row, uint32_t n)
+{
+    bool server = ks->k->role == KEY_SERVER;
+
+    for (uint32_t j = 0; j < n; j++)
+        if (group_bit(ks->swapped, s, row[j]) != server)
+            r->num[0][j] = r->num[1][j];
+}
+
 int key_load(struct key_state *ks, struct key_rows *r, struct scan *s, const uint16_t *row,
              uint32_t n, bool reversed)
 {
-    bool value = ks->k->kind == KEY_VALUE, mirrored = reversed && ks->mirrors;
+    bool value = ks->k->kind == KEY_VALUE && ks->k->role == KEY_NO_ROLE,
+         mirrored = reversed && ks->mirrors;
     int rc = ERR_OK;
 
     if (ks->how == HOW_GROUP)
@@ -323,6 +336,8 @@ int key_load(struct key_state *ks, struct key_rows *r, struct scan *s, const uin
         rc = load_side(ks, r, s, 1, row, n);
     if (rc == ERR_OK && ks->k->kind == KEY_MATCHED)
         rc = load_sides(r, s, row, n);
+    if (rc == ERR_OK && ks->k->role != KEY_NO_ROLE)
+        choose_role(ks, r, s, row, n);
     return rc == ERR_OK && ks->k->kind == KEY_PAIR ? order_pairs(ks, r, s, row, n) : rc;
 }
 

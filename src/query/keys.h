@@ -29,6 +29,7 @@ struct key_state {
     uint8_t how;              /* enum key_how */
     uint8_t bits;             /* of a number; a pair has two of them */
     bool mirrors;             /* KEY_VALUE that differs in the reverse direction of a biflow */
+    uint64_t *const *swapped; /* roles: see struct group */
     struct numbering *number; /* HOW_CODE; keys with equal masks share one */
     struct os_mutex lock;     /* of the table below */
     struct table values;      /* HOW_VALUE, HOW_ADDR */

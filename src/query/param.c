@@ -17,6 +17,7 @@ const struct query_param_info query_param_info[QUERY_PARAM_N] = {
     [QUERY_SERIES] = { "series", "step", false, "STEP",
                        "time series in steps of 1s to 1d, or auto" },
     [QUERY_LIST] = { "list", NULL, true, NULL, "list records" },
+    [QUERY_SESSIONS] = { "sessions", NULL, true, NULL, "list stitched sessions" },
     [QUERY_COLUMNS] = { "columns", "cols", false, "COLUMN[,...]",
                         "columns of the list: short or IANA names, or all" },
     [QUERY_SORT] = { "sort", NULL, false, "COLUMN [desc]", "order of the list" },
@@ -36,7 +37,8 @@ const struct query_param_info query_param_info[QUERY_PARAM_N] = {
                       "off for lists and where the question names exporters or interfaces)" },
     [QUERY_NAMES] = { "names", NULL, false, "weir|ipfix", "names of columns in the output" },
     [QUERY_KIND] = { "kind", NULL, false, "flow|option", "flow records or option records" },
-    [QUERY_VIEW] = { "view", NULL, false, "totals|rank|series|list", "view of the answer" },
+    [QUERY_VIEW] = { "view", NULL, false, "totals|rank|series|list|sessions",
+                     "view of the answer" },
 };
 
 static char *copy_text(const char *s)
@@ -49,8 +51,8 @@ static char *copy_text(const char *s)
 
 int query_params_set(struct query_params *p, const char *name, const char *value, struct err *e)
 {
-    static const char *const later[] = { "compare", "cmp",   "sessions",    "direction",
-                                         "around",  "exact", "approximate", "resolve" };
+    static const char *const later[] = { "compare", "cmp",         "direction", "around",
+                                         "exact",   "approximate", "resolve" };
     struct nearest near = { .s = name, .len = strlen(name), .best = 99 };
 
     for (size_t i = 0; i < QUERY_PARAM_N; i++) {

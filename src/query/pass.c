@@ -140,6 +140,16 @@ static int counts(struct pass *p, bool cut)
     uint64_t *zero = h->made[ACC_ACTIVE], *v;
     int rc;
 
+    if (wants(g, ACC_SESSIONS) || wants(g, ACC_INITIATED) || wants(g, ACC_ACCEPTED)) {
+        if ((rc = pass_room(&h->made[ACC_SESSIONS], ROWSET_VECTOR)) != ERR_OK)
+            return rc;
+        v = h->made[ACC_SESSIONS];
+        for (uint32_t j = 0; j < p->n; j++)
+            v[j] = group_bit(g->begins[p->reversed], p->s, p->row[j]) &&
+                   (!cut ||
+                    ((int64_t)h->start[j] >= g->p->from_ms && (int64_t)h->start[j] < g->p->to_ms));
+        h->val[ACC_SESSIONS] = h->val[ACC_INITIATED] = h->val[ACC_ACCEPTED] = v;
+    }
     h->val[ACC_FLOWS] = h->val[ACC_ACTIVE] = p->reversed ? zero : NULL;
     h->val[ACC_DURATION] = zero;
     if (p->reversed)
@@ -328,6 +338,41 @@ int pass_add_values(struct pass *p, struct sums *x, uint32_t n, const uint64_t *
 
 /* ------------------------------------------------------------------ groups */
 
+/* Which side of a row a group of the first key is of: 0 source, 1 destination, 2 both or neither.
+ */
+static unsigned side_of(const struct key_state *ks, bool reversed)
+{
+    const struct value *v = &ks->alts[0].v[0];
+    bool dst = v->kind == VALUE_COL &&
+               (v->col == COL_DST_IP || v->col == COL_DST_PORT || v->col == COL_DST_AS);
+
+    if (ks->k->kind != KEY_VALUE || !ks->mirrors)
+        return 2;
+    return dst != reversed;
+}
+
+/* Sessions that the side opened which a group is of, or those that it was asked for. */
+static int opened_by(struct pass *p, uint32_t n, const uint16_t *row, bool accepted, uint64_t *to)
+{
+    struct hand *h = p->h;
+    const struct group *g = h->g;
+    const struct key_state *ks = &g->key[0];
+    unsigned fixed = g->n_keys > 0 ? side_of(ks, p->reversed) : 2;
+    uint8_t role = g->n_keys > 0 ? ks->k->role : KEY_NO_ROLE;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t j = row != NULL ? row[i] : i;
+        unsigned side = row != NULL && ks->k->kind != KEY_VALUE ? h->entry_side[i] : fixed;
+        bool server = group_bit(g->swapped, p->s, p->row[j]) != (side == 1);
+        to[i] = h->val[ACC_SESSIONS][j];
+        if (role != KEY_NO_ROLE)
+            to[i] *= (role == KEY_SERVER) == accepted;
+        else if (side != 2)
+            to[i] *= server == accepted;
+    }
+    return ERR_OK;
+}
+
 /* Values in the order of the sums, for rows row[i] of the pass (NULL = all). */
 static int in_order(struct pass *p, uint32_t n, const uint16_t *row, const uint64_t **val)
 {
@@ -339,6 +384,13 @@ static int in_order(struct pass *p, uint32_t n, const uint16_t *row, const uint6
         unsigned acc = g->used[a];
         const uint64_t *v = acc >= ACC_DISTINCT ? h->made[ACC_ACTIVE] : h->val[acc];
         val[a] = v;
+        if (acc == ACC_INITIATED || acc == ACC_ACCEPTED) {
+            if ((rc = pass_room(&h->bin_val[a], ROWSET_VECTOR)) != ERR_OK ||
+                (rc = opened_by(p, n, row, acc == ACC_ACCEPTED, h->bin_val[a])) != ERR_OK)
+                return rc;
+            val[a] = h->bin_val[a];
+            continue;
+        }
         if (row == NULL || v == NULL || v == h->made[ACC_ACTIVE])
             continue;
         if ((rc = pass_room(&h->bin_val[a], ROWSET_VECTOR)) != ERR_OK)
@@ -448,6 +500,17 @@ static bool next_combination(uint32_t *at, const uint32_t *most, uint32_t n)
     return false;
 }
 
+/* Which side the first key's value in combination `at` is of. */
+static uint8_t entry_side(const struct pass *p, uint32_t j, uint32_t at)
+{
+    const struct key_state *ks = &p->h->g->key[0];
+    unsigned side[2], n = key_sides(ks, &p->h->key[0], j, p->reversed, side);
+
+    if (ks->k->kind == KEY_PAIR || ks->how == HOW_GROUP || (n == 1 && ks->k->kind == KEY_EITHER))
+        return 2;
+    return (uint8_t)side[n == 2 ? at & 1 : 0];
+}
+
 /* Every combination of the values that the keys hold in the rows. */
 static int add_combinations(struct pass *p)
 {
@@ -463,6 +526,7 @@ static int add_combinations(struct pass *p)
             bool there;
             rc = one_key(p, j, at, &there, &h->group_key[n]);
             h->entry_row[n] = (uint16_t)j;
+            h->entry_side[n] = entry_side(p, j, at[0]);
             n += there;
         }
         if (rc == ERR_OK && n > 0)
@@ -605,8 +669,9 @@ static int read_ahead(struct scan *s, const struct group *g, bool reversed)
         rc = scan_col32(s, COL_PROTO, &v);
     if (g->by_code && rc == ERR_OK)
         rc = scan_col32(s, (enum col)g->key[0].alts[0].v[0].col, &v);
-    for (uint32_t k = 0; k < g->n_states && reversed && rc == ERR_OK; k++)
-        if (g->key[k].mirrors && g->key[k].how != HOW_GROUP)
+    for (uint32_t k = 0; k < g->n_states && rc == ERR_OK; k++)
+        if ((reversed && g->key[k].mirrors && g->key[k].how != HOW_GROUP) ||
+            g->key[k].k->role != KEY_NO_ROLE)
             rc = scan_load_alts(s, &g->key[k].alts[1]);
     return rc;
 }

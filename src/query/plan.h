@@ -18,8 +18,15 @@ enum key_kind {
                     one */
 };
 
+enum key_role {
+    KEY_NO_ROLE,
+    KEY_CLIENT, /* the side that opened the session that the record belongs to; */
+    KEY_SERVER, /* a is then the value of src, b of dst */
+};
+
 struct key {
     uint8_t kind;           /* enum key_kind */
+    uint8_t role;           /* KEY_VALUE: enum key_role */
     struct value_alts a, b; /* KEY_VALUE uses a */
     uint8_t mask4, mask6;   /* address keys: prefix length for IPv4 (0..32) and IPv6 (0..128) */
     char name[64];          /* as written, normalised: "src ip/24" */
@@ -31,6 +38,9 @@ enum measure_kind {
     MEASURE_PACKETS,
     MEASURE_FLOWS,
     MEASURE_ACTIVE_FLOWS,
+    MEASURE_SESSIONS,
+    MEASURE_INITIATED, /* of groups by one side or by either: sessions that it opened, */
+    MEASURE_ACCEPTED,  /* that it was asked for */
     MEASURE_BPS,
     MEASURE_PPS, /* average over the frame */
     MEASURE_BPP,
@@ -46,7 +56,7 @@ struct measure {
     char name[80]; /* "bytes", "raw packets", "distinct dst ip" */
 };
 
-enum view_kind { VIEW_TOTALS, VIEW_RANK, VIEW_LIST };
+enum view_kind { VIEW_TOTALS, VIEW_RANK, VIEW_LIST, VIEW_SESSIONS };
 
 /* Is a flow that several observation points report counted once? */
 enum dedup {
@@ -68,6 +78,9 @@ struct having {
 struct plan {
     struct expr *filter; /* never NULL; EXPR_CONST yes = everything */
     uint8_t view;        /* enum view_kind */
+    /* Of stitched sessions: leaves are EXPR_RANGE of VALUE_SESSION. NULL = all. */
+    struct expr *session_filter;
+    bool stitch; /* a key, measure, filter or the view needs sessions */
 
     struct key keys[PLAN_MAX_KEYS];
     uint32_t n_keys;

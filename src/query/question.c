@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "query/clause.h"
+#include "query/sessions.h"
 
 struct asking {
     struct query_params *params;
@@ -78,12 +79,12 @@ static bool read_view(struct syntax *p, struct draft *d)
 {
     if (syn_word(p, "list"))
         d->list = true;
+    else if (syn_word(p, "sessions"))
+        d->sessions = true;
     else if (syn_word(p, "series"))
         d->series = true;
     else if (!syn_word(p, "rank") && !syn_word(p, "totals"))
-        syn_fail(p, syn_is(p, "sessions") ? ERR_UNSUPPORTED : ERR_SYNTAX, syn_tok(p),
-                 syn_is(p, "sessions") ? "not yet: sessions"
-                                       : "totals, rank, series or list is expected");
+        syn_fail(p, ERR_SYNTAX, syn_tok(p), "totals, rank, series, list or sessions is expected");
     return p->rc == ERR_OK;
 }
 
@@ -175,6 +176,109 @@ static void default_columns(struct plan *plan)
     }
 }
 
+static void session_columns(struct plan *plan)
+{
+    static const uint8_t v[] = {
+        SESSION_START,        SESSION_DURATION,       SESSION_PROTO,          SESSION_CLIENT,
+        SESSION_CLIENT_PORT,  SESSION_SERVER,         SESSION_SERVER_PORT,    SESSION_CLIENT_BYTES,
+        SESSION_SERVER_BYTES, SESSION_CLIENT_PACKETS, SESSION_SERVER_PACKETS, SESSION_SLICES,
+        SESSION_STATE
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        struct list_column *c = &plan->cols[plan->n_cols++];
+        c->value = (struct value_alts){ .v = { { .kind = VALUE_SESSION, .calc = v[i] } }, .n = 1 };
+        (void)snprintf(c->name, sizeof c->name, "%s",
+                       v[i] == SESSION_DURATION ? "duration" : session_value_name(v[i]));
+    }
+}
+
+static bool of_session(const struct expr *x)
+{
+    bool yes = x->value.n > 0 && x->value.v[0].kind == VALUE_SESSION;
+
+    for (uint32_t k = 0; k < x->n_kids; k++)
+        yes |= of_session(x->kid[k]);
+    return yes;
+}
+static bool of_record(const struct expr *x)
+{
+    bool yes = x->value.n > 0 && x->value.v[0].kind != VALUE_SESSION;
+
+    for (uint32_t k = 0; k < x->n_kids; k++)
+        yes |= of_record(x->kid[k]);
+    return yes;
+}
+
+static bool exists_session(const struct expr *x)
+{
+    bool yes = x->op == EXPR_EXISTS && of_session(x);
+
+    for (uint32_t k = 0; k < x->n_kids; k++)
+        yes |= exists_session(x->kid[k]);
+    return yes;
+}
+
+/* Terms joined by "and" are of records or of sessions: two filters, one behind the other. */
+static int split_filter(struct asking *q)
+{
+    struct plan *plan = q->d.plan;
+    struct expr *x = plan->filter, *rows, *sessions;
+
+    if (!of_session(x))
+        return ERR_OK;
+    plan->stitch = true;
+    rows = expr_new(EXPR_AND);
+    sessions = expr_new(EXPR_AND);
+    if (x->op != EXPR_AND) { /* as if it stood in an "and" */
+        struct expr *one = expr_new(EXPR_AND);
+        plan->filter = one;
+        if (one == NULL || !expr_add(one, x)) {
+            expr_free(rows);
+            expr_free(sessions);
+            return ERR_NOMEM;
+        }
+        x = one;
+    }
+    for (uint32_t k = 0; rows != NULL && sessions != NULL && k < x->n_kids; k++) {
+        struct expr *kid = x->kid[k];
+        if (exists_session(kid)) {
+            expr_free(rows);
+            expr_free(sessions);
+            q->params->where = QUERY_FILTER;
+            return err_at(q->e, ERR_SYNTAX, kid->pos, MAX(kid->len, 1u),
+                          "every session has this: exists and absent are of records");
+        }
+        if (of_session(kid) && of_record(kid)) {
+            expr_free(rows);
+            expr_free(sessions);
+            q->params->where = QUERY_FILTER;
+            return err_at(q->e, ERR_UNSUPPORTED, kid->pos, MAX(kid->len, 1u),
+                          "not yet: \"or\" and \"not\" around words of sessions and of records "
+                          "together; join the two with \"and\"");
+        }
+        x->kid[k] = NULL;
+        if (!expr_add(of_session(kid) ? sessions : rows, kid)) {
+            expr_free(rows);
+            expr_free(sessions);
+            return ERR_NOMEM;
+        }
+    }
+    if (rows == NULL || sessions == NULL) {
+        expr_free(rows);
+        expr_free(sessions);
+        return ERR_NOMEM;
+    }
+    expr_free(x);
+    if (rows->n_kids == 0) {
+        rows->op = EXPR_CONST;
+        rows->yes = true;
+    }
+    plan->filter = rows;
+    plan->session_filter = sessions;
+    return ERR_OK;
+}
+
 static void default_measures(struct plan *plan)
 {
     static const uint8_t kinds[] = { MEASURE_BYTES, MEASURE_PACKETS, MEASURE_FLOWS };
@@ -209,10 +313,14 @@ static int put_order(struct asking *q)
     return ERR_OK;
 }
 
-static int out_of_place(struct asking *q, enum query_param which, const char *why)
+static int out_of_place_code(struct asking *q, int code, enum query_param which, const char *why)
 {
     q->params->where = q->params->text[which] != NULL ? (uint8_t)which : QUERY_FILTER;
-    return err_at(q->e, ERR_SYNTAX, 0, 1, "%s", why);
+    return err_at(q->e, code, 0, 1, "%s", why);
+}
+static int out_of_place(struct asking *q, enum query_param which, const char *why)
+{
+    return out_of_place_code(q, ERR_SYNTAX, which, why);
 }
 
 /* What is given must mean something: words of another view are no silent nothing. Sort and limit
@@ -222,8 +330,15 @@ static int view_words(struct asking *q)
     struct draft *d = &q->d;
     bool sorted = d->plan->sorted, whole = !d->rank && !d->series;
 
-    if (whole && (sorted || d->limited) && q->params->text[QUERY_VIEW] == NULL)
+    if (whole && (sorted || d->limited) && !d->sessions && q->params->text[QUERY_VIEW] == NULL)
         d->list = true;
+    if (d->sessions && (d->list || d->rank || d->series))
+        return out_of_place(
+            q, QUERY_SESSIONS,
+            "a list of sessions is a view of its own: leave out sessions, or list, "
+            "by and series; to rank sessions say by client and the measure sessions");
+    if (d->sessions && d->measured)
+        return out_of_place(q, QUERY_MEASURE, "a list of sessions has columns, no measures");
     if (d->list && d->rank)
         return out_of_place(
             q, QUERY_BY, "a ranking and a list are two views: leave out by, or list and columns");
@@ -231,15 +346,40 @@ static int view_words(struct asking *q)
         return out_of_place(
             q, QUERY_SERIES,
             "a series and a list are two views: leave out series, or list and columns");
-    if (sorted && !d->list)
+    if (sorted && !d->list && !d->sessions)
         return out_of_place(
             q, QUERY_SORT,
             "sort is of lists; a ranking is ordered by its first measure, or by order");
-    if (d->limited && !d->list)
+    if (d->limited && !d->list && !d->sessions)
         return out_of_place(q, QUERY_LIMIT, "limit is of lists; of a ranking say top");
     if (d->topped && !d->rank)
         return out_of_place(q, d->plan->bottom ? QUERY_BOTTOM : QUERY_TOP,
                             "top and bottom are of rankings: say by what, as in by src ip");
+    return ERR_OK;
+}
+
+/* Who asks for sessions. */
+static int stitching(struct asking *q)
+{
+    struct plan *plan = q->d.plan;
+    bool opened = false;
+
+    plan->stitch |= plan->view == VIEW_SESSIONS;
+    for (uint32_t k = 0; k < plan->n_keys; k++)
+        plan->stitch |= plan->keys[k].role != KEY_NO_ROLE;
+    for (uint32_t m = 0; m < plan->n_measures; m++) {
+        const struct measure *x = &plan->measures[m];
+        bool by_side = x->kind == MEASURE_INITIATED || x->kind == MEASURE_ACCEPTED;
+        opened |= by_side;
+        plan->stitch |= by_side || x->kind == MEASURE_SESSIONS ||
+                        (x->kind == MEASURE_DISTINCT && x->distinct.role != KEY_NO_ROLE);
+    }
+    if (opened && q->d.series)
+        return out_of_place_code(q, ERR_UNSUPPORTED, QUERY_MEASURE,
+                                 "not yet: initiated and accepted in a series; use sessions, by "
+                                 "client or by server");
+    if (plan->session_filter != NULL && plan->view == VIEW_LIST && plan->option_records)
+        return out_of_place(q, QUERY_KIND, "option records are of no session");
     return ERR_OK;
 }
 
@@ -252,7 +392,16 @@ static int finish(struct asking *q)
     d->list = d->list || (plan->option_records && !d->rank);
     if ((rc = view_words(q)) != ERR_OK)
         return rc;
-    plan->view = d->rank ? VIEW_RANK : d->list ? VIEW_LIST : VIEW_TOTALS;
+    if ((rc = split_filter(q)) != ERR_OK)
+        return rc == ERR_NOMEM ? err_set(q->e, rc, "query: out of memory") : rc;
+    plan->view = d->rank       ? VIEW_RANK
+                 : d->sessions ? VIEW_SESSIONS
+                 : d->list     ? VIEW_LIST
+                               : VIEW_TOTALS;
+    if (plan->view == VIEW_SESSIONS && plan->n_cols == 0)
+        session_columns(plan);
+    if ((rc = stitching(q)) != ERR_OK)
+        return rc;
     if (plan->view == VIEW_LIST && plan->n_cols == 0 && !plan->all_columns) {
         default_columns(plan);
         if (plan->option_records)
@@ -339,6 +488,9 @@ static int read_all(struct asking *q)
     if ((rc = find_zone(q)) != ERR_OK || (rc = read_filter(q)) != ERR_OK)
         return rc;
     q->d.list = q->d.list || q->params->text[QUERY_LIST] != NULL;
+    q->d.sessions = q->d.sessions || q->params->text[QUERY_SESSIONS] != NULL ||
+                    (q->params->text[QUERY_VIEW] != NULL &&
+                     strcasecmp(q->params->text[QUERY_VIEW], "sessions") == 0);
     for (size_t i = 0; i < ARRAY_LEN(options); i++)
         if ((rc = option(q, (enum query_param)options[i].which, options[i].read)) != ERR_OK)
             return rc;

@@ -374,7 +374,7 @@ int answer_begin(struct answer_sink *sink, const struct plan *p, struct geo *geo
         return ERR_NOMEM;
     h->plan = p;
     h->geo = geo;
-    if (p->view == VIEW_LIST || p->option_records) {
+    if (p->view == VIEW_LIST || p->view == VIEW_SESSIONS || p->option_records) {
         for (uint32_t i = 0; i < p->n_cols && !p->all_columns && !p->option_records; i++)
             h->col[h->n_cols++] = (struct answer_column){ .name = p->cols[i].name,
                                                           .role = ROLE_FIELD,

@@ -145,6 +145,8 @@ enum field_type {
     FIELD_INSIDE,    /* bare; max: 1 = internal, 0 = external */
     FIELD_DIRECTION, /* bare; max: enum def_word */
     FIELD_IF,        /* a number, or a name */
+    FIELD_SESSION,   /* of stitched sessions: a number */
+    FIELD_SESSION_STATE,
     FIELD_LATER,
     FIELD_REFUSED,
 };
@@ -185,6 +187,7 @@ struct word_number {
     const char *word;
     uint64_t lo, hi;
 };
+extern const struct word_number words_state[5]; /* of enum session_state */
 extern const struct word_number words_proto[], words_dscp[], words_fwd[], words_sampling[],
     words_weekday[];
 extern const size_t words_proto_n, words_dscp_n, words_fwd_n, words_sampling_n;

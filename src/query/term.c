@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "flow/elem.h"
+#include "query/sessions.h"
 #include "query/term.h"
 
 static struct expr *ie_term(struct syntax *p)
@@ -205,6 +206,8 @@ static struct expr *field_term(struct syntax *p, const struct field *f, const st
     case FIELD_HOUR:
     case FIELD_WEEKDAY:
     case FIELD_VERSION:
+    case FIELD_SESSION:
+    case FIELD_SESSION_STATE:
         return syn_number_term(p, f, s);
     case FIELD_LATER:
     case FIELD_REFUSED:
@@ -348,6 +351,9 @@ static struct expr *bare(struct syntax *p, const struct sides *s)
     static const struct value_alts version = {
         .v = { { .kind = VALUE_CALC, .calc = CALC_IP_VERSION } }, .n = 1
     };
+    static const struct value_alts state = {
+        .v = { { .kind = VALUE_SESSION, .calc = SESSION_STATE } }, .n = 1
+    };
     const struct token *k = syn_tok(p);
     const char *t = syn_text(p, k);
     const struct word_number *w;
@@ -375,6 +381,8 @@ static struct expr *bare(struct syntax *p, const struct sides *s)
     }
     if (s->side != SIDE_NONE || s->either || s->io != IO_NONE)
         return NULL;
+    if (syn_word(p, "answered"))
+        return tree_range1(p, &state, STATE_OPEN, STATE_REFUSED);
     if (syn_word(p, "inet") || syn_word(p, "ipv4") || syn_word(p, "ip4"))
         return tree_range1(p, &version, 4, 4);
     if (syn_word(p, "inet6") || syn_word(p, "ipv6") || syn_word(p, "ip6"))

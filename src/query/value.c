@@ -209,6 +209,8 @@ int scan_load_value(struct scan *s, const struct value *v)
         return scan_load(s, COL_BIT(COL_EXPORTER));
     case VALUE_DEF:
         return scan_load_def(s, v);
+    case VALUE_SESSION:
+        return ERR_OK;
     case VALUE_ELEM:
         break;
     }
@@ -503,6 +505,8 @@ bool scan_one(struct scan *s, const struct value *v, uint32_t row, struct cellv 
         return true;
     case VALUE_DEF:
         return def_value(s, v, row, out);
+    case VALUE_SESSION:
+        return false;
     case VALUE_ELEM:
         break;
     }

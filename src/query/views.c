@@ -53,6 +53,8 @@ static const char *value_says(const struct value *v)
                                                                           : NULL;
     if (v->kind == VALUE_ELEM)
         return elem_says(v);
+    if (v->kind == VALUE_SESSION)
+        return NULL;
     if (v->kind == VALUE_CALC)
         return v->calc >= CALC_EXPORTER_DOMAIN && v->calc <= CALC_ENGINE_ID ? exporters : NULL;
     for (size_t i = 0; i < ARRAY_LEN(col); i++)

@@ -54,6 +54,9 @@ const size_t words_fwd_n = ARRAY_LEN(words_fwd);
 const struct word_number words_sampling[] = { ONE("unknown", 0) };
 const size_t words_sampling_n = ARRAY_LEN(words_sampling);
 
+const struct word_number words_state[5] = { ONE("open", 0), ONE("closed", 1), ONE("refused", 2),
+                                            ONE("unanswered", 3), ONE("syn-only", 4) };
+
 const struct word_number words_weekday[] = {
     ONE("mon", 1), ONE("tue", 2), ONE("wed", 3), ONE("thu", 4),
     ONE("fri", 5), ONE("sat", 6), ONE("sun", 7),

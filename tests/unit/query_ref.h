@@ -719,7 +719,7 @@ static void matched(const struct model_record *r, const struct tree *t, int64_t 
 
 /* ------------------------------------------------------------------ questions */
 
-enum key_shape { KS_VALUE, KS_EITHER, KS_PAIR, KS_MATCHED, KS_GROUP };
+enum key_shape { KS_VALUE, KS_EITHER, KS_PAIR, KS_MATCHED, KS_GROUP, KS_CLIENT, KS_SERVER };
 #define KEY_MAX_VALUES (R_GROUPS + 1u)
 struct qkey {
     uint8_t shape, a, b; /* enum vf */
@@ -739,12 +739,25 @@ enum qmeasure_kind {
     Q_DURATION,
     Q_FIRST,
     Q_LAST,
-    Q_DISTINCT
+    Q_DISTINCT,
+    Q_SESSIONS,
+    Q_INITIATED,
+    Q_ACCEPTED
 };
 struct qmeasure {
     uint8_t kind;
     bool raw;
     struct qkey key; /* Q_DISTINCT */
+};
+
+enum qs {
+    QS_NONE,
+    QS_CLIENT_BYTES,
+    QS_SERVER_PACKETS,
+    QS_TOTAL_BYTES,
+    QS_DURATION,
+    QS_SLICES,
+    QS_STATE
 };
 
 enum qview { Q_TOTALS, Q_RANK, Q_LIST };
@@ -757,7 +770,11 @@ struct question {
     struct tree *filter;
     uint8_t view;
     bool raw, whole, framed, bottom, auto_step, by_port;
-    uint8_t dedup;    /* 0 not said, 1 on, 2 off */
+    uint8_t dedup; /* 0 not said, 1 on, 2 off */
+    struct {
+        uint8_t what; /* enum qs; QS_NONE: all sessions */
+        uint64_t lo, hi;
+    } session;
     int64_t from, to; /* INT64_MIN, INT64_MAX = open */
     int64_t step, zone_ms;
     unsigned n_keys, n_measures, n_columns;
@@ -778,6 +795,7 @@ struct question {
 
 struct sums {
     uint64_t bytes, packets, raw_bytes, raw_packets, flows, active, duration;
+    uint64_t sessions, initiated, accepted;
     int64_t first, last;
     bool any;
     uint64_t distinct[Q_MAX_MEASURES];
@@ -962,9 +980,9 @@ static unsigned group_values(const struct qkey *k, const struct model_record *r,
     return n;
 }
 
-/* All values of a key in one direction of a record. */
+/* All values of a key in one direction of a record; `swapped`: its source is the server. */
 static unsigned key_values(const struct question *q, const struct qkey *k,
-                           const struct model_record *r, bool reverse, struct kv *out)
+                           const struct model_record *r, bool reverse, bool swapped, struct kv *out)
 {
     struct kv a = value(r, k->a, k->len4, k->len6, q->zone_ms), b;
     bool src = false, dst = false;
@@ -972,6 +990,11 @@ static unsigned key_values(const struct question *q, const struct qkey *k,
     if (k->a == V_SRC_GROUP || k->a == V_DST_GROUP)
         return group_values(k, r, reverse, out);
 
+    if (k->shape == KS_CLIENT || k->shape == KS_SERVER) {
+        out[0] = value(r, (k->shape == KS_SERVER) == swapped ? k->a : k->b, k->len4, k->len6,
+                       q->zone_ms);
+        return 1;
+    }
     if (k->shape == KS_VALUE) {
         out[0] = reverse ? value(r, other_side(k->a), k->len4, k->len6, q->zone_ms) : a;
         return 1;
@@ -1003,14 +1026,14 @@ static unsigned key_values(const struct question *q, const struct qkey *k,
 }
 
 static void distinct_add(struct groups *g, const struct question *q, uint32_t group, struct sums *s,
-                         const struct model_record *r, bool reverse)
+                         const struct model_record *r, bool reverse, bool swapped)
 {
     for (unsigned m = 0; m < q->n_measures; m++) {
         struct kv v[KEY_MAX_VALUES], key[3];
         unsigned n;
         if (q->measure[m].kind != Q_DISTINCT)
             continue;
-        n = key_values(q, &q->measure[m].key, r, reverse, v);
+        n = key_values(q, &q->measure[m].key, r, reverse, swapped, v);
         for (unsigned i = 0; i < n; i++) {
             uint32_t was = g->seen.n;
             if (v[i].kind == K_ABSENT)
@@ -1029,8 +1052,10 @@ struct visit {
     const struct question *q;
     void (*fn)(void *ctx, const struct kv *key, const struct model_record *r, bool reverse);
     void *ctx;
+    bool swapped;
+    unsigned side; /* of the first key's value: 0 source, 1 destination, 2 both */
 };
-static void combinations(const struct visit *v, const struct model_record *r, bool reverse,
+static void combinations(struct visit *v, const struct model_record *r, bool reverse,
                          struct kv *key, unsigned k)
 {
     struct kv one[KEY_MAX_VALUES];
@@ -1040,13 +1065,15 @@ static void combinations(const struct visit *v, const struct model_record *r, bo
         v->fn(v->ctx, key, r, reverse);
         return;
     }
-    n = key_values(v->q, &v->q->key[k], r, reverse, one);
+    n = key_values(v->q, &v->q->key[k], r, reverse, v->swapped, one);
     for (unsigned i = 0; i < n; i++) {
+        if (k == 0)
+            v->side = n == 2 && v->q->key[0].shape != KS_GROUP ? i : 2;
         key[k] = one[i];
         combinations(v, r, reverse, key, k + 1);
     }
 }
-static void every_part(const struct visit *v, const struct model_record *r, uint8_t aside)
+static void every_part(struct visit *v, const struct model_record *r, uint8_t aside)
 {
     struct kv key[Q_MAX_KEYS + 1];
 
@@ -1064,7 +1091,10 @@ static void every_part(const struct visit *v, const struct model_record *r, uint
 struct ref {
     const struct question *q;
     const struct model *m;
-    uint8_t *aside; /* per record: 1 = its direction, 2 = the other one is counted elsewhere */
+    uint8_t *aside;  /* per record: 1 = its direction, 2 = the other one is counted elsewhere */
+    uint8_t *begins; /* a session begins with its direction, with the other one */
+    bool *swapped;   /* its source is the server of its session */
+    struct visit *at;
     uint64_t n_aside, bytes_aside;
     uint32_t *row; /* rows that match, in order */
     uint32_t n;
@@ -1131,7 +1161,9 @@ struct half {
     uint32_t row, group; /* group: of what lies together in time */
     bool reverse, aside;
     unsigned exporter, dir;
-    uint64_t port, bytes, rate; /* port: the interface */
+    uint64_t port, bytes, packets, rate; /* port: the interface */
+    bool from_high;                      /* folded: it left the higher end */
+    const struct model_record *r;
     int64_t start, end;
 };
 static int64_t gap(const struct half *x, const struct half *y)
@@ -1232,64 +1264,299 @@ static void together(struct half **h, unsigned n)
     free(one);
 }
 
-static void set_aside(struct ref *f)
+/* Halves of the records that pass, up to wide_ms outside the frame; of[i] numbers their 5-tuples:
+ * directed, or with both directions as one. */
+struct halves {
+    struct half *h;
+    uint32_t *of, n;
+    struct keyset tuples;
+};
+static void halves_make(struct halves *x, const struct ref *f, int64_t wide_ms, bool folded)
 {
     const struct question *q = f->q;
-    struct half *half = calloc(f->m->n * 2u + 1, sizeof *half), **one;
-    uint32_t *of = malloc((f->m->n * 2u + 1) * sizeof *of), n = 0;
-    struct keyset tuples;
     struct question wide = *q;
 
-    wide.from = q->from == INT64_MIN ? q->from : q->from - 5000;
-    wide.to = q->to == INT64_MAX ? q->to : q->to + 5000;
-    keyset_init(&tuples, 5);
-    assert_true(half != NULL && of != NULL);
+    *x = (struct halves){ .h = calloc(f->m->n * 2u + 1, sizeof *x->h),
+                          .of = malloc((f->m->n * 2u + 1) * sizeof *x->of) };
+    assert_true(x->h != NULL && x->of != NULL);
+    wide.from = q->from == INT64_MIN ? q->from : q->from - wide_ms;
+    wide.to = q->to == INT64_MAX ? q->to : q->to + wide_ms;
+    keyset_init(&x->tuples, 5);
     for (uint32_t i = 0; i < f->m->n; i++) {
         const struct model_record *r = &f->m->r[i];
         bool back = (r->v[M_REV_BYTES] | r->v[M_REV_PACKETS]) != 0;
+        bool icmp = folded && (r->v[M_PROTO] == 1 || r->v[M_PROTO] == 58);
         if (!in_frame(&wide, r) || !holds(r, q->filter, q->zone_ms) || !has(r, M_SRC) ||
             !has(r, M_DST))
             continue;
         for (unsigned d = 0; d < 1u + back; d++) {
             struct kv key[5];
+            unsigned src = d;
+            if ((f->aside[i] >> d & 1) != 0)
+                continue;
             memset(key, 0, sizeof key);
-            key[d].kind = key[1 - d].kind = K_ADDR;
-            memcpy(key[d].b, r->src.b, 16);
-            memcpy(key[1 - d].b, r->dst.b, 16);
-            key[2 + d] = kv_number(r->v[M_SPORT]);
-            key[3 - d] = kv_number(r->v[M_DPORT]);
+            if (folded) { /* the lower end first */
+                int c = memcmp(r->src.b, r->dst.b, 16);
+                src = c > 0 || (c == 0 && r->v[M_SPORT] > r->v[M_DPORT]);
+            }
+            key[0].kind = key[1].kind = K_ADDR;
+            memcpy(key[src].b, r->src.b, 16);
+            memcpy(key[1 - src].b, r->dst.b, 16);
+            key[2 + src] = kv_number(icmp ? 0 : r->v[M_SPORT]);
+            key[3 - src] = kv_number(icmp ? 0 : r->v[M_DPORT]);
             key[4] = kv_number(r->v[M_PROTO]);
-            of[n] = keyset_at(&tuples, key, true);
-            half[n++] = (struct half){
+            x->of[x->n] = keyset_at(&x->tuples, key, true);
+            x->h[x->n++] = (struct half){
                 .row = i,
                 .reverse = d == 1,
+                .from_high = (src == 1) != (d == 1),
+                .r = r,
                 .exporter = r->exporter,
                 .dir = r->v[M_DIR] == 1,
                 .port = r->v[r->v[M_DIR] == 1 ? M_OUT_IF : M_IN_IF],
                 .bytes = r->v[d == 1 ? M_REV_BYTES : M_BYTES] * (q->raw ? 1 : rate_or_1(r)),
+                .packets = r->v[d == 1 ? M_REV_PACKETS : M_PACKETS] * (q->raw ? 1 : rate_or_1(r)),
                 .rate = rate_or_1(r),
                 .start = r->start,
                 .end = MAX(r->end, r->start),
             };
         }
     }
-    one = malloc((n + 1) * sizeof(struct half *));
+}
+static void halves_free(struct halves *x)
+{
+    keyset_free(&x->tuples);
+    free(x->h);
+    free(x->of);
+}
+/* Those of one tuple. */
+static unsigned halves_of(const struct halves *x, uint32_t tuple, struct half **one)
+{
+    unsigned m = 0;
+
+    for (uint32_t i = 0; i < x->n; i++)
+        if (x->of[i] == tuple)
+            one[m++] = &x->h[i];
+    return m;
+}
+
+static void set_aside(struct ref *f)
+{
+    struct halves x;
+    struct half **one;
+
+    halves_make(&x, f, 5000, false);
+    one = malloc((x.n + 1) * sizeof(struct half *));
     assert_non_null(one);
-    for (uint32_t t = 0; t < tuples.n; t++) {
-        unsigned m = 0;
-        for (uint32_t i = 0; i < n; i++)
-            if (of[i] == t)
-                one[m++] = &half[i];
+    for (uint32_t t = 0; t < x.tuples.n; t++) {
+        unsigned m = halves_of(&x, t, one);
         if (m > 1)
             together(one, m);
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (half[i].aside)
-            f->aside[half[i].row] |= half[i].reverse ? 2 : 1;
-    keyset_free(&tuples);
+    for (uint32_t i = 0; i < x.n; i++)
+        if (x.h[i].aside)
+            f->aside[x.h[i].row] |= x.h[i].reverse ? 2 : 1;
     free(one);
-    free(of);
-    free(half);
+    halves_free(&x);
+}
+
+static void count_aside(struct ref *f)
+{
+    const struct question *q = f->q;
+
+    for (uint32_t i = 0; i < f->m->n; i++) {
+        const struct model_record *r = &f->m->r[i];
+        if (!in_frame(q, r))
+            continue;
+        for (unsigned d = 0; d < 2; d++)
+            if ((f->aside[i] >> d & 1) != 0) {
+                uint64_t b = r->v[d == 1 ? M_REV_BYTES : M_BYTES] * (q->raw ? 1 : rate_or_1(r));
+                f->n_aside++;
+                f->bytes_aside += !q->framed || q->whole ? b : part(b, r, q->from, q->to);
+            }
+    }
+}
+
+/* ------------------------------------------------------------------ sessions */
+
+static bool asks_sessions(const struct question *q)
+{
+    bool yes = false;
+
+    for (unsigned k = 0; k < q->n_keys; k++)
+        yes |= q->key[k].shape >= KS_CLIENT;
+    for (unsigned m = 0; m < q->n_measures; m++)
+        yes |= q->measure[m].kind >= Q_SESSIONS ||
+               (q->measure[m].kind == Q_DISTINCT && q->measure[m].key.shape >= KS_CLIENT);
+    return yes;
+}
+
+struct ref_session {
+    struct half **h;
+    unsigned n, slices, state; /* state: as the words are listed in QUERY.md */
+    bool high;                 /* the client is the higher end */
+    int64_t start, end;
+    uint64_t bytes[2], packets[2];
+};
+
+static bool high_opened(struct half *const *h, unsigned n)
+{
+    const struct model_record *r = h[0]->r;
+    /* ports of the lower and the higher end */
+    uint64_t low = r->v[h[0]->from_high != h[0]->reverse ? M_DPORT : M_SPORT],
+             high = r->v[h[0]->from_high != h[0]->reverse ? M_SPORT : M_DPORT];
+    bool low_known, high_known;
+    int64_t first[2] = { INT64_MAX, INT64_MAX };
+
+    if (r->v[M_PROTO] == 1 || r->v[M_PROTO] == 58)
+        low = high = 0;
+    low_known = low > 0 && low < 1024;
+    high_known = high > 0 && high < 1024;
+    for (unsigned i = 0; i < n; i++)
+        if ((h[i]->r->v[M_REV_BYTES] | h[i]->r->v[M_REV_PACKETS]) != 0)
+            return h[i]->from_high != h[i]->reverse;
+    for (unsigned i = 0; i < n; i++)
+        if (r->v[M_PROTO] == 6 && (h[i]->r->v[M_FLAGS] & 0x12) == 2)
+            return h[i]->from_high;
+    for (unsigned i = 0; i < n; i++)
+        first[h[i]->from_high] = MIN(first[h[i]->from_high], h[i]->start);
+    if (first[0] != INT64_MAX && first[1] != INT64_MAX && llabs(first[0] - first[1]) > 1000)
+        return first[1] < first[0];
+    if (low_known != high_known)
+        return low_known;
+    if (first[0] != first[1])
+        return first[1] < first[0];
+    return high > low;
+}
+
+static void describe(struct ref_session *s)
+{
+    uint64_t flags[2] = { 0 };
+    bool answered = false, tcp = s->h[0]->r->v[M_PROTO] == 6;
+
+    s->start = s->h[0]->start;
+    s->end = s->start;
+    s->slices = 0;
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct half *h = s->h[i];
+        bool server = h->from_high != s->high;
+        s->end = MAX(s->end, h->end);
+        s->bytes[server] += h->bytes;
+        s->packets[server] += h->packets;
+        s->slices += !h->reverse;
+        flags[server] |= h->r->v[M_FLAGS];
+        answered |= server;
+    }
+    s->slices += s->slices == 0;
+    if (!answered)
+        s->state = tcp && flags[0] == 2 ? 4 : 3;
+    else if (!tcp)
+        s->state = 0;
+    else if ((flags[1] & 7) == 4 && (flags[0] & 0x11) == 0)
+        s->state = 2;
+    else
+        s->state = (flags[0] & flags[1] & 1) != 0 || ((flags[0] | flags[1]) & 4) != 0;
+}
+
+static bool session_passes(const struct question *q, const struct ref_session *s)
+{
+    uint64_t v = 0;
+
+    switch ((enum qs)q->session.what) {
+    case QS_NONE:
+        return true;
+    case QS_CLIENT_BYTES:
+        v = s->bytes[0];
+        break;
+    case QS_SERVER_PACKETS:
+        v = s->packets[1];
+        break;
+    case QS_TOTAL_BYTES:
+        v = s->bytes[0] + s->bytes[1];
+        break;
+    case QS_DURATION:
+        v = (uint64_t)(s->end - s->start);
+        break;
+    case QS_SLICES:
+        v = s->slices;
+        break;
+    case QS_STATE:
+        v = s->state;
+        break;
+    }
+    return v >= q->session.lo && v <= q->session.hi;
+}
+
+/* All sessions; each that passes and begins in the frame goes to `each`, if that is given. */
+struct each_session {
+    void (*fn)(struct each_session *e, const struct ref_session *s);
+};
+static void stitch(struct ref *f, struct each_session *each)
+{
+    const struct question *q = f->q;
+    struct halves x;
+    struct half **one;
+
+    halves_make(&x, f, 300000, true);
+    one = malloc((x.n + 1) * sizeof(struct half *));
+    assert_non_null(one);
+    for (uint32_t t = 0; t < x.tuples.n; t++) {
+        unsigned m = halves_of(&x, t, one);
+        for (unsigned i = 1; i < m; i++) /* by start; halves of a record stay in their order */
+            for (unsigned k = i; k > 0 && one[k]->start < one[k - 1]->start; k--) {
+                struct half *h = one[k];
+                one[k] = one[k - 1];
+                one[k - 1] = h;
+            }
+        for (unsigned i = 0, end; i < m; i = end) {
+            int64_t top = one[i]->end;
+            struct ref_session s;
+            bool pass;
+            for (end = i + 1; end < m && one[end]->start <= top + 300000; end++)
+                top = MAX(top, one[end]->end);
+            memset(&s, 0, sizeof s);
+            s.h = one + i;
+            s.n = end - i;
+            s.high = high_opened(s.h, s.n);
+            describe(&s);
+            pass = session_passes(q, &s);
+            for (unsigned k = i; k < end; k++) {
+                if (pass)
+                    f->swapped[one[k]->row] = (one[k]->from_high != one[k]->reverse) != s.high;
+                else
+                    f->aside[one[k]->row] |= one[k]->reverse ? 2 : 1;
+            }
+            if (pass)
+                f->begins[one[i]->row] |= one[i]->reverse ? 2 : 1;
+            if (pass && each != NULL && (!q->framed || (s.start >= q->from && s.start < q->to)))
+                each->fn(each, &s);
+        }
+    }
+    free(one);
+    halves_free(&x);
+}
+
+/* A session that begins here, for the group at hand. */
+static void add_session(const struct ref *f, struct sums *s, const struct model_record *r,
+                        bool reverse)
+{
+    const struct question *q = f->q;
+    size_t i = (size_t)(r - f->m->r);
+    bool total = f->at == NULL || q->n_keys == 0;
+    uint8_t shape = total ? KS_PAIR : q->key[0].shape;
+    unsigned side = total || shape == KS_VALUE ? 2 : f->at->side;
+
+    if ((f->begins[i] >> reverse & 1) == 0 ||
+        (q->framed && !q->whole && !starts_in(r, q->from, q->to)))
+        return;
+    s->sessions++;
+    if (shape == KS_CLIENT || shape == KS_SERVER) {
+        s->initiated += shape == KS_CLIENT;
+        s->accepted += shape == KS_SERVER;
+    } else {
+        s->initiated += side == 2 || (side == 1) == f->swapped[i];
+        s->accepted += side == 2 || (side == 1) != f->swapped[i];
+    }
 }
 
 static void rank_part(void *ctx, const struct kv *key, const struct model_record *r, bool reverse)
@@ -1298,8 +1565,10 @@ static void rank_part(void *ctx, const struct kv *key, const struct model_record
     const struct question *q = f->q;
     uint32_t i = groups_at(&f->rank, key);
 
+    add_session(f, &f->rank.sum[i], r, reverse);
+
     sums_add(&f->rank.sum[i], q, r, reverse, q->from, q->to, !q->framed || q->whole, true);
-    distinct_add(&f->rank, q, i, &f->rank.sum[i], r, reverse);
+    distinct_add(&f->rank, q, i, &f->rank.sum[i], r, reverse, f->swapped[r - f->m->r]);
 }
 
 static int64_t floor_step(int64_t t, int64_t step)
@@ -1329,7 +1598,9 @@ static void bin_part(void *ctx, const struct kv *key, const struct model_record 
         at[0] = kv_number((uint64_t)bin);
         i = groups_at(&f->bins, at);
         sums_add(&f->bins.sum[i], q, r, reverse, t, MIN(next, hi), q->whole, first);
-        distinct_add(&f->bins, q, i, &f->bins.sum[i], r, reverse);
+        if (first)
+            add_session(f, &f->bins.sum[i], r, reverse);
+        distinct_add(&f->bins, q, i, &f->bins.sum[i], r, reverse, f->swapped[r - f->m->r]);
         if (q->whole)
             return;
         first = false;
@@ -1342,7 +1613,8 @@ static void total_part(struct ref *f, const struct model_record *r, bool reverse
     const struct question *q = f->q;
 
     sums_add(&f->total, q, r, reverse, q->from, q->to, !q->framed || q->whole, true);
-    distinct_add(&f->total_set, q, 0, &f->total, r, reverse);
+    add_session(f, &f->total, r, reverse);
+    distinct_add(&f->total_set, q, 0, &f->total, r, reverse, f->swapped[r - f->m->r]);
 }
 
 static void ref_init(struct ref *f, const struct question *q, const struct model *m)
@@ -1355,7 +1627,9 @@ static void ref_init(struct ref *f, const struct question *q, const struct model
     groups_init(&f->bins, 2);
     f->row = malloc((m->n + 1) * sizeof *f->row);
     f->aside = calloc(m->n + 1, 1);
-    assert_true(f->row != NULL && f->aside != NULL);
+    f->begins = calloc(m->n + 1, 1);
+    f->swapped = calloc(m->n + 1, sizeof *f->swapped);
+    assert_true(f->row != NULL && f->aside != NULL && f->begins != NULL && f->swapped != NULL);
 }
 static void ref_free(struct ref *f)
 {
@@ -1364,6 +1638,8 @@ static void ref_free(struct ref *f)
     groups_free(&f->bins);
     free(f->row);
     free(f->aside);
+    free(f->begins);
+    free(f->swapped);
 }
 
 static void ref_run(struct ref *f)
@@ -1373,24 +1649,24 @@ static void ref_run(struct ref *f)
 
     if (each_once(q))
         set_aside(f);
+    count_aside(f);
+    if (q->session.what != QS_NONE || asks_sessions(q))
+        stitch(f, NULL);
     for (uint32_t i = 0; i < f->m->n; i++) {
         const struct model_record *r = &f->m->r[i];
         if (!in_frame(q, r) || !holds(r, q->filter, q->zone_ms))
             continue;
+        v.swapped = f->swapped[i];
         if (q->view != Q_LIST || (f->aside[i] & 1) == 0)
             f->row[f->n++] = i;
-        for (unsigned d = 0; d < 2; d++)
-            if ((f->aside[i] >> d & 1) != 0) {
-                uint64_t b = r->v[d == 1 ? M_REV_BYTES : M_BYTES] * (q->raw ? 1 : rate_or_1(r));
-                f->n_aside++;
-                f->bytes_aside += !q->framed || q->whole ? b : part(b, r, q->from, q->to);
-            }
         if ((f->aside[i] & 1) == 0)
             total_part(f, r, false);
         if ((r->v[M_REV_BYTES] | r->v[M_REV_PACKETS]) != 0 && (f->aside[i] & 2) == 0)
             total_part(f, r, true);
+        f->at = &v;
         if (q->view == Q_RANK)
             every_part(&v, r, f->aside[i]);
+        f->at = NULL;
     }
     f->span = (q->to != INT64_MAX ? q->to
                : f->n > 0         ? MAX(f->total.last, f->total.first + 1)
@@ -1407,8 +1683,10 @@ static void ref_bins(struct ref *f, struct keyset *shown)
     struct visit v = { f->q, bin_part, f };
 
     f->shown = shown;
-    for (uint32_t i = 0; i < f->n; i++)
+    for (uint32_t i = 0; i < f->n; i++) {
+        v.swapped = f->swapped[f->row[i]];
         every_part(&v, &f->m->r[f->row[i]], f->aside[f->row[i]]);
+    }
 }
 
 struct measured {
@@ -1459,6 +1737,15 @@ static struct measured measured(const struct question *q, unsigned m, const stru
         break;
     case Q_DISTINCT:
         out.v = s->distinct[m];
+        break;
+    case Q_SESSIONS:
+        out.v = s->sessions;
+        break;
+    case Q_INITIATED:
+        out.v = s->initiated;
+        break;
+    case Q_ACCEPTED:
+        out.v = s->accepted;
         break;
     }
     return out;

@@ -645,10 +645,13 @@ static const struct {
       "port has no such side: raw stands before bytes, packets, bps, pps" },
     { "sender ip 10.0.0.1", 0,
       "not yet: sender" },
-    { "server packets >= 100", 0,
-      "not yet: sessions" },
-    { "session duration > 5", 0,
-      "not yet: sessions" },
+    { "server packets >= 100 or port 5", 0,
+      "not yet: \"or\" and \"not\" around words of sessions and of records together; join the two with "
+      "\"and\"" },
+    { "exists client bytes", 0,
+      "every session has this: exists and absent are of records" },
+    { "sessions > 5", 0,
+      "not yet: this in a filter" },
     { "src (dst port 5)", 5,
       "there is a side before the bracket already" },
     { "src if 3", 0,
@@ -669,8 +672,8 @@ static const struct {
       "a number of octets is expected" },
     { "src less 5", 0,
       "less has no such side: write it without" },
-    { "state open", 0,
-      "not yet: sessions" },
+    { "state opened", 6,
+      "a state is expected: open, closed, refused, unanswered, syn-only" },
     { "sysid 1", 0,
       "sysid is a number inside nfdump's files: use exporter" },
     { "tcp ; udp", 4,
@@ -775,7 +778,45 @@ static void full_form(void **state)
     assert_int_equal(p->from_ms, 1772319600000);
     assert_int_equal(p->to_ms, 1774994400000); /* summer time by then */
     plan_free(p);
-    assert_int_equal(ask(&p, "by", "client", &e), ERR_UNSUPPORTED);
+    assert_int_equal(ask(&p, "by", "client/24,server port", &e), ERR_OK);
+    assert_string_equal(p->keys[0].name, "client/24");
+    assert_string_equal(p->keys[1].name, "server port");
+    assert_true(p->stitch && p->keys[0].role == KEY_CLIENT && p->keys[1].role == KEY_SERVER);
+    plan_free(p);
+    assert_int_equal(ask(&p, "by", "client if", &e), ERR_SYNTAX);
+    assert_int_equal(ask(&p, "measure", "sessions,sessions:initiated,accepted", &e), ERR_OK);
+    assert_int_equal(p->measures[1].kind, MEASURE_INITIATED);
+    assert_string_equal(p->measures[2].name, "accepted");
+    plan_free(p);
+    assert_int_equal(
+        ask(&p, "filter",
+            "port 22 and (server packets >= 100 or not state refused) | sessions client,"
+            "total bytes | sort total bytes desc | limit 5",
+            &e),
+        ERR_OK);
+    {
+        struct buf out = buf_init(1u << 20);
+        query_filter_text(&out, p->filter);
+        buf_char(&out, '|');
+        query_filter_text(&out, p->session_filter);
+        assert_string_equal(
+            buf_cstr(&out),
+            "((src port 22 or dst port 22))|((server packets >= 100 or not state refused))");
+        buf_free(&out);
+    }
+    assert_int_equal(p->view, VIEW_SESSIONS);
+    assert_int_equal(p->n_cols, 2);
+    assert_true(p->sorted && p->sort_desc && p->limit == 5);
+    plan_free(p);
+    assert_int_equal(ask(&p, "filter", "| sessions | by client", &e), ERR_SYNTAX);
+    assert_int_equal(ask(&p, "filter", "| by client | sessions | series 1h", &e), ERR_OK);
+    plan_free(p);
+    assert_int_equal(ask(&p, "filter", "| initiated | series 1h", &e), ERR_UNSUPPORTED);
+    assert_int_equal(ask(&p, "filter", "| list client bytes", &e), ERR_SYNTAX);
+    assert_int_equal(ask(&p, "dedup", "maybe", &e), ERR_SYNTAX);
+    assert_int_equal(ask(&p, "dedup", "off", &e), ERR_OK);
+    assert_int_equal(p->dedup, DEDUP_OFF);
+    plan_free(p);
     assert_int_equal(ask(&p, "top", "x", &e), ERR_SYNTAX);
 }
 

@@ -566,6 +566,34 @@ static struct tree *make_tree(unsigned depth, bool negated)
 
 /* ------------------------------------------------------------------ views: made and said */
 
+static bool of_sessions; /* the question is about sessions */
+
+/* Keys that all records of a session share: which of them begins it is then all the same. */
+static void make_session_key(struct qkey *k)
+{
+    static const struct {
+        const char *word;
+        uint8_t shape, a, b;
+    } keys[] = { { "client", KS_CLIENT, V_SRC, V_DST },
+                 { "server", KS_SERVER, V_SRC, V_DST },
+                 { "server port", KS_SERVER, V_SPORT, V_DPORT },
+                 { "client port", KS_CLIENT, V_SPORT, V_DPORT },
+                 { "host", KS_EITHER, V_SRC, V_DST },
+                 { "host pair", KS_PAIR, V_SRC, V_DST },
+                 { "proto", KS_VALUE, V_PROTO, V_PROTO } };
+    size_t i = dice(ARRAY_LEN(keys));
+
+    k->shape = keys[i].shape;
+    k->a = keys[i].a;
+    k->b = keys[i].b;
+    (void)snprintf(k->name, sizeof k->name, "%s", keys[i].word);
+    if (i < 2 && dice(3) == 0) {
+        k->len4 = 24;
+        k->len6 = 48;
+        (void)snprintf(k->name, sizeof k->name, "%s/24", keys[i].word);
+    }
+}
+
 static void make_key(struct qkey *k)
 {
     static const struct {
@@ -592,6 +620,10 @@ static void make_key(struct qkey *k)
     memset(k, 0, sizeof *k);
     k->len4 = 32;
     k->len6 = 128;
+    if (of_sessions) {
+        make_session_key(k);
+        return;
+    }
     if (i < ARRAY_LEN(two)) {
         k->shape = two[i].shape;
         k->a = two[i].a;
@@ -618,9 +650,9 @@ static void make_key(struct qkey *k)
 
 static void measure_words(const struct qmeasure *m)
 {
-    static const char *const w[] = { "bytes",        "bits",       "packets",  "flows",
-                                     "active flows", "bps",        "pps",      "bpp",
-                                     "duration",     "first seen", "last seen" };
+    static const char *const w[] = { "bytes",     "bits", "packets",  "flows",     "active flows",
+                                     "bps",       "pps",  "bpp",      "duration",  "first seen",
+                                     "last seen", "",     "sessions", "initiated", "accepted" };
 
     if (m->kind == Q_DISTINCT)
         say("distinct %s", m->key.name);
@@ -636,8 +668,10 @@ static void make_measures(struct question *q)
         struct qmeasure *m = &q->measure[i];
         bool volume;
         m->kind = (uint8_t)dice(Q_DISTINCT + 1);
-        if (i == 0 && dice(2) == 0)
-            m->kind = Q_BYTES;
+        if (of_sessions && dice(2) == 0)
+            m->kind = (uint8_t)(Q_SESSIONS + dice(3));
+        if (i == 0 && (dice(2) == 0 || (m->kind == Q_SESSIONS && q->view != Q_RANK)))
+            m->kind = Q_BYTES; /* "| sessions" alone is a list */
         volume = m->kind <= Q_PACKETS || (m->kind >= Q_BPS && m->kind <= Q_BPP);
         m->raw = volume && dice(4) == 0;
         if (m->kind == Q_DISTINCT)
@@ -776,13 +810,55 @@ static void make_list(struct question *q)
     say(" | limit %" PRIu64, q->limit);
 }
 
+static void make_session_filter(struct question *q)
+{
+    static const char *const word[] = {
+        "", "client bytes", "server packets", "total bytes", "session duration", "slices"
+    };
+    static const char *const state[] = { "open", "closed", "refused", "unanswered", "syn-only" };
+
+    q->session.what = (uint8_t)(1 + dice(QS_STATE));
+    q->session.hi = UINT64_MAX;
+    if (q->session.what == QS_STATE && dice(4) == 0) {
+        q->session.hi = 2;
+        say(" and answered");
+    } else if (q->session.what == QS_STATE) {
+        q->session.lo = q->session.hi = dice(5);
+        say(" and state %s", state[q->session.lo]);
+    } else {
+        q->session.lo = q->session.what == QS_SLICES           ? 1 + dice(3)
+                        : q->session.what == QS_SERVER_PACKETS ? dice(60)
+                                                               : 1u << dice(18);
+        if (dice(3) == 0) {
+            q->session.hi = q->session.lo;
+            q->session.lo = 0;
+        }
+        say(" and %s %s %" PRIu64, word[q->session.what],
+            q->session.lo == 0 ? "<=" : ">=", q->session.lo == 0 ? q->session.hi : q->session.lo);
+    }
+}
+
+static bool by_opener(const struct question *q)
+{
+    bool yes = false;
+
+    for (unsigned i = 0; i < q->n_measures; i++)
+        yes |= q->measure[i].kind == Q_INITIATED || q->measure[i].kind == Q_ACCEPTED;
+    return yes;
+}
+
 static void make_question(struct question *q)
 {
     memset(q, 0, sizeof *q);
     words[0] = '\0';
     defined = false;
     narrow = model.n > 8000 && dice(3) == 0;
+    of_sessions = dice(5) == 0;
+    say("(");
     q->filter = make_tree((unsigned)dice(4), false);
+    say(")");
+    if (of_sessions && dice(2) == 0)
+        make_session_filter(q);
     narrow = false;
     q->view = (uint8_t)(dice(6) == 0 ? Q_LIST : dice(4) == 0 ? Q_TOTALS : Q_RANK);
     make_frame(q);
@@ -793,7 +869,7 @@ static void make_question(struct question *q)
         q->n_measures = 1; /* unused; bytes */
     } else {
         make_measures(q);
-        if (dice(3) == 0)
+        if (dice(3) == 0 && !by_opener(q))
             make_series(q);
     }
     if (q->view == Q_RANK)
@@ -951,6 +1027,9 @@ static void sums_join(struct sums *to, const struct sums *s)
     to->flows += s->flows;
     to->active += s->active;
     to->duration += s->duration;
+    to->sessions += s->sessions;
+    to->initiated += s->initiated;
+    to->accepted += s->accepted;
     to->first = to->any ? MIN(to->first, s->first) : s->first;
     to->last = to->any ? MAX(to->last, s->last) : s->last;
     to->any = true;
@@ -1376,6 +1455,143 @@ static void segments_say_whether_flows_stand_twice(void **state)
     assert_true(said[VIEWS_APART] > 5 && said[VIEWS_SHARED] > 5 && said[VIEWS_UNKNOWN] == 0);
 }
 
+/* ------------------------------------------------------------------ lists of sessions */
+
+struct lines {
+    struct each_session each; /* first: the callback gets it */
+    struct answer_sink sink;
+    char (*line)[256];
+    uint32_t n, cap;
+};
+static struct lines *more(struct lines *l)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap * 2 + 64;
+        l->line = realloc(l->line, l->cap * sizeof *l->line);
+        assert_non_null(l->line);
+    }
+    l->n++;
+    return l;
+}
+
+static void ref_line(struct each_session *e, const struct ref_session *s)
+{
+    static const char *const states[] = { "open", "closed", "refused", "unanswered", "syn-only" };
+    struct lines *l = (struct lines *)(void *)e;
+    const struct model_record *r = s->h[0]->r;
+    bool turned = s->h[0]->from_high != s->h[0]->reverse; /* its source is the higher end */
+    bool source = turned == s->high;                      /* ... and the client */
+    bool icmp = r->v[M_PROTO] == 1 || r->v[M_PROTO] == 58;
+    char client[ADDR_TEXT_MAX], server[ADDR_TEXT_MAX];
+
+    (void)addr_format(source ? &r->src : &r->dst, client);
+    (void)addr_format(source ? &r->dst : &r->src, server);
+    (void)snprintf(
+        more(l)->line[l->n - 1], sizeof *l->line,
+        "%" PRId64 " %" PRId64 " %s %s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+        " %" PRIu64 " %" PRIu64 " %u %s",
+        s->start, s->end - s->start, client, server, s->bytes[1] > s->bytes[0] ? server : client,
+        icmp ? 0 : r->v[source ? M_SPORT : M_DPORT], icmp ? 0 : r->v[source ? M_DPORT : M_SPORT],
+        r->v[M_PROTO], s->bytes[0], s->packets[0], s->bytes[1], s->packets[0] + s->packets[1],
+        s->slices, states[s->state]);
+}
+
+static int line_begin(struct answer_sink *s, const struct answer_head *h)
+{
+    (void)s;
+    assert_int_equal(h->n_cols, 14);
+    return ERR_OK;
+}
+static int line_row(struct answer_sink *s, const struct answer_row *r)
+{
+    struct lines *l =
+        (struct lines *)(void *)((char *)s - offsetof(struct lines, sink)); /* NOLINT */
+    char *to = more(l)->line[l->n - 1];
+    size_t n = 0;
+
+    for (unsigned i = 0; i < 14; i++) {
+        const struct cell *c = &r->cell[i];
+        char a[ADDR_TEXT_MAX] = "";
+        if (c->kind == CELL_ADDR)
+            (void)addr_format(&c->a, a);
+        n += (size_t)(c->kind == CELL_ADDR ? snprintf(to + n, 256 - n, "%s%s", i > 0 ? " " : "", a)
+                      : c->kind == CELL_TEXT
+                          ? snprintf(to + n, 256 - n, " %.*s", (int)c->text_len, c->text)
+                          : snprintf(to + n, 256 - n, "%s%" PRIu64, i > 0 ? " " : "", c->u));
+    }
+    return ERR_OK;
+}
+static int line_end(struct answer_sink *s, const struct answer_end *e)
+{
+    (void)s;
+    (void)e;
+    return ERR_OK;
+}
+static int by_line(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static void lists_of_sessions(void **state)
+{
+    unsigned many = 0;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct form form;
+        rnd.s = seed * 99;
+        model_init(&model, seed + 9000);
+        model_fill(&model, 60 + (uint32_t)seed * 20, 200);
+        form_make(&form, seed % 2 == 0 ? model.n_batches : 0);
+        for (unsigned i = 0; i < 5; i++) {
+            struct question q;
+            struct query_params params = { 0 };
+            struct lines want = { .each = { ref_line } }, got = { .n = 0 };
+            struct err e = { 0 };
+            struct plan *plan;
+            struct ref f;
+            memset(&q, 0, sizeof q);
+            words[0] = '\0';
+            q.filter = make_tree(i == 0 ? 0 : 1, false);
+            if (i > 2)
+                make_session_filter(&q);
+            make_frame(&q);
+            say(" | sessions start, duration, client, server, sender, client port, server port, "
+                "proto, client bytes, client packets, server bytes, total packets, slices, state");
+            q.view = Q_TOTALS;
+            got.sink = (struct answer_sink){ line_begin, line_row, line_end };
+            assert_int_equal(query_params_set(&params, "filter", words, &e), ERR_OK);
+            if (query_plan(&plan, &params, NOW_MS, &e) != ERR_OK ||
+                query_run(plan, &form.snap, &got.sink, NULL, NULL, &e) != ERR_OK)
+                fail_msg("%s: %s", words, e.msg);
+            ref_init(&f, &q, &model);
+            if (each_once(&q))
+                set_aside(&f);
+            stitch(&f, &want.each);
+            if (want.n > 0)
+                qsort(want.line, want.n, sizeof *want.line, by_line);
+            if (got.n > 0)
+                qsort(got.line, got.n, sizeof *got.line, by_line);
+            for (uint32_t k = 0; k < MIN(want.n, got.n); k++)
+                if (strcmp(want.line[k], got.line[k]) != 0)
+                    fail_msg("seed %u: %s\n%s\n%s", (unsigned)seed, words, want.line[k],
+                             got.line[k]);
+            if (want.n != got.n)
+                fail_msg("seed %u: %s: %u sessions, not %u", (unsigned)seed, words, got.n, want.n);
+            many += want.n > 20;
+            free(want.line);
+            free(got.line);
+            ref_free(&f);
+            plan_free(plan);
+            query_params_free(&params);
+            tree_free(q.filter);
+        }
+        form_free(&form);
+        model_free(&model);
+    }
+    assert_true(many > 50);
+}
+
 /* The questions above are worth nothing if they match all or nothing, or never skip anything. */
 static void questions_were_worth_asking(void **state)
 {
@@ -1396,6 +1612,7 @@ int main(void)
         cmocka_unit_test(small_sets),
         cmocka_unit_test(sets_of_many_pages),
         cmocka_unit_test(questions_were_worth_asking),
+        cmocka_unit_test(lists_of_sessions),
         cmocka_unit_test(segments_say_whether_flows_stand_twice),
     };
 
