@@ -384,6 +384,8 @@ def made_ranges():
             "# remark\n\n10/8,5\n10.0.0.0/8,6,\"open\n", "1.2.3.4,1.2.3.4,DE,,,,\n", "9.9.9.9,1.1.1.1,7\n"]
     for i, text in enumerate(csvs):
         save("ranges", f"made-csv-{i}", b"\1" + text.encode())
+    save("ranges", "made-apps-0", b"\3app,as,prefix,proto,port,appid\nErp,,10.20.0.0/24,tcp,8000-8010,\nPartner,AS64500,,,,\nVoice,,,,,13:7\n")
+    save("ranges", "made-apps-1", b"\3# x\nA,5,10.0.0.0/8,17,80,13:7\nA,,::/1\nB,,,132,65535\n\"C\"\"\",,,gre,1\n")
     nets = [("10.0.0.0/8", {"country": {"iso_code": "DE"}}), ("10.1.0.0/16", {"country_code": "FR"}),
             ("192.0.2.0/24", {"autonomous_system_number": 3320, "autonomous_system_organization": "Netz"}),
             ("192.0.2.9/32", {"autonomous_system_number": U16(7), "country": {"iso_code": "DEU"}})]

@@ -9,6 +9,8 @@
 #include "cmd/cmd.h"
 #include "enrich/geo.h"
 #include "os/clock.h"
+#include "os/file.h"
+#include "os/proc.h"
 #include "store/store.h"
 
 #define PATH_OCTETS 4096u
@@ -329,6 +331,27 @@ static int look_up(const struct args *a, const char *dir)
     return code;
 }
 
+/* What root brings into the data directory of another user is that user's: the server reads it. */
+static int give(const struct conf *c, const char *dir, struct err *e)
+{
+    char data[PATH_OCTETS], path[PATH_OCTETS];
+    struct os_owner o;
+    int rc;
+
+    cmd_data_dir(c, data, sizeof data);
+    if (!proc_is_root() || conf_text(c, OPT_FACTS_DIR)[0] != '\0' ||
+        os_owner(data, &o, NULL) != ERR_OK || strcmp(o.user, "root") == 0)
+        return ERR_OK;
+    rc = proc_give(dir, o.user, e);
+    for (unsigned k = 0; k < GEO_N && rc == ERR_OK; k++) {
+        struct os_stat st;
+        (void)snprintf(path, sizeof path, "%.*s/%s", (int)(sizeof path - 16), dir, geo_files[k]);
+        if (os_file_stat(path, &st, NULL) == ERR_OK)
+            rc = proc_give(path, o.user, e);
+    }
+    return rc;
+}
+
 int cmd_data(const struct args *a)
 {
     const char *word = a->n_operands > 0 ? a->operand[0] : "";
@@ -342,10 +365,12 @@ int cmd_data(const struct args *a)
     if (cmd_conf(a, &conf, &e) != ERR_OK)
         return cmd_fail(a, &e);
     cmd_facts_dir(conf, dir, sizeof dir);
+    if (word[0] == 'i')
+        code = import(a, dir);
+    if (word[0] == 'i' && code == EXIT_DONE && give(conf, dir, &e) != ERR_OK)
+        code = cmd_fail(a, &e);
     conf_unref(conf);
     if (word[0] == 'l')
         return look_up(a, dir);
-    if (word[0] == 'i')
-        code = import(a, dir);
     return code == EXIT_DONE ? list(a, dir) : code;
 }

@@ -63,6 +63,9 @@ static int load(struct segment *s, enum geo_kind kind, struct err *e)
     if (rc == ERR_OK && !segment_held(s, ref))
         rc = ERR_CORRUPT;
     if (rc == ERR_OK) {
+        atomic_fetch_add_explicit(&s->late_octets,
+                                  sizeof *t + (uint64_t)s->rs.n_addrs * (t->which != NULL ? 5 : 4),
+                                  memory_order_relaxed);
         atomic_store_explicit(&s->geo[kind], t, memory_order_release);
         return ERR_OK;
     }

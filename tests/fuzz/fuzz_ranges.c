@@ -1,6 +1,6 @@
 /* What is known of addresses. The first octet says which: 0 a compiled file, to which the checksum
- * is made; 1 lines of CSV; 2 a MaxMind DB file. What CSV or a database gave is compiled and must
- * open. */
+ * is made; 1 lines of CSV; 2 a MaxMind DB file; 3 rows of applications. What CSV or a
+ * database gave is compiled and must open. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include <xxhash.h>
 
 #include "enrich/source.h"
+#include "flow/apps.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -67,6 +68,23 @@ static void compile(struct geo_source *s, const uint8_t *data, size_t size)
     }
 }
 
+static void applications(const uint8_t *data, size_t size)
+{
+    const struct addr any = addr_from_v4(0x0a000001);
+    struct app_side side[2] = { { &any, 0, 5, 80 }, { &any, APP_NONE, 64500, 443 } };
+    struct apps *a;
+
+    if (apps_make(&a, "fuzz", (const char *)data, size, NULL) != ERR_OK)
+        return;
+    side[0].net = apps_net(a, 0, &any);
+    for (unsigned proto = 0; proto < 256; proto += 17) {
+        uint32_t i = apps_find(a, side, (uint8_t)proto, proto == 17 ? UINT64_C(13) << 56 | 7 : 0);
+        if (i != APP_NONE && i >= apps_count(a))
+            abort();
+    }
+    apps_unref(a);
+}
+
 static void database(struct geo_source *s, const uint8_t *data, size_t size)
 {
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
@@ -89,8 +107,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         compiled(data + 1, size - 1);
     else if (data[0] == 1)
         (void)!geo_source_csv(&s, "fuzz", (const char *)data + 1, size - 1, NULL);
-    else
+    else if (data[0] == 2)
         database(&s, data + 1, size - 1);
+    else
+        applications(data + 1, size - 1);
     compile(&s, data + 1, size - 1);
     geo_source_free(&s);
     return 0;

@@ -9,6 +9,7 @@
 #include "collect/journal_file.h"
 #include "collect/past.h"
 #include "decode/checkpoint.h"
+#include "fake_geo.h"
 #include "os/file.h"
 #include "random_batch.h"
 #include "store/manifest.h"
@@ -169,11 +170,17 @@ static struct flow_batch *patterned(uint64_t seed, uint32_t rows, unsigned turn,
 
 static void build(struct buf *out, struct flow_batch **b, size_t n, uint64_t id)
 {
+    struct fake_geo geo[2];
+    struct seg_geo known = { .today = NULL };
     struct seg_info info;
     struct err e = { 0 };
 
     *out = buf_init(64u << 20);
-    must(segment_build(b, n, id, out, &info, NULL, &e) == ERR_OK, e.msg);
+    /* of three segments one was sealed without AS numbers and countries, the others by two data */
+    fake_geo_init(&geo[0], 1, 50);
+    fake_geo_init(&geo[1], 2, 50);
+    known.today = id % 3 == 2 ? NULL : &geo[id % 3].geo;
+    must(segment_build_from(b, n, id, NULL, &known, out, &info, NULL, &e) == ERR_OK, e.msg);
 }
 
 static void segment(const char *name, struct flow_batch *b)

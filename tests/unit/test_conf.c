@@ -70,7 +70,7 @@ static void what_is_wrong_is_named_with_its_place(void **s)
     } bad[] = {
         { "retenion:\n size: 1G\n",
           "w.yaml:1:1: unknown option \"retenion\"; did you mean retention?" },
-        { "q: 1\n", "w.yaml:1:1: unknown option \"q\"; weir config show lists all options" },
+        { "z: 1\n", "w.yaml:1:1: unknown option \"z\"; weir config show lists all options" },
         { "\nring:\n  sise: 1M\n",
           "w.yaml:3:3: unknown option \"ring.sise\"; did you mean ring.size?" },
         { "ring: 1M\n", "w.yaml:1:7: expected options inside ring" },
@@ -84,7 +84,7 @@ static void what_is_wrong_is_named_with_its_place(void **s)
         { "shards: &x 1\n", "w.yaml:1:9: tags and anchors are not used here" },
         { "- 1\n", "w.yaml:1:1: expected `option: value` lines" },
         { "shards: 1\n---\nshards: 2\n", "w.yaml:2:1: a second document; one is read" },
-        { "q: 'x", "w.yaml:1:1: unknown option \"q\"; weir config show lists all options" },
+        { "z: 'x", "w.yaml:1:1: unknown option \"z\"; weir config show lists all options" },
         { "shards: 'x", "w.yaml:1:11: not YAML: found unexpected end of stream" },
         { "shards: 99999999999999999999\n",
           "w.yaml:1:9: shards: \"99999999999999999999\" is not a whole number" },
