@@ -346,6 +346,20 @@ def made_framing():
         save("framing", f"made-broken-{i}", stream(t, 0, 255, quiet) + stream(ten[0], 0, last=end) + stream(ten[0]))
 
 
+def made_lists():
+    """A kind, then the list (RFC 6313)."""
+    basic = b"\x03" + p16(14, 4) + p32(1, 4, 8)
+    many = {"basic": b"\0" + basic, "variable": b"\0\x04" + p16(82, 65535) + b"\x03ge0\xff\0\x02xe",
+            "enterprise": b"\0\xff" + p16(0x8001, 1) + p32(29305) + b"\x07", "nested": b"\0\x03" + p16(291, 65535) + bytes([len(basic)]) + basic,
+            "deep": b"\0", "template": b"\1\x03" + p16(258) + b"\xaa\xbb", "templates": b"\2\x01" + p16(258, 5) + b"\xaa" + p16(259, 4)}
+    inner = basic
+    for _ in range(6):
+        inner = b"\x03" + p16(291, 65535) + bytes([len(inner)]) + inner
+    many["deep"] += inner
+    for name, octets in many.items():
+        save("lists", name, octets)
+
+
 def made_captures():
     g = ether(ip4(udp()))
     epb = struct.pack("<IIIII", 0, 0, 0, len(g), len(g)) + g
@@ -438,6 +452,7 @@ made_templates(9)
 made_templates(10)
 made_9()
 made_10()
+made_lists()
 made_framing()
 made_captures()
 made_config()

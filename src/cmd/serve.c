@@ -450,6 +450,7 @@ int cmd_serve(const struct args *a)
     log_set_level((enum log_level)conf_num(s.conf, OPT_LOG_LEVEL));
     log_set_burst((unsigned)conf_num(s.conf, OPT_LOG_BURST), LOG_WINDOW_MS);
     proc_ignore_pipe();
+    proc_return_memory();
     proc_hold_signals();
     proc_raise_file_limit();
     proc_inherit_kept();

@@ -156,6 +156,7 @@ struct journal {
     struct os_mutex lock; /* slots, cur, last; held for moments */
     struct slots slots;   /* in no order */
     uint32_t cur;         /* being written; UINT32_MAX = none */
+    uint32_t next;        /* being made ready, to be written next; UINT32_MAX = none */
     uint64_t last;        /* serial */
 };
 
@@ -202,7 +203,7 @@ int journal_open(struct journal **out, const char *dir, unsigned shard,
         return err_set(e, ERR_NOMEM, "journal %s: out of memory", dir);
     os_mutex_init(&j->lock);
     j->fd = -1;
-    j->cur = UINT32_MAX;
+    j->cur = j->next = UINT32_MAX;
     j->shard = shard;
     if (file == 0)
         file = MIN(MAX(lim->max_octets / 8, FILE_MIN), FILE_MAX);
@@ -238,14 +239,14 @@ void journal_close(struct journal *j)
     free(j);
 }
 
-/* A file that may be written over, or a new number. Under the lock. */
-static int free_slot(struct journal *j, uint32_t *out, struct err *e)
+/* j->next becomes a file that may be written over, or a new number. Under the lock. */
+static int free_slot(struct journal *j, struct err *e)
 {
     uint32_t highest = 0;
 
     for (uint32_t i = 0; i < j->slots.n; i++) {
         if (!j->slots.s[i].used) {
-            *out = i;
+            j->next = i;
             return ERR_OK;
         }
         highest = MAX(highest, j->slots.s[i].number + 1);
@@ -254,10 +255,10 @@ static int free_slot(struct journal *j, uint32_t *out, struct err *e)
         return err_set(e, ERR_LIMIT,
                        "journal %s: its ceiling of %llu octets is reached (journal.size)", j->dir,
                        (unsigned long long)j->max_octets);
-    *out = j->slots.n;
-    return slot_add(&j->slots, (struct journal_slot){ .number = highest }) == ERR_OK
-               ? ERR_OK
-               : err_set(e, ERR_NOMEM, "journal %s: out of memory", j->dir);
+    if (slot_add(&j->slots, (struct journal_slot){ .number = highest }) != ERR_OK)
+        return err_set(e, ERR_NOMEM, "journal %s: out of memory", j->dir);
+    j->next = j->slots.n - 1;
+    return ERR_OK;
 }
 
 /* The head is on disk before the first frame: an old head would put new frames in a wrong order.
@@ -278,36 +279,41 @@ static int write_head(struct journal *j, int fd, const char *path, uint64_t firs
     return rc == ERR_OK ? os_dir_sync(j->dir, e) : rc;
 }
 
+/* Its lock is not held while the disk works: the sealer may release files meanwhile, which moves
+ * slots. */
 static int next_file(struct journal *j, uint64_t first, struct err *e)
 {
     char path[PATH_MAX_];
-    uint32_t i = 0;
     int fd, rc;
 
     if ((rc = journal_sync(j, e)) != ERR_OK)
         return rc;
     os_lock(&j->lock);
-    rc = free_slot(j, &i, e);
+    rc = free_slot(j, e);
+    if (rc == ERR_OK)
+        slot_path(path, j->dir, j->shard, j->slots.s[j->next].number);
     os_unlock(&j->lock);
     if (rc != ERR_OK)
         return rc;
-    slot_path(path, j->dir, j->shard, j->slots.s[i].number);
-    if ((rc = os_file_open(&fd, path, OS_OPEN_CREATE, e)) != ERR_OK)
-        return rc;
-    if ((rc = write_head(j, fd, path, first, e)) != ERR_OK) {
-        os_file_close(&fd);
-        return rc; /* its slot stays free */
+    if ((rc = os_file_open(&fd, path, OS_OPEN_CREATE, e)) == ERR_OK &&
+        (rc = write_head(j, fd, path, first, e)) != ERR_OK)
+        os_file_close(&fd); /* its slot stays free */
+    os_lock(&j->lock);
+    if (rc == ERR_OK) {
+        struct journal_slot *s = &j->slots.s[j->next];
+        s->used = true;
+        s->first = first;
+        s->last = first - 1;
+        j->cur = j->next;
     }
+    j->next = UINT32_MAX;
+    os_unlock(&j->lock);
+    if (rc != ERR_OK)
+        return rc;
     os_file_close(&j->fd);
     j->fd = fd;
     j->at = JOURNAL_HEAD;
     memcpy(j->path, path, sizeof path);
-    os_lock(&j->lock);
-    j->slots.s[i].used = true;
-    j->slots.s[i].first = first;
-    j->slots.s[i].last = first - 1;
-    j->cur = i;
-    os_unlock(&j->lock);
     return ERR_OK;
 }
 
@@ -399,7 +405,7 @@ void journal_release(struct journal *j, uint64_t serial)
         struct journal_slot *s = &j->slots.s[i];
         if (i != j->cur && s->used && s->last <= serial)
             s->used = false;
-        if (i == j->cur || s->used || spare++ < SPARE)
+        if (i == j->cur || i == j->next || s->used || spare++ < SPARE)
             continue;
         slot_path(path, j->dir, j->shard, s->number);
         if (os_unlink(path, NULL) != ERR_OK)
@@ -407,6 +413,8 @@ void journal_release(struct journal *j, uint64_t serial)
         *s = j->slots.s[--j->slots.n];
         if (j->cur == j->slots.n)
             j->cur = i;
+        if (j->next == j->slots.n)
+            j->next = i;
     }
     os_unlock(&j->lock);
 }

@@ -254,6 +254,7 @@ static void compile_flow(struct compiler *c)
     for (unsigned col = 0; col < COL_N; col++)
         compile_column(c, (uint8_t)col);
     choose_times(c);
+    plan_section(p, c->f, c->n);
     p->has_start = (p->used >> COL_START & 1) != 0;
     p->has_end = (p->used >> COL_END & 1) != 0;
     p->biflow = (p->used & (1ull << COL_REV_BYTES | 1ull << COL_REV_PACKETS)) != 0;

@@ -81,6 +81,9 @@ struct plan {
     uint16_t aux[AUX_N];     /* field, or PLAN_NO_FIELD */
     uint16_t total[TOTAL_N]; /* field, or PLAN_NO_FIELD */
     uint64_t used;           /* columns written */
+    uint64_t from_section;   /* of these: read from a packet's headers (section.c) */
+    uint16_t section;        /* by this field, the beginning of a packet */
+    bool section_is_ip;      /* it begins with the IP header, not with Ethernet */
     bool has_start, has_end; /* a load or pick gives them */
     bool needs_boot;         /* IPFIX with uptime elements: no uptime in the header (RFC 7011) */
     bool needs_base;         /* uptime elements live in the time columns */
@@ -99,5 +102,8 @@ struct plan_field {
 int plan_new(struct plan **out, uint8_t proto, enum shape_kind kind, unsigned n_scope,
              const struct plan_field *f, unsigned n) WARN_UNUSED;
 void decode_plan_free(struct plan *p); /* NULL is allowed */
+
+/* Part of it: columns that stay empty are read from a packet's headers if there are such. */
+void plan_section(struct plan *p, const struct plan_field *f, unsigned n);
 
 #endif

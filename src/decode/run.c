@@ -68,7 +68,7 @@ static void load_uint(const struct run_rows *r, enum col col, const uint8_t *p, 
 }
 
 /* A value wider than its column becomes the largest that the column holds; the octets are kept. */
-static void put(const struct run_rows *r, enum col col, uint32_t i, uint64_t v)
+void run_put(const struct run_rows *r, enum col col, uint32_t i, uint64_t v)
 {
     void *to = r->b->col[col];
     uint32_t row = r->row + i;
@@ -257,7 +257,7 @@ static bool pick_column(struct run_rows *r, const struct plan_pick *k)
         case PICK_TIME:
             return true; /* run_times() does it */
         }
-        put(r, (enum col)k->col, i, v);
+        run_put(r, (enum col)k->col, i, v);
     }
     return true;
 }
@@ -414,7 +414,7 @@ static int append(struct plan *plan, struct run_rows *r)
     r->row = flow_batch_rows(r->b);
     r->used = plan->used;
     fill_constants(r, env->number->no, plan->shape_no);
-    if (!load_columns(r) || !pick_columns(r)) {
+    if (!load_columns(r) || !pick_columns(r) || (plan->from_section != 0 && !run_sections(r))) {
         clear_rows(r);
         return ERR_NOMEM;
     }

@@ -70,6 +70,10 @@ struct run_rows {
 void run_times(struct run_rows *r);
 /* Running totals of the rows become deltas. (totals.c) */
 void run_totals(struct run_rows *r);
+/* Columns from packet headers, of plans that have a section; false when the batch's table of
+ * addresses is full. (section.c) */
+bool run_sections(struct run_rows *r) WARN_UNUSED;
+void run_put(const struct run_rows *r, enum col col, uint32_t i, uint64_t v);
 void run_mark(struct run_rows *r, uint32_t i, uint16_t mark);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "flow/addr.h"
+#include "flow/elem_list.h"
 #include "flow/shape.h"
 
 #define APPLICATION_ID  95 /* RFC 6759: engine octet, then selector */
@@ -265,7 +266,7 @@ static enum show how_to_show(const struct elem *e, size_t len)
     return SHOW_HEX;
 }
 
-static void put_hex(struct buf *out, const uint8_t *p, size_t len)
+void elem_hex(struct buf *out, const uint8_t *p, size_t len)
 {
     static const char digit[] = "0123456789abcdef";
     uint8_t *q;
@@ -488,7 +489,7 @@ static void put_plain(struct buf *out, const struct elem *e, enum show how, cons
 {
     switch (how) {
     case SHOW_HEX:
-        put_hex(out, p, len);
+        elem_hex(out, p, len);
         break;
     case SHOW_UINT:
         put_uint(out, be_uint(p, len));
@@ -569,6 +570,8 @@ void elem_json(struct buf *out, uint32_t pen, uint16_t id, const uint8_t *p, siz
     const struct elem *e = elem_find(pen, id);
     enum show how = string_or_hex(how_to_show(e, len), p, &len);
 
+    if (e != NULL && elem_is_list(e->type) && elem_list_put(out, e->type, true, p, len))
+        return;
     if (is_bare(e, how, p, len)) {
         put_plain(out, e, how, p, len);
         return;
@@ -586,6 +589,8 @@ void elem_text(struct buf *out, uint32_t pen, uint16_t id, const uint8_t *p, siz
     const struct elem *e = elem_find(pen, id);
     enum show how = string_or_hex(how_to_show(e, len), p, &len);
 
+    if (e != NULL && elem_is_list(e->type) && elem_list_put(out, e->type, false, p, len))
+        return;
     if (how == SHOW_STRING)
         buf_put(out, p, len);
     else

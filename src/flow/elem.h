@@ -27,12 +27,14 @@ const char *elem_nearest(const char *s, size_t len);
 size_t elem_name(uint32_t pen, uint16_t id, char *out, size_t cap);
 
 /* A value as sent, as one JSON value: numbers native, addresses and MAC as text, times of ms, us
- * and ns as RFC 3339 text in UTC, seconds likewise, strings cut at the first NUL, octets and
- * unknown elements as hex text. */
+ * and ns as RFC 3339 text in UTC, seconds likewise, strings cut at the first NUL, lists as objects
+ * (elem_list.h), octets and unknown elements as hex text. */
 void elem_json(struct buf *out, uint32_t pen, uint16_t id, const uint8_t *p, size_t len);
 
 /* The same as plain text without quotes, for tables and CSV, and for regular expressions. */
 void elem_text(struct buf *out, uint32_t pen, uint16_t id, const uint8_t *p, size_t len);
+
+void elem_hex(struct buf *out, const uint8_t *p, size_t len);
 
 /* Unsigned number of a value: integers, times in their unit, MAC as 48 bits, IPv4 as 32 bits. False
  * for text, octets over 8 octets, and IPv6. */

@@ -75,6 +75,15 @@ bool shape_equal(const struct shape *a, const struct shape *b)
     return true;
 }
 
+uint64_t shape_section_cols(uint32_t pen, uint16_t id)
+{
+    if (pen != 0 || (id != 313 && id != 315 && id != 104))
+        return 0;
+    return 1ull << COL_SRC_IP | 1ull << COL_DST_IP | 1ull << COL_SRC_PORT | 1ull << COL_DST_PORT |
+           1ull << COL_PROTO | 1ull << COL_TCP_FLAGS | 1ull << COL_TOS | 1ull << COL_BYTES |
+           1ull << COL_PACKETS | (id != 313 ? 1ull << COL_SRC_VLAN : 0);
+}
+
 void shape_write(const struct shape *s, struct buf *out)
 {
     buf_le(out, s->proto, 1);

@@ -60,6 +60,10 @@ const struct shape *shape_ref(const struct shape *s);
 void shape_unref(const struct shape *s); /* NULL is allowed */
 bool shape_equal(const struct shape *a, const struct shape *b);
 
+/* Columns that are read from the headers of a packet whose beginning this element holds, where no
+ * element of the record fills them (PSAMP, RFC 5477 section 8.5); 0: it holds none. */
+uint64_t shape_section_cols(uint32_t pen, uint16_t id);
+
 /* File form, and back. shape_read trusts nothing. Errors: ERR_FORMAT, ERR_NOMEM. */
 void shape_write(const struct shape *s, struct buf *out);
 int shape_read(struct shape **out, struct rd *r) WARN_UNUSED;

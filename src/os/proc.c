@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -48,6 +49,15 @@ unsigned proc_cpus(void)
     if (sched_getaffinity(0, sizeof set, &set) != 0)
         return 1;
     return (unsigned)MAX(CPU_COUNT(&set), 1);
+}
+
+#define LARGE_OCTETS (1 << 20)
+#define KEPT_OCTETS  (16 << 20) /* free at the end of the main heap, for the next small ones */
+
+void proc_return_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_OCTETS);
+    (void)mallopt(M_TRIM_THRESHOLD, KEPT_OCTETS);
 }
 
 void proc_ignore_pipe(void)

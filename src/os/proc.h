@@ -14,6 +14,11 @@ unsigned proc_cpus(void);    /* that this process may use; at least 1 */
 /* A closed pipe or connection becomes an error of the write, not the end of the process. */
 void proc_ignore_pipe(void);
 
+/* Large blocks of memory go back to the system when they are freed. Left to itself, malloc learns
+ * from the first ones that it frees to keep them in its heaps, which are of 64 MiB and several a
+ * thread there: after some minutes of sealing and merging they hold twice what is in use. */
+void proc_return_memory(void);
+
 enum proc_signal { PROC_NOTHING, PROC_STOP, PROC_RELOAD, PROC_UPGRADE, PROC_CHILD };
 /* Call before any thread is started: SIGTERM, SIGINT (stop), SIGHUP (reload), SIGUSR2 (upgrade) and
  * SIGCHLD then only come out of proc_wait_signal(). */

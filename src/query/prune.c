@@ -221,6 +221,7 @@ static int shape_tables(struct scan *s)
                     m |= COL_BIT(fmap_table[t].col);
             if (f->pen == 0 && is_icmp_elem(f->id)) /* type and code stand in the port */
                 m |= COL_BIT(COL_DST_PORT);
+            m |= shape_section_cols(f->pen, f->id);
         }
         s->shape_cols[i] = m;
         s->common_cols &= m;

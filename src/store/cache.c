@@ -82,6 +82,15 @@ static struct rowset *evict(struct seg_cache *c, const struct seg_file *keep)
     return rs;
 }
 
+/* Close what is beyond the limits, but for `keep`; gone[] has room for EVICT_MAX more from n on. */
+static size_t evict_some(struct seg_cache *c, const struct seg_file *keep, struct rowset **gone,
+                         size_t n)
+{
+    for (size_t end = n + EVICT_MAX; n < end && (gone[n] = evict(c, keep)) != NULL;)
+        n++;
+    return n;
+}
+
 /* Install what was opened, unless somebody was faster; returns a reference for the caller. Takes
  * over `rs`. */
 static struct rowset *install(struct seg_file *f, struct rowset *rs)
@@ -100,8 +109,7 @@ static struct rowset *install(struct seg_file *f, struct rowset *rs)
     }
     list_front(c, f);
     rs = rowset_ref(f->real);
-    while (n < EVICT_MAX && (gone[n] = evict(c, f)) != NULL)
-        n++;
+    n = evict_some(c, f, gone, n);
     os_unlock(&c->lock);
     while (n > 0)
         rowset_unref(gone[--n]);
@@ -177,6 +185,8 @@ static int file_open(struct rowset *rs, struct rowset **out, struct err *e)
 {
     struct seg_file *f = file_of(rs);
     struct seg_cache *c = f->cache;
+    struct rowset *gone[EVICT_MAX + 1];
+    size_t n = 0;
     int rc;
 
     *out = NULL;
@@ -184,9 +194,13 @@ static int file_open(struct rowset *rs, struct rowset **out, struct err *e)
     if (f->real != NULL) {
         *out = rowset_ref(f->real);
         list_remove(c, f);
+        f->octets = segment_memory(f->real); /* what it loaded since then */
         list_front(c, f);
+        n = evict_some(c, f, gone, 0);
     }
     os_unlock(&c->lock);
+    while (n > 0)
+        rowset_unref(gone[--n]);
     if (*out != NULL)
         return ERR_OK;
     rc = load(f, out, e);

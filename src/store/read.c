@@ -442,5 +442,6 @@ uint64_t segment_memory(const struct rowset *rs)
 
     return sizeof *s + (uint64_t)rs->n_addrs * sizeof *s->addrs +
            (uint64_t)rs->n_blocks * sizeof *s->block + (uint64_t)s->n_columns * sizeof *s->columns +
-           (uint64_t)rs->n_exporters * sizeof *s->exporters + (uint64_t)rs->n_shapes * 512;
+           (uint64_t)rs->n_exporters * sizeof *s->exporters + (uint64_t)rs->n_shapes * 512 +
+           atomic_load_explicit(&s->late_octets, memory_order_relaxed);
 }

@@ -47,6 +47,7 @@ struct segment {
     _Atomic(struct marginal_row *) marginal[MARGINAL_N];
     uint32_t n_marginal[MARGINAL_N];
     _Atomic bool pages_checked;
+    _Atomic uint64_t late_octets; /* of memory that these take */
 };
 
 static inline struct segment *segment_of(const struct rowset *rs)

@@ -167,6 +167,11 @@ int segment_load_tables(struct segment *s, struct err *e)
     return rc == ERR_OK ? load_shapes(s, e) : rc;
 }
 
+static void count_late(struct segment *s, uint64_t octets)
+{
+    atomic_fetch_add_explicit(&s->late_octets, octets, memory_order_relaxed);
+}
+
 static int load_attr(struct segment *s, enum seg_attr a, struct err *e)
 {
     static const char what[] = "table of what belongs to addresses";
@@ -185,6 +190,8 @@ static int load_attr(struct segment *s, enum seg_attr a, struct err *e)
     for (uint32_t i = 0; t != NULL && i < s->rs.n_addrs; i++)
         t[i] = (uint32_t)v[i];
     free(v);
+    if (t != NULL)
+        count_late(s, (uint64_t)s->rs.n_addrs * sizeof *t);
     atomic_store_explicit(&s->attr[a], t, memory_order_release);
     return rc == ERR_OK ? rc : bad(s, rc, what, e);
 }
@@ -302,6 +309,7 @@ static int load_options(struct segment *s, struct err *e)
         buf_free(&s->option_octets);
         return bad(s, rc, "table of option records", e);
     }
+    count_late(s, (uint64_t)n * sizeof *s->options + s->option_octets.len);
     atomic_store_explicit(&s->options_loaded, true, memory_order_release);
     return ERR_OK;
 }
@@ -410,6 +418,8 @@ int segment_marginal(const struct rowset *rs, enum marginal which, const struct 
                 free(row);
                 row = NULL;
             }
+            if (row != NULL)
+                count_late(s, (uint64_t)s->n_marginal[which] * sizeof *row);
             atomic_store_explicit(&s->marginal[which], row, memory_order_release);
         }
         os_unlock(&s->late);

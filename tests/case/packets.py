@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Packets of every kind that an sFlow sample may begin with, looked at by tshark and, wrapped into sFlow samples, by Weir:
-addresses, protocols, ports, flags, tags, labels and tunnel numbers of all layers must be equal.
+"""Packets of every kind that a sample may begin with, looked at by tshark and, wrapped into sFlow samples, by Weir:
+addresses, protocols, ports, flags, tags, labels and tunnel numbers of all layers must be equal. The same packets as sections of IPFIX
+(PSAMP) and NetFlow v9 records: what the outermost headers say must fill the columns.
 
 usage: packets.py WEIR
 """
@@ -122,7 +123,7 @@ FIELDS = {
     "udp.dstport": "destinationTransportPort", "sctp.srcport": "sourceTransportPort", "sctp.dstport": "destinationTransportPort",
     "tcp.flags": "tcpControlBits", "icmp.type": "icmp", "icmpv6.type": "icmp6", "vlan.id": "vlan", "mpls.label": "mpls",
     "vxlan.vni": "id", "geneve.vni": "id", "gtp.teid": "id", "gre.key": "id", "eth.src": "sourceMacAddress",
-    "ieee8021ad.id": "vlan", "ip.len": "octetDeltaCount", "ip.dsfield": "ipClassOfService",
+    "ieee8021ad.id": "vlan", "icmp.code": "", "icmpv6.code": "", "frame.protocols": "", "ipv6.plen": "", "ipv6.tclass": "", "ip.len": "octetDeltaCount", "ip.dsfield": "ipClassOfService",
 }
 
 
@@ -197,6 +198,72 @@ def differences(name, t, w):
     return ["%s: tshark %s, weir %s" % (k, want[k], got[k]) for k in want if want[k] != got[k]]
 
 
+# ------------------------------------------------------------------------------------------- sections of PSAMP and NetFlow v9
+
+def message(version, n, sets):
+    head = struct.pack(">HHIII", 10, 16 + len(sets), 1700000000 + n, n, 1) if version == 10 else \
+        struct.pack(">HHIIII", 9, 2, 1000, 1700000000 + n, n, 1)
+    return ip4(17, udp(4739, 2055, head + sets), A, B)
+
+
+def section(version, element, octets, n):
+    if version == 10:
+        fields, value = struct.pack(">HH", element, 65535), b"\xff" + struct.pack(">H", len(octets)) + octets
+    else:
+        fields, value = struct.pack(">HH", element, len(octets)), octets
+    template = struct.pack(">HHHH", 2 if version == 10 else 0, 12, 300, 1) + fields
+    value += bytes(-len(value) % 4) if version == 9 else b""
+    return message(version, n, template + struct.pack(">HH", 300, 4 + len(value)) + value)
+
+
+COLUMNS = "src ip,dst ip,src port,dst port,proto,flags,tos,bytes,packets,src vlan"
+
+
+def outer(name, t, with_tag):
+    """What the columns must be: of the first IP header that tshark sees."""
+    v6 = "ipv6" in t["frame.protocols"][0].split(":") and ("ip" not in t["frame.protocols"][0].split(":") or
+         t["frame.protocols"][0].split(":").index("ipv6") < t["frame.protocols"][0].split(":").index("ip"))
+    first = lambda f, none: number(t[f][0]) if t[f] else none
+    none = not (t["ipv6.src"] if v6 else t["ip.src"])
+    want = {"src ip": "::" if none else (t["ipv6.src"] if v6 else t["ip.src"])[0], "packets": 1}
+    want["dst ip"] = "::" if none else (t["ipv6.dst"] if v6 else t["ip.dst"])[0]
+    want["bytes"] = 0 if none else first("ipv6.plen", 0) + 40 if v6 else first("ip.len", 0)
+    want["tos"] = 0 if none else first("ipv6.tclass", 0) if v6 else first("ip.dsfield", 0)
+    if with_tag:
+        want["src vlan"] = first("ieee8021ad.id", first("vlan.id", 0))
+    tunnels = any(w in name for w in ("gre", " in ", "6in4", "4in6", "6in6", "three")) and "vlan" not in name
+    if not tunnels and "later" not in name and "pppoe" not in name:  # the first ports are the outermost
+        for c, end in (("src port", "srcport"), ("dst port", "dstport")):
+            ports = [number(v) for p in ("udp.", "sctp.", "tcp.") for v in t[p + end][:1]]
+            want[c] = ports[0] if ports and "icmp" not in name else 0
+        if "icmp" in name:
+            want["dst port"] = 256 * first("icmp.type", first("icmpv6.type", 0)) + first("icmp.code", first("icmpv6.code", 0))
+    return want
+
+
+def sections(weir, tmp, names, frames, theirs):
+    bad = n = 0
+    ip_of = lambda f: f[14:] if f[12:14] in (b"\x08\x00", b"\x86\xdd") else None
+    for label_, version, element, cut in (("dataLinkFrameSection", 10, 315, lambda f: f), ("ipHeaderPacketSection", 10, 313, ip_of),
+                                          ("layer2packetSectionData", 9, 104, lambda f: f)):
+        some = [(a, cut(f), t) for a, f, t in zip(names, frames, theirs) if cut(f) is not None]
+        pcap(tmp / (label_ + ".pcap"), 101, [section(version, element, f, i + 1) for i, (_, f, _) in enumerate(some)])
+        subprocess.run([weir, "import", "--data", tmp / label_, tmp / (label_ + ".pcap")], check=True, capture_output=True)
+        out = subprocess.run([weir, "query", "--data", tmp / label_, "--list", "--columns", COLUMNS, "-o", "ndjson", "--sort", "received", "--limit", "0"],
+                             check=True, capture_output=True, text=True).stdout
+        ours = [json.loads(line) for line in out.splitlines()]
+        n += len(ours)
+        if len(ours) != len(some):
+            sys.exit("FAIL %s: %d records of %d" % (label_, len(ours), len(some)))
+        for (name, _, t), w in zip(some, ours):
+            for k, v in outer(name, t, element != 313).items():
+                if (w[k] if w[k] is not None else 0) != v:
+                    bad += 1
+                    print("FAIL %s in %s: %s: tshark %s, weir %s" % (name, label_, k, v, w[k]))
+    print("%d sections, %d columns different" % (n, bad))
+    return bad
+
+
 def main():
     weir, bad = sys.argv[1], 0
     names, frames = zip(*packets().items())
@@ -208,6 +275,7 @@ def main():
         subprocess.run([weir, "import", "--data", tmp / "d", tmp / "sflow.pcap"], check=True, capture_output=True)
         out = subprocess.run([weir, "query", "--data", tmp / "d", "--list", "--columns", "all", "--names", "ipfix", "-o", "ndjson", "--sort", "received",
                               "--limit", "0"], check=True, capture_output=True, text=True).stdout
+        bad += sections(weir, tmp, names, frames, theirs)
         ours = sorted((json.loads(line) for line in out.splitlines()), key=lambda r: struct.unpack(">I", bytes.fromhex(r["sflowSample"])[8:12]))
     if len(theirs) != len(frames) or len(ours) != len(frames):
         sys.exit("FAIL %d packets, tshark %d, weir %d" % (len(frames), len(theirs), len(ours)))

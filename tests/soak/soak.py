@@ -26,9 +26,10 @@ import load  # noqa: E402
 from harness import Server  # noqa: E402
 
 FIRST_SIZE = "32G"
-SAMPLE_S, WARM_S, LAG_S = 10, 60, 10
+SAMPLE_S, WARM_S, LAG_S = 10, 240, 10
+CALM = 0.6  # of the time; nobody is killed after it
 MAX_FILES, MAX_CATCH_UP_S = 400, 60
-GROWTH_MIB, GROWTH_PART, GROWTH_FDS = 48, 0.15, 16  # over the last two thirds: of the slope
+GROWTH_MIB, GROWTH_PART, GROWTH_FDS = 48, 0.15, 16  # of the slope, over the time without kills
 MERGE_MEMORY = "128M"
 
 
@@ -266,7 +267,7 @@ class Soak:
         self.dir.mkdir(parents=True)
         self.configure(FIRST_SIZE)
         pcap = load.capture(a.build, a.data)
-        calm = 0.6 * self.seconds
+        calm = CALM * self.seconds
         due = sorted(random.uniform(0.03 * self.seconds, calm) for _ in range(a.kills))
         trees = set(range(4, a.kills, 5))
         with Server(str(a.build / "weir"), *self.options(), folder=self.dir, before=load.first) as self.s:
@@ -329,11 +330,11 @@ class Soak:
         return self.result(ledger, checks, stored)
 
     def flat(self):
-        """The slope over the last two thirds, of samples of processes that are warm."""
+        """The slope over the time without kills, of samples of a process that is warm."""
         born, out = {}, {}
         for x in self.samples:
             born.setdefault(x.pid, x.at)
-        last = [x for x in self.samples if x.at >= self.seconds / 3 and x.at >= born[x.pid] + WARM_S and x.memory and x.descriptors]
+        last = [x for x in self.samples if x.at >= CALM * self.seconds and x.at >= born[x.pid] + WARM_S and x.memory and x.descriptors]
         span = last[-1].at - last[0].at if last else 0
         for name, unit in (("memory", 1 << 20), ("descriptors", 1)):
             v = sorted(getattr(x, name) / unit for x in last) or [0]

@@ -265,6 +265,45 @@ static void a_sender_cannot_write_frames(void **s)
     assert_true(x.n == 10 && x.last == 1400);
 }
 
+/* The sealer releases files while the journal thread waits for the disk to make the next one ready.
+ */
+static struct journal *release_in_sync;
+static uint64_t release_upto;
+int __real_os_file_sync(int fd, const char *path, struct err *e);
+int __wrap_os_file_sync(int fd, const char *path, struct err *e);
+
+int __wrap_os_file_sync(int fd, const char *path, struct err *e)
+{
+    if (release_in_sync != NULL)
+        journal_release(release_in_sync, release_upto);
+    return __real_os_file_sync(fd, path, e);
+}
+
+static void a_release_meanwhile_takes_no_file_that_is_made_ready(void **s)
+{
+    struct journal *j = open_at(&small, 0);
+    struct journal_found found;
+    struct journal_state st;
+    struct seen x;
+    uint64_t n = 1;
+
+    (void)s;
+    for (; journal_get_state(j, &st), st.files < 8; n++)
+        assert_int_equal(put(j, n, n), ERR_OK);
+    journal_release(j, n / 4); /* the next file is one of these */
+    release_in_sync = j;
+    for (uint64_t end = n + 1000; n < end; n++) { /* several files */
+        release_upto = n - 400;
+        assert_int_equal(put(j, n, n), ERR_OK);
+    }
+    release_in_sync = NULL;
+    journal_close(j);
+    x = read_all(n - 400, UINT64_MAX, &found);
+    assert_int_equal(x.first, n - 399);
+    assert_int_equal(x.n, 399);
+    assert_int_equal(found.damaged_places, 0);
+}
+
 static void a_missing_file_is_counted(void **s)
 {
     struct journal_found found;
@@ -291,6 +330,7 @@ int main(void)
         cmocka_unit_test_setup(a_full_journal_says_so_and_goes_on_when_released, fresh),
         cmocka_unit_test_setup(a_flipped_octet_costs_its_frame_only, fresh),
         cmocka_unit_test_setup(a_sender_cannot_write_frames, fresh),
+        cmocka_unit_test_setup(a_release_meanwhile_takes_no_file_that_is_made_ready, fresh),
         cmocka_unit_test_setup_teardown(a_missing_file_is_counted, fresh, gone),
     };
 

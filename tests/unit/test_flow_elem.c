@@ -327,11 +327,45 @@ static void number_of_a_value(void **state)
     assert_false(elem_number(0, 1, (const uint8_t *)"", 0, &v));
 }
 
+/* RFC 6313: semantic, element, length (and enterprise), values */
+static void lists(void **state)
+{
+    (void)state;
+    JSON(291, "\x03\x00\x0e\x00\x04\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x00\x08",
+         "{\"semantic\":\"allOf\",\"element\":\"egressInterface\",\"values\":[1,4,8]}");
+    TEXT(291, "\x03\x00\x0e\x00\x04\x00\x00\x00\x01\x00\x00\x00\x04",
+         "allOf egressInterface [1,4]");
+    JSON(291, "\x04\x00\x52\xff\xff\x03ge0\xff\x00\x02xe", /* both forms of a length */
+         "{\"semantic\":\"ordered\",\"element\":\"interfaceName\",\"values\":[\"ge0\",\"xe\"]}");
+    JSON(291, "\xff\x80\x01\x00\x01\x00\x00\x01\x00\x07",
+         "{\"semantic\":\"undefined\",\"element\":\"256/1\",\"values\":[\"07\"]}");
+    JSON(484, "\x03\x01\xe3\x00\x04\xfe\x00\x00\x01",
+         "{\"semantic\":\"allOf\",\"element\":\"bgpCommunity\",\"values\":[4261412865]}");
+    JSON(291, "\x00\x00\x0e\x00\x04", /* none of nothing */
+         "{\"semantic\":\"noneOf\",\"element\":\"egressInterface\",\"values\":[]}");
+    JSON(291, "\x03\x01\x23\xff\xff\x07\x03\x00\x0e\x00\x02\x00\x09", /* a list of lists */
+         "{\"semantic\":\"allOf\",\"element\":\"basicList\",\"values\":[{\"semantic\":\"allOf\","
+         "\"element\":\"egressInterface\",\"values\":[9]}]}");
+    JSON(292, "\x03\x01\x02\xaa\xbb",
+         "{\"semantic\":\"allOf\",\"records\":[{\"template\":258,\"octets\":\"aabb\"}]}");
+    JSON(293, "\x01\x01\x02\x00\x05\xaa\x01\x03\x00\x04",
+         "{\"semantic\":\"exactlyOneOf\",\"records\":[{\"template\":258,\"octets\":\"aa\"},"
+         "{\"template\":259,\"octets\":\"\"}]}");
+    TEXT(293, "\x01\x01\x02\x00\x05\xaa", "exactlyOneOf [template 258: aa]");
+    /* what is no list stands there as octets */
+    JSON(291, "\x03\x00\x0e\x00\x04\x00\x00", "\"03000e00040000\"");
+    JSON(291, "\x03\x00\x0e\x00\x00\x01", "\"03000e000001\"");
+    JSON(293, "\x01\x01\x02\x00\x09\xaa", "\"0101020009aa\"");
+    JSON(292, "\x03\x01", "\"0301\"");
+    TEXT(291, "", "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_is_sorted_and_found),
         cmocka_unit_test(names),
+        cmocka_unit_test(lists),
         cmocka_unit_test(own_rows),
         cmocka_unit_test(own_rows_refused),
         cmocka_unit_test(own_rows_are_bounded),

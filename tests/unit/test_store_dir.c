@@ -670,9 +670,10 @@ static void a_long_log_is_written_anew(void **state)
 static void few_are_open_at_a_time(void **state)
 {
     struct store *s = open_store(STORE_WRITE);
+    const struct marginal_row *rows;
     struct rowset *first;
     struct snapshot sn;
-    uint32_t v[ROWSET_VECTOR];
+    uint32_t v[ROWSET_VECTOR], n = 0;
     uint64_t octets;
     size_t open;
     struct err e;
@@ -701,6 +702,19 @@ static void few_are_open_at_a_time(void **state)
     /* closed behind our back, and still good: the reference is ours */
     assert_int_equal(first->ops->read(first, 0, COL_SRC_IP, 0, 10, v, &e), ERR_OK);
     rowset_unref(first);
+    /* what it loads later counts at the next opening */
+    seg_cache_limit(s->cache, 1, UINT64_MAX);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t before = octets;
+        assert_int_equal(rowset_open(sn.sets[4], &first, &e), ERR_OK);
+        seg_cache_count(s->cache, &open, &octets);
+        if (i == 0)
+            assert_int_equal(first->ops->marginal(first, MARGINAL_PROTO, &rows, &n, &e), ERR_OK);
+        else
+            assert_true(octets >= before + n * sizeof *rows);
+        rowset_unref(first);
+    }
+    assert_true(n > 0);
     seg_cache_limit(s->cache, 1024, 1); /* by memory: the last one only */
     seg_cache_count(s->cache, &open, &octets);
     assert_int_equal(open, 0);
