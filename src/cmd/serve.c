@@ -498,6 +498,7 @@ int cmd_serve(const struct args *a)
     if (rc != ERR_OK) {
         (void)cmd_fail(a, &e);
         (void)!take_down(&s, false, &e);
+        snmp_secrets_free(&s.secrets);
         os_share_free(s.shared, sizeof *s.shared);
         return rc == ERR_ARG ? EXIT_USAGE : EXIT_FAILED;
     }
@@ -506,6 +507,7 @@ int cmd_serve(const struct args *a)
         net_unlink(s.sock);
         (void)!take_down(&s, false, &e);
     }
+    snmp_secrets_free(&s.secrets);
     os_share_free(s.shared, sizeof *s.shared);
     return code;
 }

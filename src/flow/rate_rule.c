@@ -118,9 +118,11 @@ static int parse_one(const char *s, struct rate_rule *out, struct err *e)
 int rate_rules_parse(struct rate_rules **out, char *const *text, size_t n, struct err *e)
 {
     struct rate_rule *r = calloc(n + 1, sizeof *r);
-    int rc = r != NULL ? ERR_OK : err_set(e, ERR_NOMEM, "sampling: out of memory");
+    int rc = ERR_OK;
 
     *out = NULL;
+    if (r == NULL)
+        return err_set(e, ERR_NOMEM, "sampling: out of memory");
     for (size_t i = 0; rc == ERR_OK && i < n; i++)
         rc = parse_one(text[i], &r[i], e);
     if (rc == ERR_OK)

@@ -25,7 +25,7 @@ int counted_option(struct counted_list *l, uint32_t exporter, const struct shape
                    const struct rowset_option *o) WARN_UNUSED;
 /* The same of one that was asked; what the exporter told itself stays. Errors: ERR_NOMEM. */
 int counted_asked(struct counted_list *l, uint32_t exporter,
-                  const struct survey_counter *c) WARN_UNUSED;
+                  const struct survey_counter *a) WARN_UNUSED;
 /* NULL: its counter was not told twice, or within seconds. */
 struct counted *counted_find(const struct counted_list *l, uint32_t exporter, uint32_t in_if);
 /* A record that came in there: octets and packets of IP as exported. */
