@@ -69,6 +69,9 @@ struct rowset_ops {
      * pages of several codes can be gathered. NULL in ops, or ERR_UNSUPPORTED: no index is kept,
      * read all pages. Never false negatives. Cheap: about 3 us a code. */
     int (*pages)(const struct rowset *rs, uint32_t code, uint64_t *bitmap, struct err *e);
+    /* Which pages may tell of a translation by one of these keys (flow/translated.h): sets bits as
+     * `pages` does. NULL in ops: no index is kept, read all pages. Never false negatives. */
+    void (*translated)(const struct rowset *rs, const uint64_t *keys, uint32_t n, uint64_t *bitmap);
     void (*free)(struct rowset *rs); /* called when the last reference goes */
 };
 

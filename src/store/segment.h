@@ -11,7 +11,7 @@
 
 #define SEG_MAGIC         "WEIR-SEG"
 #define SEG_END           "WEIR-END"
-#define SEG_DRAFT         3u
+#define SEG_DRAFT         4u
 #define SEG_HEAD          16u    /* octets of the header */
 #define SEG_TAIL          32u    /* octets of the trailer */
 #define SEG_BLOCKS        4095u  /* blocks a segment at most: page numbers fit 16 bits */
