@@ -51,6 +51,7 @@ struct asked {
     bool json;
     char dir[4096], sock[4096];
     bool server;
+    int64_t took_us; /* of the questions */
     struct translations found;
 };
 
@@ -308,7 +309,8 @@ static void print_json(const struct asked *q, const struct gap_list *gaps)
     (void)json_object_set_new(root, "others", before);
     gaps_json(&b, gaps, NULL);
     (void)json_object_set_new(root, "gaps", json_loads(buf_cstr(&b), 0, NULL));
-    text = json_dumps(root, JSON_INDENT(1));
+    (void)json_object_set_new(root, "seconds", json_real((double)q->took_us / 1e6));
+    text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     if (text != NULL)
         (void)printf("%s\n", text);
     free(text);
@@ -319,10 +321,12 @@ static void print_json(const struct asked *q, const struct gap_list *gaps)
 static int answer(struct asked *q, struct err *e)
 {
     struct gap_list gaps = { 0 };
+    int64_t began = clock_mono_us();
     int rc = ask(q, q->from_ms, q->at_ms + 1, false, e);
 
     if (rc == ERR_OK && translations_open(&q->found))
         rc = ask(q, q->at_ms + 1, q->at_ms + q->back_ms, true, e);
+    q->took_us = clock_mono_us() - began;
     if (rc == ERR_OK)
         rc = history_gaps_of(q->dir, q->from_ms, q->at_ms + 1, &gaps, e);
     if (rc == ERR_OK) {

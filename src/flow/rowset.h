@@ -94,6 +94,9 @@ struct rowset_ops {
     /* What was looked up when the rowset was sealed. NULL in ops, or ERR_UNSUPPORTED: nothing was.
      */
     int (*geo)(const struct rowset *rs, enum geo_kind kind, struct rowset_geo *out, struct err *e);
+    /* Which pages may tell of a translation by one of these keys (flow/translated.h): sets bits as
+     * `pages` does. NULL in ops: no index is kept, read all pages. Never false negatives. */
+    void (*translated)(const struct rowset *rs, const uint64_t *keys, uint32_t n, uint64_t *bitmap);
     void (*free)(struct rowset *rs); /* called when the last reference goes */
 };
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow/translated.h"
 #include "query/match.h"
 
 /* ------------------------------------------------------------------ before the rows are read */
@@ -227,10 +228,90 @@ static enum tri node_tri(struct scan *s, const struct node *x, uint32_t block)
 
 #define FEW_CODES 64u
 
+/* A leaf on a value that is the elements ids[] (0 ends them), in this order. */
+static bool is_of(const struct expr *x, enum expr_op op, const uint16_t *ids)
+{
+    unsigned n = 0;
+
+    if (x->op != op)
+        return false;
+    for (; n < x->value.n && ids[n] != 0; n++) {
+        const struct value *v = &x->value.v[n];
+        if (v->kind != VALUE_ELEM || v->pen != 0 || v->id != ids[n] || v->occurrence != 1 ||
+            v->part_len != 0)
+            return false;
+    }
+    return n == x->value.n && ids[n] == 0;
+}
+
+/* Terms of one AND on a translated source, as the index of translations knows them. */
+struct nat_terms {
+    const struct addr *a; /* one address; NULL: none */
+    bool has_port, no_port, no_block;
+    uint64_t port, start_max, end_min; /* start_max UINT64_MAX, end_min 0: not said */
+};
+
+static void nat_term(struct nat_terms *t, const struct node *n)
+{
+    static const uint16_t ip[] = { TRANSLATED_IP4, TRANSLATED_IP6, TRANSLATED_IP4_CISCO, 0 },
+                          port[] = { TRANSLATED_PORT, TRANSLATED_PORT_CISCO, 0 },
+                          one_port[] = { TRANSLATED_PORT, 0 },
+                          start[] = { TRANSLATED_BLOCK_START, 0 },
+                          end[] = { TRANSLATED_BLOCK_END, 0 };
+    const struct expr *x = n->x;
+
+    /* an absent address reads as ::, an absent number as 0 */
+    if (is_of(x, EXPR_NET, ip) && x->n_nets == 1 && !x->net[0].out && x->net[0].n.len == 128 &&
+        !addr_is_zero(&x->net[0].n.a))
+        t->a = &x->net[0].n.a;
+    if (x->op == EXPR_RANGE && x->n_ranges == 1) {
+        const struct num_range *r = &x->range[0];
+        if ((is_of(x, EXPR_RANGE, port) || is_of(x, EXPR_RANGE, one_port)) && r->lo == r->hi &&
+            r->lo > 0 && r->lo <= UINT16_MAX) {
+            t->has_port = true;
+            t->port = r->lo;
+        }
+        if (is_of(x, EXPR_RANGE, start))
+            t->start_max = MIN(t->start_max, r->hi);
+        if (is_of(x, EXPR_RANGE, end))
+            t->end_min = MAX(t->end_min, r->lo);
+    }
+    if (x->op == EXPR_NOT && n->n_kids == 1) {
+        t->no_port |= is_of(n->kid[0].x, EXPR_EXISTS, one_port);
+        t->no_block |= is_of(n->kid[0].x, EXPR_EXISTS, end);
+    }
+}
+
+/* Pages that tell of the translations that an AND asks for. False = no way to know. */
+static bool nat_pages(struct scan *s, const struct node *x)
+{
+    struct nat_terms t = { .start_max = UINT64_MAX };
+    uint64_t key;
+
+    if (s->rs->ops->translated == NULL)
+        return false;
+    for (uint32_t k = 0; k < x->n_kids; k++)
+        nat_term(&t, &x->kid[k]);
+    if (t.a == NULL)
+        return false;
+    if (t.has_port)
+        key = translated_key(TRANSLATED_WITH_PORT, t.a, (unsigned)t.port);
+    else if (t.end_min > 0 && t.start_max <= t.end_min && t.end_min <= UINT16_MAX)
+        key = translated_key(TRANSLATED_IN_BLOCK, t.a, (unsigned)t.end_min / TRANSLATED_CHUNK);
+    else if (t.no_port && t.no_block)
+        key = translated_key(TRANSLATED_OTHER, t.a, 0);
+    else
+        key = translated_key(TRANSLATED_ADDRESS, t.a, 0);
+    s->rs->ops->translated(s->rs, &key, 1, s->pages);
+    return true;
+}
+
 /* Pages that a node can match in, when few addresses decide it. False = no way to know. */
 static bool node_pages(struct scan *s, const struct node *x)
 {
     if (x->x->op == EXPR_AND) {
+        if (nat_pages(s, x))
+            return true;
         for (uint32_t k = 0; k < x->n_kids; k++)
             if (node_pages(s, &x->kid[k]))
                 return true;

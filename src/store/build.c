@@ -443,7 +443,7 @@ static void lap(struct seg_sizes *z, enum seg_stage stage)
     z->since_ns = now;
 }
 
-void build_put_entry(struct buf *footer, uint32_t n, struct seg_ref extras,
+void build_put_entry(struct buf *footer, uint32_t n, struct seg_ref extras, struct seg_ref filter,
                      const struct build_column c[COL_N])
 {
     uint64_t present = 0;
@@ -453,6 +453,7 @@ void build_put_entry(struct buf *footer, uint32_t n, struct seg_ref extras,
     buf_le(footer, n, 4);
     buf_le(footer, present, 8);
     put_ref(footer, extras);
+    put_ref(footer, filter);
     for (unsigned i = 0; i < COL_N; i++) {
         if (c[i].ref.len == 0)
             continue;
@@ -468,6 +469,7 @@ static int put_block(struct build *s, const struct build_block *k, struct buf *f
                      struct seg_sizes *sizes)
 {
     struct build_column c[COL_N] = { 0 };
+    struct seg_ref extras = { 0 }, filter = { 0 };
     size_t at;
     int rc;
 
@@ -483,8 +485,13 @@ static int put_block(struct build *s, const struct build_block *k, struct buf *f
         return rc;
     lap(sizes, STAGE_EXTRAS);
     sizes->column[COL_N] += s->out->len - at;
-    build_put_entry(footer, k->n, s->out->len > at ? build_ref(s->out, at) : (struct seg_ref){ 0 },
-                    c);
+    extras = s->out->len > at ? build_ref(s->out, at) : extras;
+    at = s->out->len;
+    if ((rc = build_filter(s, k, s->out)) != ERR_OK)
+        return rc;
+    filter = s->out->len > at ? build_ref(s->out, at) : filter;
+    sizes->column[COL_N] += filter.len;
+    build_put_entry(footer, k->n, extras, filter, c);
     return ERR_OK;
 }
 

@@ -78,7 +78,7 @@ struct build_column {
 void build_put_column(struct build *s, const struct build_block *k, enum col col,
                       struct build_column *c);
 /* What the footer says of a block. */
-void build_put_entry(struct buf *footer, uint32_t n, struct seg_ref extras,
+void build_put_entry(struct buf *footer, uint32_t n, struct seg_ref extras, struct seg_ref filter,
                      const struct build_column c[COL_N]);
 /* Addresses, exporters, shapes and what belongs to addresses, to s->out. */
 void build_put_tables(struct build *s);
@@ -102,6 +102,8 @@ void build_geo_free(struct build *s);
 int build_views(struct build *s, struct seg_info *info) WARN_UNUSED;
 int build_pages(struct build *s) WARN_UNUSED; /* ERR_NOMEM */
 int build_extras(struct build *s, const struct build_block *k, struct buf *out) WARN_UNUSED;
+/* Translations of a block: nothing where no row tells any. Errors: ERR_NOMEM. */
+int build_filter(struct build *s, const struct build_block *k, struct buf *out) WARN_UNUSED;
 void build_extra_forms(struct build *s);
 int build_options(struct build *s) WARN_UNUSED;   /* ERR_NOMEM */
 int build_marginals(struct build *s) WARN_UNUSED; /* ERR_NOMEM */

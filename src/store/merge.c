@@ -377,6 +377,23 @@ static int copy_extras(struct merge *m, const struct merge_piece *p, struct seg_
     return rc == ERR_OK ? merge_end(m, out) : rc;
 }
 
+/* What pages of a block tell does not depend on numbers. */
+static int copy_filter(struct merge *m, const struct merge_piece *p, struct seg_ref *out)
+{
+    const struct merge_input *in = &m->in[p->input];
+    struct seg_ref was = in->s->block[p->block].filter;
+    const uint8_t *octets;
+
+    if (was.len == 0)
+        return ERR_OK;
+    octets = segment_chunk(in->s, was, "index of translations", m->e);
+    if (octets == NULL)
+        return merge_blame(m, p->input, ERR_CORRUPT);
+    *out = was;
+    out->off = place(m);
+    return merge_write(m, octets, was.len);
+}
+
 /* Extras of the rows of all pieces into the batch. ERR_FULL: more than one block may hold. */
 static int load_extras(struct merge *m, const struct merge_piece *p, uint32_t n)
 {
@@ -403,15 +420,18 @@ static int load_extras(struct merge *m, const struct merge_piece *p, uint32_t n)
     return ERR_OK;
 }
 
-static int put_extras(struct merge *m, struct seg_ref *out)
+static int put_extras(struct merge *m, struct seg_ref *out, struct seg_ref *filter)
 {
     uint8_t *own = m->batch->extra_octets;
     int rc;
 
     m->batch->extra_octets = m->extras.p; /* borrowed for the call */
     rc = build_extras(&m->b, &m->k, &m->chunk);
+    if (rc == ERR_OK && (rc = merge_put_chunk(m, out)) == ERR_OK &&
+        (rc = build_filter(&m->b, &m->k, &m->chunk)) == ERR_OK)
+        rc = merge_put_chunk(m, filter);
     m->batch->extra_octets = own;
-    return rc == ERR_OK ? merge_put_chunk(m, out) : err_set(m->e, rc, "%s: out of memory", m->path);
+    return rc == ERR_NOMEM ? err_set(m->e, rc, "%s: out of memory", m->path) : rc;
 }
 
 /* ------------------------------------------------------------------ blocks */
@@ -420,7 +440,7 @@ static int put_extras(struct merge *m, struct seg_ref *out)
 static int put_block(struct merge *m, const struct merge_piece *p, uint32_t n)
 {
     struct build_column c[COL_N] = { 0 };
-    struct seg_ref extras = { 0 };
+    struct seg_ref extras = { 0 }, filter = { 0 };
     uint64_t octets = 0;
     int rc;
 
@@ -428,7 +448,7 @@ static int put_block(struct merge *m, const struct merge_piece *p, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         const struct seg_block *b = &m->in[p[i].input].s->block[p[i].block];
         m->k.n += p[i].rows;
-        octets += b->extras.len;
+        octets += b->extras.len + b->filter.len;
         for (int x = 0; x < __builtin_popcountll(b->present); x++)
             octets += b->column[x].ref.len;
     }
@@ -437,13 +457,15 @@ static int put_block(struct merge *m, const struct merge_piece *p, uint32_t n)
     if ((rc = load_all(m, p, n, COL_SRC_IP)) != ERR_OK ||
         (rc = load_all(m, p, n, COL_DST_IP)) != ERR_OK || (rc = put_columns(m, p, n, c)) != ERR_OK)
         return rc;
-    rc = n == 1 ? copy_extras(m, p, &extras) : put_extras(m, &extras);
+    rc = n == 1 ? copy_extras(m, p, &extras) : put_extras(m, &extras, &filter);
+    if (rc == ERR_OK && n == 1)
+        rc = copy_filter(m, p, &filter);
     if (rc == ERR_OK && m->join)
         rc = merge_index_note(m, m->r->info.n_blocks);
     if (rc != ERR_OK)
         return rc;
-    m->r->sizes.column[COL_N] += extras.len;
-    build_put_entry(&m->blocks, m->k.n, extras, c);
+    m->r->sizes.column[COL_N] += extras.len + filter.len;
+    build_put_entry(&m->blocks, m->k.n, extras, filter, c);
     if (n == 1)
         m->in[p->input].block_at[p->block] = m->r->info.n_blocks;
     m->r->info.n_blocks++;

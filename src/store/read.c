@@ -271,6 +271,7 @@ static bool get_blocks(struct segment *s, struct rd r, bool fill)
         b->n = (uint32_t)rd_le(&r, 4);
         b->present = rd_le(&r, 8);
         b->extras = get_ref(&r);
+        b->filter = get_ref(&r);
         if (!rd_ok(&r) || b->n == 0 || b->n > BATCH_ROWS || b->present >> COL_N != 0)
             return false;
         b->column = fill ? s->columns + at : NULL;
@@ -328,6 +329,7 @@ static const struct rowset_ops segment_ops = {
     .marginal = segment_marginal,
     .pages = segment_pages,
     .geo = segment_geo,
+    .translated = segment_translated,
     .free = segment_free,
 };
 

@@ -17,10 +17,10 @@ struct seg_column {
 struct seg_block {
     uint32_t n;
     uint64_t present;
-    struct seg_ref extras;
+    struct seg_ref extras, filter;
     struct seg_column *column; /* one for each bit of `present`, ascending */
     _Atomic uint64_t checked;  /* bit per column: checksum verified */
-    _Atomic bool extras_checked;
+    _Atomic bool extras_checked, filter_checked;
 };
 
 /* AS numbers or countries of addresses as read: owns its memory. */
@@ -105,6 +105,8 @@ int segment_option(const struct rowset *rs, uint32_t i, struct rowset_option *ou
 int segment_marginal(const struct rowset *rs, enum marginal which, const struct marginal_row **rows,
                      uint32_t *n, struct err *e);
 int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, struct err *e);
+void segment_translated(const struct rowset *rs, const uint64_t *keys, uint32_t n,
+                        uint64_t *bitmap);
 
 int segment_geo(const struct rowset *rs, enum geo_kind kind, struct rowset_geo *out,
                 struct err *e) WARN_UNUSED;

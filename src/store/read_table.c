@@ -4,6 +4,7 @@
 
 #include "codec/vec.h"
 #include "codec/zst.h"
+#include "store/filter.h"
 #include "store/read.h"
 
 #define EXPORTER_OCTETS 24u
@@ -249,6 +250,27 @@ int segment_pages(const struct rowset *rs, uint32_t code, uint64_t *bitmap, stru
         bitmap[page / 64] |= 1ull << page % 64;
     }
     return segment_held(s, s->table[TABLE_PAGES]) ? ERR_OK : damaged(s, "index of addresses", e);
+}
+
+void segment_translated(const struct rowset *rs, const uint64_t *keys, uint32_t n, uint64_t *bitmap)
+{
+    struct segment *s = segment_of(rs);
+
+    for (uint32_t i = 0; i < rs->n_blocks; i++) {
+        struct seg_block *b = &s->block[i];
+        uint32_t pages = UINT32_MAX, at = ROWSET_PAGE(i, 0);
+        if (b->filter.len == 0)
+            continue;
+        if (!atomic_load_explicit(&b->filter_checked, memory_order_relaxed) &&
+            segment_chunk(s, b->filter, "index of translations", NULL) != NULL)
+            atomic_store_explicit(&b->filter_checked, true, memory_order_relaxed);
+        if (atomic_load_explicit(&b->filter_checked, memory_order_relaxed))
+            pages = filter_pages(s->map.p + b->filter.off, b->filter.len, keys, n);
+        if (!segment_held(s, b->filter))
+            pages = UINT32_MAX; /* damaged: any of them */
+        for (uint32_t p = 0; p < ROWSET_BLOCK_PAGES; p++)
+            bitmap[(at + p) / 64] |= (uint64_t)(pages >> p & 1) << (at + p) % 64;
+    }
 }
 
 /* ------------------------------------------------------------------ option records */

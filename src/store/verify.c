@@ -78,7 +78,7 @@ static void block(struct walk *w, uint32_t i)
     const struct seg_block *b = &w->s->block[i];
     struct seg_damage d = { .block = i, .rows = b->n };
     uint32_t at = 0;
-    uint64_t octets = b->extras.len;
+    uint64_t octets = b->extras.len + b->filter.len;
 
     for (unsigned c = 0; c < COL_N; c++) {
         const struct seg_column *x;
@@ -95,6 +95,12 @@ static void block(struct walk *w, uint32_t i)
     if (!sound(w, b->extras)) {
         (void)snprintf(d.part, sizeof d.part, "extras");
         w->block_bad[i] = 1;
+        w->bad(w->ctx, &d);
+    }
+    if (!sound(w, b->filter)) {
+        (void)snprintf(d.part, sizeof d.part, "index of translations");
+        d.rows = 0;
+        d.derived = true;
         w->bad(w->ctx, &d);
     }
     w->step(w->ctx, octets);

@@ -47,11 +47,11 @@ class World:
                     break
             else:
                 continue
-            inside, inside_port = 0x64400000 + r.randrange(1 << 22), r.randrange(1024, 65536)
+            inside, inside_port = 0x64400000 + r.randrange(1 << 17), r.randrange(1024, 65536)
             took = int(r.expovariate(1 / 60000)) + 1
             over = t + took
             busy[key] = over
-            a, dst = struct.pack(">I", inside), struct.pack(">I", r.getrandbits(32))
+            a, dst = struct.pack(">I", inside), struct.pack(">I", 0x08000000 + r.randrange(1 << 16))
             dport = r.choice((443, 80, 53))
             yield t, SESSION, pack(t, 4, a, self.packed[pub], inside_port, port, proto, dst, dport)
             told = r.random() < 0.98
@@ -71,7 +71,7 @@ class World:
             t = max(self.start_ms + r.randrange(self.span_ms), until.get((pub, first), 0) + 1)
             over = t + r.randrange(60_000, 6 * 3600_000)
             until[pub, first] = over
-            inside = 0x64400000 + r.randrange(1 << 22)
+            inside = 0x64400000 + r.randrange(1 << 17)
             a = struct.pack(">I", inside)
             for at, what in ((t, 16), (over, 17)):
                 out.append((at, BLOCK, PACK[BLOCK].pack(at, what, a, self.packed[pub], first, first + self.block_size - 1)))
