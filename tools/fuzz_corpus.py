@@ -492,9 +492,9 @@ def made_meta():
   servers: {members: [tcp/443, AS64500, exporter fra1, if fra1 3, if fra1 xe-0/0/1]}
 names:
   10.20.0.1: gateway
-  AS64500: Example
+  10.20.0.0/16: office net
 exporters:
-  192.0.2.1: {name: fra1, site: Frankfurt, role: core, region: eu, as_source: both, sampling: 1000, force: yes, trusted: off}
+  192.0.2.1: {name: fra1, site: Frankfurt, role: core, region: eu}
   "192.0.2.1#7":
     name: fra7
 interfaces:
@@ -504,14 +504,13 @@ interfaces:
     description: Transit ExampleTel
     speed: 2.5G
     boundary: external
-    role: edge
 rules:
   - {order: 10, "on": description, match: "^(transit|up)", boundary: external, provider: ExampleTel}
 """
     save("meta", "made-whole", whole.encode())
     for i, t in enumerate((
             "", "groups:\n", "groups: {a: }\n", "groups: {a: {members: [group b]}, b: {members: [group a]}}\n", "groups: {a: {}, A: {}}\n", "grups: {}\n", "groups: []\n", "names: {10.0.0.1: ''}\n",
-            "names: {x: y}\n", "rules: [{order: 1}]\n", "rules: [{match: a}]\n", "rules: [{order: 1, match: '(', boundary: internal}]\n", "interfaces: [{exporter: 1.1.1.1, index: x}]\n",
+            "names: {x: y}\n", "names: {AS1: y}\n", "exporters: {1.1.1.1: {sampling: 5}}\n", "rules: [{order: 1}]\n", "rules: [{match: a}]\n", "rules: [{order: 1, match: '(', boundary: internal}]\n", "interfaces: [{exporter: 1.1.1.1, index: x}]\n",
             "interfaces: [{exporter: nobody, index: 1}]\n", "exporters: {1.1.1.1: {sit: a}}\n", "exporters: {1.1.1.1: {site: a, site: b}}\n", "groups: &a {x: *a}\n", "groups: {x: &y {note: a}, z: *y}\n",
             "a: b\n---\nc: d\n", "- a\n", "*x\n", "{", '"a\\0": b\n', "names:\n  ? [a]\n  : b\n", "groups: {a: {members: [10.0.0.0/8, 10.0.0.0/8]}}\n", "groups: {a: {capacity: 1.5}}\n",
             "groups: {internal: {members: [port 5]}}\n", "groups: {a: {members: ['!10.0.0.0/8', '!::/0']}}\n")):

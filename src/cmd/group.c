@@ -35,7 +35,7 @@ const struct cmd_option name_options[] = {
     { "output", 'o', "table|json", "form of a list" },
     { 0 },
 };
-const char name_help[] = "Names of addresses, networks and AS numbers, for filters and answers. Of "
+const char name_help[] = "Names of addresses and networks, for filters and answers. Of "
                          "networks the most specific\n"
                          "one gives the name.\n\n"
                          "  weir name set 10.20.0.1 gateway\n"

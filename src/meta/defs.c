@@ -193,9 +193,7 @@ static int compile_names(struct defs *d, struct err *e)
     for (size_t i = 0; i < d->doc.t[META_NAMES].n && rc == ERR_OK; i++) {
         char *const *v = d->doc.t[META_NAMES].row[i].v;
         struct addr from, to;
-        uint32_t as, w;
-        if (item_as(v[0], strlen(v[0]), &as))
-            continue;
+        uint32_t w;
         rc = item_net(v[0], strlen(v[0]), &from, &to, e);
         if (rc == ERR_NOTFOUND)
             rc = ERR_ARG;

@@ -23,7 +23,7 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "group", META_TEXT, NULL, 0, "group" },
         { "item", META_TEXT, NULL, 0, "member" } } },
     [META_NAMES] = { "names", "name", 1, 2, {
-        { "of", META_TEXT, NULL, 0, "address, network or AS number" },
+        { "of", META_TEXT, NULL, 0, "address or network" },
         { "name", META_TEXT, NULL, 0, "friendly name" } } },
     [META_EXPORTERS] = { "exporters", "exporter", 1, 9, {
         { "address", META_ADDRESS, NULL, 0, "source address" },
@@ -331,20 +331,18 @@ static int member(const char *s, struct buf *out, struct err *e)
     return rc;
 }
 
-/* What has a name: an address, a network, an AS number. */
+/* What has a name: an address, a network. */
 static int named(const char *s, struct buf *out, struct err *e)
 {
     struct addr from, to;
     uint32_t as;
     int rc;
 
-    if (item_as(s, strlen(s), &as)) {
-        buf_printf(out, "AS%u", as);
-        return ERR_OK;
-    }
+    if (item_as(s, strlen(s), &as))
+        return err_set(e, ERR_UNSUPPORTED, "not yet: names of AS numbers");
     rc = item_net(s, strlen(s), &from, &to, e);
     if (rc == ERR_NOTFOUND)
-        return err_set(e, ERR_ARG, "\"%.64s\" is no address, network or AS number", s);
+        return err_set(e, ERR_ARG, "\"%.64s\" is no address or network", s);
     if (rc == ERR_OK)
         item_net_text(out, &from, &to);
     return rc;

@@ -2,7 +2,7 @@
  * Floor 3. No I/O. libyaml reads; we write.
  *
  *   groups:      by name: kind, contact ..., members: [...]
- *   names:       of address, network or AS number: name
+ *   names:       of address or network: name
  *   exporters:   by address: name, site ...
  *   interfaces:  a list: exporter, index, name ...
  *   rules:       a list: order, on, match ... */

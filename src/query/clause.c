@@ -90,6 +90,9 @@ static bool value_by_name(struct syntax *p, struct value_alts *out, char *name, 
             out->n = 1;
             if (!syn_ie(p, &out->v[0]))
                 return false;
+        } else if (f->type == FIELD_INSIDE || f->type == FIELD_DIRECTION) {
+            syn_fail_from(p, ERR_SYNTAX, at, "%s is a test; the column is direction", f->words);
+            return false;
         } else {
             size_t n = syn_values(p, f, &s, v);
             if (n == 0)

@@ -111,7 +111,7 @@ struct plan {
     uint8_t dedup;          /* enum dedup */
     bool no_order;          /* --order none: as they come */
     struct defs *defs;      /* reference held; NULL: nothing of them is asked */
-    struct expr **mixed;    /* owned: of key "group", see query/defined.c; pairs src, dst */
+    struct expr **mixed;    /* owned: of key "group", see query/group_term.c; pairs src, dst */
     uint32_t n_mixed;       /* pairs */
     uint32_t *mixed_group;  /* owned: the group of each pair */
     char tz[64];            /* zone for hour, weekday, printing; "" = UTC */

@@ -212,7 +212,7 @@ const char *number_parse(uint64_t *out, const char *s, size_t len, int bits);
 /* query/time.c: first moments of the month that a wall time lies in, and of the next. */
 void month_around(int64_t local_ms, int64_t *start_ms, int64_t *next_ms);
 
-/* query/defined.c: what a key or column `group` needs of groups that are more than addresses. */
+/* query/group_term.c: what a key or column `group` needs of groups that are more than addresses. */
 bool syn_mixed_groups(struct syntax *p, struct plan *plan);
 
 /* query/key.c */

@@ -67,7 +67,7 @@ struct expr *syn_tcpdump_term(struct syntax *p, const struct field *f, const str
 struct expr *syn_mpls_exp_term(struct syntax *p, const struct field *f);
 struct expr *syn_mpls_eos_term(struct syntax *p, const struct field *f);
 
-/* ---- query/defined.c: what is defined (meta/defs.h) */
+/* ---- query/defined.c, group_term.c: what is defined (meta/defs.h) */
 struct expr *syn_group_term(struct syntax *p, const struct field *f, const struct sides *s);
 struct expr *syn_any_group(struct syntax *p, const struct field *f, const struct sides *s,
                            bool absent);

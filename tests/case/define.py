@@ -208,6 +208,8 @@ def main():
         for line in TYPED.strip().splitlines():
             one.run(*line.split())
         good = answers(one)
+        for words in (["--columns", "src internal"], ["--columns", "transit"], ["--by", "inbound"], ["--list", "--sort", "src external"]):
+            assert "is a test; the" in one.run("query", *words, code=2), words
         # the same as a file, and nothing left to change
         whole = one.run("config", "export")
         (tmp / "all.yaml").write_text(whole)
