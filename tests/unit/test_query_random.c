@@ -698,6 +698,7 @@ static void make_question(struct question *q)
         q->raw = true;
         say(" | raw");
     }
+    q->roles = dice(3) == 0;
     if (dice(5) == 0) {
         q->dedup = 1 + (uint8_t)dice(2);
         say(" | dedup %s", q->dedup == 1 ? "on" : "off");
@@ -1090,11 +1091,12 @@ static void ask(const struct question *q, struct snapshot *snap)
     struct plan *plan;
     struct err e = { 0 };
     struct got g = { .sink = { on_begin, on_row, on_end }, .q = q };
+    struct query_control ctl = { .roles = ref_roles, .n_roles = ARRAY_LEN(ref_roles) };
 
     assert_int_equal(query_params_set(&params, "filter", words, &e), ERR_OK);
     if (query_plan(&plan, &params, NOW_MS, &e) != ERR_OK)
         WRONG("not understood: %s at %zu", e.msg, e.pos);
-    if (query_run(plan, snap, &g.sink, NULL, NULL, &e) != ERR_OK)
+    if (query_run(plan, snap, &g.sink, q->roles ? &ctl : NULL, NULL, &e) != ERR_OK)
         WRONG("not run: %s", e.msg);
     compare(q, &g);
     met.asked++;
