@@ -217,7 +217,7 @@ class Bench:
 
     def count(self, who, folder, data=None):
         if who == "weir":
-            r = output(self.weir, "query", "--data", str(data or folder / "data"), "-o", "json")
+            r = output(self.weir, "query", "--data", str(data or folder / "data"), "-o", "json", "--dedup", "off")
             return json.loads(r)["totals"]["flows"] if r else 0
         m = [re.search(r"^Flows:\s*(\d+)", output("nfdump", "-q", "-r", str(f), "-I"), re.M) for f in folder.glob("nfcapd.2*")]
         return sum(int(x.group(1)) for x in m if x)
@@ -379,7 +379,7 @@ class Bench:
     def matched(self, data, peer, filter_):
         """The same filter selects the same records, or the comparison is of no use."""
         words = [filter_] if filter_ else []
-        ours = json.loads(output(self.weir, "query", "--data", str(data), "-o", "json", *words))["totals"]["flows"]
+        ours = json.loads(output(self.weir, "query", "--data", str(data), "-o", "json", "--dedup", "off", *words))["totals"]["flows"]
         m = re.search(r"total flows: (\d+)", output("nfdump", "-R", str(peer), "-o", "null", *words))
         theirs = int(m.group(1)) if m else -1
         if ours != theirs:

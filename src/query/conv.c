@@ -40,11 +40,15 @@ static uint64_t mix(uint64_t h, uint64_t v)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
+static uint64_t hash_tuple(uint32_t a, uint32_t b, uint32_t pa, uint32_t pb, uint32_t proto)
+{
+    uint64_t ports = (uint64_t)pa << 32 | pb << 16 | proto;
+
+    return mix(mix(0x2545f4914f6cdd1du, (uint64_t)a << 32 | b), ports + 1);
+}
 static uint64_t hash_of(const struct conv_row *r)
 {
-    uint64_t ports = (uint64_t)r->pa << 32 | (uint64_t)r->pb << 16 | r->proto;
-
-    return mix(mix(0x2545f4914f6cdd1du, (uint64_t)r->a << 32 | r->b), ports + 1);
+    return hash_tuple(r->a, r->b, r->pa, r->pb, r->proto);
 }
 
 /* ------------------------------------------------------------------ exporters */
@@ -108,13 +112,14 @@ static int enter_exporters(struct noted *w, const struct rowset *rs)
 
 /* ------------------------------------------------------------------ noting rows */
 
-static int note(struct noted *w, const struct conv_row *r)
+/* A place for a row of that hash; *out = NULL: it is of another part. */
+static int place(struct noted *w, uint64_t h, struct conv_row **out)
 {
     struct group *g = w->c->g;
-    uint64_t h = hash_of(r);
     unsigned list = (unsigned)(h >> 56);
     struct chunk *k = w->list[list];
 
+    *out = NULL;
     if (w->c->parts > 1 && (h & UINT32_MAX) * w->c->parts >> 32 != w->c->part)
         return ERR_OK;
     if (k == NULL || k->n == CHUNK_ROWS) {
@@ -126,31 +131,9 @@ static int note(struct noted *w, const struct conv_row *r)
         k->n = 0;
         w->list[list] = k;
     }
-    k->row[k->n++] = *r;
+    *out = &k->row[k->n++];
     w->n[list]++;
     return ERR_OK;
-}
-
-/* Lower side first, so that both directions have one key. ICMP has no ports: what stands there is
- * another thing in the answer. */
-static void fold(struct conv_row *r)
-{
-    bool swap = r->a > r->b || (r->a == r->b && r->pa > r->pb);
-
-    if (r->a == r->b && r->pa == r->pb) /* a host with itself */
-        swap = (r->bits & CONV_BACK) != 0;
-
-    if (r->proto == 1 || r->proto == 58)
-        r->pa = r->pb = 0;
-    if (!swap)
-        return;
-    r->bits |= CONV_SWAP;
-    r->a ^= r->b;
-    r->b ^= r->a;
-    r->a ^= r->b;
-    r->pa ^= r->pb;
-    r->pb ^= r->pa;
-    r->pa ^= r->pb;
 }
 
 /* Columns of a vector. */
@@ -193,52 +176,64 @@ static bool both_there(const struct scan *s, const struct columns *c, uint32_t i
     return (s->common_cols & both) == both || (s->shape_cols[c->shape[i]] & both) == both;
 }
 
+/* One direction of a row. Written field by field where it stays: a copy of what was just written in
+ * pieces would wait for them. */
+static int one_half(struct noted *w, const struct scan *s, const struct columns *c, uint32_t i,
+                    bool back, bool biflow)
+{
+    const struct group *g = w->c->g;
+    const uint32_t *map = g->hosts->map[s->set];
+    uint32_t from = map[c->src[i]], to = map[c->dst[i]], pf = c->sport[i], pt = c->dport[i],
+             proto = c->proto[i];
+    bool swap = back, egress = c->dir[i] == 1;
+    uint64_t rate = c->rate[i], times = g->p->raw || rate < 1 ? 1 : rate;
+    int64_t ms = (int64_t)c->end[i] - (int64_t)c->start[i];
+    struct conv_row *r;
+    int rc;
+
+    /* Folded, the lower side comes first, so that both directions have one key; a host with itself
+     * keeps its two directions apart. ICMP has no ports: what stands there is another thing in the
+     * answer. */
+    if (w->c->ask->folded) {
+        swap = from > to || (from == to && pf > pt);
+        if (proto == 1 || proto == 58)
+            pf = pt = 0;
+    }
+    if ((rc = place(
+             w, swap ? hash_tuple(to, from, pt, pf, proto) : hash_tuple(from, to, pf, pt, proto),
+             &r)) != ERR_OK ||
+        r == NULL)
+        return rc;
+    r->a = swap ? to : from;
+    r->b = swap ? from : to;
+    r->pa = (uint16_t)(swap ? pt : pf);
+    r->pb = (uint16_t)(swap ? pf : pt);
+    r->proto = (uint8_t)proto;
+    r->bits = (uint8_t)((biflow ? CONV_BIFLOW : 0) | (back ? CONV_BACK : 0) |
+                        (swap != back ? CONV_SWAP : 0));
+    r->rate = conv_rate(rate);
+    r->point = (uint64_t)w->map[c->exporter[i]] << 33 | (uint64_t)egress << 32 |
+               (egress ? c->out_if[i] : c->in_if[i]);
+    r->start_ms = (int64_t)c->start[i];
+    r->ms = ms < 0 ? 0 : (uint32_t)MIN(ms, (int64_t)UINT32_MAX);
+    r->flags = (uint16_t)c->flags[i];
+    r->row = (uint64_t)s->set << 32 | (uint64_t)s->block << 16 | (s->first + i);
+    r->bytes = (back ? c->rev_bytes[i] : c->bytes[i]) * times;
+    r->packets = (back ? c->rev_packets[i] : c->packets[i]) * times;
+    return ERR_OK;
+}
+
 static int one_row(struct noted *w, const struct scan *s, const struct columns *c, uint32_t i)
 {
-    struct group *g = w->c->g;
-    const uint32_t *map = g->hosts->map[s->set];
-    uint64_t rate = c->rate[i], times = g->p->raw || rate < 1 ? 1 : rate;
+    const struct group *g = w->c->g;
     bool biflow = (c->rev_bytes[i] | c->rev_packets[i]) != 0;
-    uint32_t dir = c->dir[i] == 1;
-    int64_t ms = (int64_t)c->end[i] - (int64_t)c->start[i];
-    struct conv_row r = {
-        .a = map[c->src[i]],
-        .b = map[c->dst[i]],
-        .pa = (uint16_t)c->sport[i],
-        .pb = (uint16_t)c->dport[i],
-        .proto = (uint8_t)c->proto[i],
-        .bits = biflow ? CONV_BIFLOW : 0,
-        .rate = conv_rate(rate),
-        .point = (uint64_t)w->map[c->exporter[i]] << 33 | (uint64_t)dir << 32 |
-                 (dir == 1 ? c->out_if[i] : c->in_if[i]),
-        .start_ms = (int64_t)c->start[i],
-        .ms = ms < 0 ? 0 : (uint32_t)MIN(ms, (int64_t)UINT32_MAX),
-        .flags = (uint16_t)c->flags[i],
-        .row = (uint64_t)s->set << 32 | (uint64_t)s->block << 16 | (s->first + i),
-        .bytes = c->bytes[i] * times,
-        .packets = c->packets[i] * times,
-    };
-    bool folded = w->c->ask->folded;
     int rc = ERR_OK;
 
-    if (!group_bit(g->aside[0], s, i)) {
-        struct conv_row to = r;
-        if (folded)
-            fold(&to);
-        rc = note(w, &to);
-    }
-    if (rc != ERR_OK || !biflow || group_bit(g->aside[1], s, i))
-        return rc;
-    r.a = map[c->dst[i]];
-    r.b = map[c->src[i]];
-    r.pa = (uint16_t)c->dport[i];
-    r.pb = (uint16_t)c->sport[i];
-    r.bits = CONV_BIFLOW | CONV_BACK;
-    r.bytes = c->rev_bytes[i] * times;
-    r.packets = c->rev_packets[i] * times;
-    if (folded)
-        fold(&r);
-    return note(w, &r);
+    if (!group_bit(g->aside[0], s, i))
+        rc = one_half(w, s, c, i, false, biflow);
+    if (rc == ERR_OK && biflow && !group_bit(g->aside[1], s, i))
+        rc = one_half(w, s, c, i, true, true);
+    return rc;
 }
 
 static int note_vector(struct scan *s, void *hand)

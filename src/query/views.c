@@ -260,22 +260,21 @@ static int one_point(struct views *v, unsigned worker, const struct seen *s, str
     return rc;
 }
 
-static int make_kept(struct kept *k, size_t n)
-{
-    k->row = malloc(n * sizeof(struct conv_row *));
-    k->top = malloc(n * sizeof *k->top);
-    k->n = 0;
-    return k->row != NULL && k->top != NULL ? ERR_OK : ERR_NOMEM;
-}
+#define FEW 48u /* rows of a conversation that need no memory of their own */
 
 static int by_points(struct views *v, unsigned worker, struct seen *seen, uint32_t n_seen,
                      struct conv_row *r, size_t n)
 {
-    struct kept k[3] = { { 0 } };
-    int rc = ERR_OK;
+    const struct conv_row *few_row[3][FEW];
+    int64_t few_top[3][FEW];
+    struct kept k[3];
+    void *more = n > FEW ? malloc(3 * n * (sizeof(struct conv_row *) + sizeof(int64_t))) : NULL;
+    int rc = n > FEW && more == NULL ? ERR_NOMEM : ERR_OK;
 
-    for (unsigned i = 0; i < 3 && rc == ERR_OK; i++)
-        rc = make_kept(&k[i], n);
+    for (unsigned i = 0; i < 3; i++)
+        k[i] = more == NULL ? (struct kept){ few_row[i], few_top[i], 0 }
+                            : (struct kept){ (const struct conv_row **)more + i * n,
+                                             (int64_t *)more + (3 + i) * n, 0 };
     for (uint32_t i = 1; i < n_seen; i++) /* the best first */
         for (uint32_t j = i; j > 0 && better(v->g, &seen[j], &seen[j - 1]) < 0; j--) {
             struct seen x = seen[j];
@@ -285,10 +284,7 @@ static int by_points(struct views *v, unsigned worker, struct seen *seen, uint32
     for (uint32_t i = 0; i < n_seen && rc == ERR_OK; i++)
         if (seen[i].role != POINT_DISJOINT)
             rc = one_point(v, worker, &seen[i], r, n, &k[0], &k[1], &k[2]);
-    for (unsigned i = 0; i < 3; i++) {
-        free(k[i].row);
-        free(k[i].top);
-    }
+    free(more);
     return rc;
 }
 
@@ -312,7 +308,7 @@ static int one_cluster(struct views *v, unsigned worker, struct conv_row *r, siz
         seen[k].bytes += r[i].bytes;
         seen[k].rate = MAX(seen[k].rate, r[i].rate);
     }
-    if (n_seen < 2 && (!roles || seen[0].role != POINT_IGNORE))
+    if (n_seen == 0 || (n_seen == 1 && seen[0].role != POINT_IGNORE))
         return ERR_OK;
     return by_points(v, worker, seen, n_seen, r, n);
 }

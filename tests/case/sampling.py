@@ -321,7 +321,7 @@ def pcap(path, datagrams):
 
 
 def ask(weir, tmp, *words):
-    out = subprocess.run([weir, "query", "--config", tmp / "weir.yaml", "--data", tmp / "d", "-o", "json", *words], check=True,
+    out = subprocess.run([weir, "query", "--config", tmp / "weir.yaml", "--data", tmp / "d", "-o", "json", "--dedup", "off", *words], check=True,
                          capture_output=True, text=True).stdout
     return json.loads(out)["totals"]
 
@@ -344,7 +344,7 @@ def check(weir, tmp, datagrams, want, rules=()):
             t = ask(weir, tmp, text)
             if t["flows"] != k or t["bytes"] != k * OCTETS * max(1, rate):
                 wrong.append("%s gave %s, expected %d flows" % (text, t, k))
-    by_minute = subprocess.run([weir, "query", "--config", tmp / "weir.yaml", "--data", tmp / "d", "-o", "json", "--series", "1m", "--measure", "bytes"], check=True,
+    by_minute = subprocess.run([weir, "query", "--config", tmp / "weir.yaml", "--data", tmp / "d", "-o", "json", "--dedup", "off", "--series", "1m", "--measure", "bytes"], check=True,
                                capture_output=True, text=True).stdout
     total = json.loads(by_minute)["totals"]["bytes"]
     if total != scaled * OCTETS:

@@ -73,7 +73,7 @@ def twice(s, senders):
     rows, at, step = [], min(x.began for x in senders) - 60, 20
     while at < time.time() + 60:
         frame = [f"{word}={time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(t))}" for word, t in (("--from", at), ("--to", at + step))] if MANY else []
-        rows += json.loads(s.run("query", "-o", "json", "--by", "src ip", "--measure", "flows", "--having", "flows > 1", *frame).stdout)["rows"]
+        rows += json.loads(s.run("query", "-o", "json", "--dedup", "off", "--by", "src ip", "--measure", "flows", "--having", "flows > 1", *frame).stdout)["rows"]
         at = at + step if MANY else time.time() + 3600
     return [r for r in rows if r.get("src ip")]
 

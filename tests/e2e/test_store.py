@@ -20,7 +20,7 @@ def run(*words, code=0):
 
 
 def records(folder):
-    return json.loads(run("query", "--data", folder, "-o", "json"))["totals"]["flows"]
+    return json.loads(run("query", "--data", folder, "-o", "json", "--dedup", "off"))["totals"]["flows"]
 
 
 def feed(s, first, n):

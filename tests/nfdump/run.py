@@ -114,7 +114,7 @@ class Weir:
         self.http = Unix(path)
 
     def get(self, **question):
-        self.http.request("GET", "/api/v1/query?format=json&" + urllib.parse.urlencode(question))
+        self.http.request("GET", "/api/v1/query?format=json&dedup=off&" + urllib.parse.urlencode(question))
         r = self.http.getresponse()
         body = r.read().decode(errors="replace")
         return (json.loads(body), "") if r.status == 200 else (None, body[:200])

@@ -6,6 +6,7 @@
 
 #include "gen/apps.h"
 #include "gen/services.h"
+#include "query/exec.h"
 #include "query_define.h"
 #include "query_model.h"
 
@@ -771,6 +772,7 @@ struct question {
     uint8_t view;
     bool raw, whole, framed, bottom, auto_step, by_port;
     uint8_t dedup; /* 0 not said, 1 on, 2 off */
+    bool roles;    /* the operator's, below */
     struct {
         uint8_t what; /* enum qs; QS_NONE: all sessions */
         uint64_t lo, hi;
@@ -1175,15 +1177,32 @@ static bool same_place(const struct half *x, const struct half *y)
     return x->exporter == y->exporter && x->dir == y->dir && x->port == y->port;
 }
 
+/* What the operator says of interfaces 1 to 4 of one exporter, of whatever domain. */
+static const struct point_role ref_roles[] = {
+    { { { [10] = 0xff, [11] = 0xff, [12] = 0xc0, [14] = 2, [15] = 1 } }, 1, POINT_EDGE },
+    { { { [10] = 0xff, [11] = 0xff, [12] = 0xc0, [14] = 2, [15] = 1 } }, 2, POINT_INTERNAL },
+    { { { [10] = 0xff, [11] = 0xff, [12] = 0xc0, [14] = 2, [15] = 1 } }, 3, POINT_DISJOINT },
+    { { { [10] = 0xff, [11] = 0xff, [12] = 0xc0, [14] = 2, [15] = 1 } }, 4, POINT_IGNORE },
+};
+static unsigned role_of(const struct half *h)
+{
+    if (model_exporters[h->exporter].addr != 0xc0000201 || h->port < 1 || h->port > 4)
+        return POINT_NONE;
+    return ref_roles[h->port - 1].role;
+}
+
 struct place_sum {
     const struct half *h; /* any of it */
     uint64_t bytes, rate;
+    unsigned role;
 };
 static bool place_before(const struct place_sum *x, const struct place_sum *y)
 {
     const struct model_exporter *a = &model_exporters[x->h->exporter],
                                 *b = &model_exporters[y->h->exporter];
 
+    if (x->role != y->role)
+        return x->role < y->role;
     if (x->rate != y->rate)
         return x->rate < y->rate;
     if (x->bytes != y->bytes)
@@ -1198,7 +1217,7 @@ static bool place_before(const struct place_sum *x, const struct place_sum *y)
 }
 
 /* Halves of one directed 5-tuple and one stretch of time. */
-static void choose_place(struct half **h, unsigned n)
+static void choose_place(struct half **h, unsigned n, bool roles)
 {
     struct place_sum *p = calloc(n, sizeof *p), t;
     struct half **kept = malloc(n * sizeof(struct half *));
@@ -1209,6 +1228,7 @@ static void choose_place(struct half **h, unsigned n)
         for (k = 0; k < n_p && !same_place(p[k].h, h[i]);)
             k++;
         p[k].h = h[i];
+        p[k].role = roles ? role_of(h[i]) : POINT_NONE;
         p[k].bytes += h[i]->bytes;
         p[k].rate = MAX(p[k].rate, h[i]->rate);
         n_p = MAX(n_p, k + 1);
@@ -1223,8 +1243,9 @@ static void choose_place(struct half **h, unsigned n)
     for (unsigned k = 0; k < n_p; k++) {
         unsigned better = n_kept;
         for (unsigned i = 0; i < n; i++) {
-            if (!same_place(h[i], p[k].h))
+            if (!same_place(h[i], p[k].h) || p[k].role == POINT_DISJOINT)
                 continue;
+            h[i]->aside |= p[k].role == POINT_IGNORE;
             for (unsigned j = 0; j < better; j++)
                 h[i]->aside |=
                     gap(h[i], kept[j]) <=
@@ -1237,7 +1258,7 @@ static void choose_place(struct half **h, unsigned n)
     free(kept);
 }
 
-static void together(struct half **h, unsigned n)
+static void together(struct half **h, unsigned n, bool roles)
 {
     struct half **one = malloc(n * sizeof(struct half *));
 
@@ -1258,8 +1279,8 @@ static void together(struct half **h, unsigned n)
         for (unsigned i = 0; i < n; i++)
             if (h[i]->group == g)
                 one[m++] = h[i];
-        if (m > 1)
-            choose_place(one, m);
+        if (m > 0)
+            choose_place(one, m, roles);
     }
     free(one);
 }
@@ -1350,8 +1371,8 @@ static void set_aside(struct ref *f)
     assert_non_null(one);
     for (uint32_t t = 0; t < x.tuples.n; t++) {
         unsigned m = halves_of(&x, t, one);
-        if (m > 1)
-            together(one, m);
+        if (m > 0)
+            together(one, m, f->q->roles);
     }
     for (uint32_t i = 0; i < x.n; i++)
         if (x.h[i].aside)

@@ -878,6 +878,7 @@ static void make_question(struct question *q)
         q->raw = true;
         say(" | raw");
     }
+    q->roles = dice(3) == 0;
     if (dice(5) == 0) {
         q->dedup = 1 + (uint8_t)dice(2);
         say(" | dedup %s", q->dedup == 1 ? "on" : "off");
@@ -1280,6 +1281,10 @@ static void ask(const struct question *q, struct snapshot *snap)
     assert_int_equal(query_params_set(&params, "filter", words, &e), ERR_OK);
     if (query_plan(&plan, &params, NOW_MS, &e) != ERR_OK)
         WRONG("not understood: %s at %zu", e.msg, e.pos);
+    if (q->roles) {
+        ctl.roles = ref_roles;
+        ctl.n_roles = ARRAY_LEN(ref_roles);
+    }
     if (query_run(plan, snap, &g.sink, &ctl, NULL, &e) != ERR_OK)
         WRONG("not run: %s", e.msg);
     compare(q, &g);
