@@ -106,7 +106,7 @@ struct query_control {
      * What arrived is visible within one second, so a follower asks up to a second ago and goes on
      * there. */
     int64_t received_from_ms, received_to_ms;
-    int64_t idle_ms; /* a longer pause ends a session; 0 = 5 minutes */
+    int64_t idle_ms;                /* a longer pause ends a session; 0 = 5 minutes */
     const struct point_role *roles; /* borrowed; n_roles of them */
     size_t n_roles;
     const char *missing; /* why the snapshot is known to lack something; NULL: it does not */

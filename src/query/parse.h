@@ -20,8 +20,8 @@ enum query_param {
     QUERY_BOTTOM,
     QUERY_ORDER, /* measure that orders, or "none" */
     QUERY_HAVING,
-    QUERY_SERIES, /* step: "5m", "auto" */
-    QUERY_LIST,   /* flag */
+    QUERY_SERIES,   /* step: "5m", "auto" */
+    QUERY_LIST,     /* flag */
     QUERY_SESSIONS, /* flag */
     QUERY_COLUMNS,
     QUERY_SORT, /* "bytes desc", "-bytes" */
