@@ -1063,7 +1063,7 @@ static void combinations(struct visit *v, const struct model_record *r, bool rev
     struct kv one[KEY_MAX_VALUES];
     unsigned n;
 
-    if (k == v->q->n_keys) {
+    if (k >= v->q->n_keys || k >= Q_MAX_KEYS) {
         v->fn(v->ctx, key, r, reverse);
         return;
     }
@@ -1133,7 +1133,7 @@ static bool tree_names_place(const struct tree *t)
     bool yes = false;
 
     if (t->op == OP_LEAF &&
-        (l->kind == L_NAME || (l->kind == L_GROUP && l->want == R_PR) ||
+        ((l->kind == L_NAME && l->a != V_APP) || (l->kind == L_GROUP && l->want == R_PR) ||
          (l->kind == L_EXISTS && (l->a == V_SRC_GROUP || l->a == V_DST_GROUP)) ||
          (l->kind == L_WORD && names_place(l->a))))
         yes = true;

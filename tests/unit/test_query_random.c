@@ -1269,22 +1269,29 @@ static void compare(const struct question *q, struct got *g)
 
 static struct apps *apps;
 
+static struct query_control control_of(const struct question *q)
+{
+    static const enum geo_as_source sources[] = { GEO_AS_AUTO, GEO_AS_EXPORTER, GEO_AS_DATABASE };
+    struct query_control ctl = { .as_source = sources[ref_source], .apps = apps };
+
+    if (q->roles) {
+        ctl.roles = ref_roles;
+        ctl.n_roles = ARRAY_LEN(ref_roles);
+    }
+    return ctl;
+}
+
 static void ask(const struct question *q, struct snapshot *snap)
 {
     struct query_params params = { .defs = defs };
     struct plan *plan;
     struct err e = { 0 };
     struct got g = { .sink = { on_begin, on_row, on_end }, .q = q };
-    static const enum geo_as_source sources[] = { GEO_AS_AUTO, GEO_AS_EXPORTER, GEO_AS_DATABASE };
-    struct query_control ctl = { .as_source = sources[ref_source], .apps = apps };
+    struct query_control ctl = control_of(q);
 
     assert_int_equal(query_params_set(&params, "filter", words, &e), ERR_OK);
     if (query_plan(&plan, &params, NOW_MS, &e) != ERR_OK)
         WRONG("not understood: %s at %zu", e.msg, e.pos);
-    if (q->roles) {
-        ctl.roles = ref_roles;
-        ctl.n_roles = ARRAY_LEN(ref_roles);
-    }
     if (query_run(plan, snap, &g.sink, &ctl, NULL, &e) != ERR_OK)
         WRONG("not run: %s", e.msg);
     compare(q, &g);
@@ -1545,17 +1552,22 @@ static void lists_of_sessions(void **state)
     for (uint64_t seed = 1; seed <= 40; seed++) {
         struct form form;
         rnd.s = seed * 99;
+        defs = ref_defs();
+        ref_source = (uint8_t)(seed % 3);
         model_init(&model, seed + 9000);
         model_fill(&model, 60 + (uint32_t)seed * 20, 200);
         form_make(&form, seed % 2 == 0 ? model.n_batches : 0);
+        form_salts(&form);
         for (unsigned i = 0; i < 5; i++) {
             struct question q;
-            struct query_params params = { 0 };
+            struct query_params params = { .defs = defs };
             struct lines want = { .each = { ref_line } }, got = { .n = 0 };
             struct err e = { 0 };
             struct plan *plan;
             struct ref f;
+            struct query_control ctl;
             memset(&q, 0, sizeof q);
+            ctl = control_of(&q);
             words[0] = '\0';
             q.filter = make_tree(i == 0 ? 0 : 1, false);
             if (i > 2)
@@ -1567,7 +1579,7 @@ static void lists_of_sessions(void **state)
             got.sink = (struct answer_sink){ line_begin, line_row, line_end };
             assert_int_equal(query_params_set(&params, "filter", words, &e), ERR_OK);
             if (query_plan(&plan, &params, NOW_MS, &e) != ERR_OK ||
-                query_run(plan, &form.snap, &got.sink, NULL, NULL, &e) != ERR_OK)
+                query_run(plan, &form.snap, &got.sink, &ctl, NULL, &e) != ERR_OK)
                 fail_msg("%s: %s", words, e.msg);
             ref_init(&f, &q, &model);
             if (each_once(&q))
@@ -1593,6 +1605,7 @@ static void lists_of_sessions(void **state)
         }
         form_free(&form);
         model_free(&model);
+        defs_unref(defs);
     }
     assert_true(many > 50);
 }
