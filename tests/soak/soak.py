@@ -26,7 +26,7 @@ import load  # noqa: E402
 from harness import Server  # noqa: E402
 
 FIRST_SIZE = "32G"
-SAMPLE_S, WARM_S, LAG_S = 10, 240, 10
+SAMPLE_S, WARM_S, LAG_S = 10, 600, 10  # warm: the open segments' memory has reached its ceiling (512 MiB)
 CALM = 0.6  # of the time; nobody is killed after it
 MAX_FILES, MAX_CATCH_UP_S = 400, 60
 GROWTH_MIB, GROWTH_PART, GROWTH_FDS = 48, 0.15, 16  # of the slope, over the time without kills
@@ -340,6 +340,7 @@ class Soak:
             v = sorted(getattr(x, name) / unit for x in last) or [0]
             out[name] = {"samples": len(last), "least": round(v[0], 1), "median": round(v[len(v) // 2], 1), "most": round(v[-1], 1),
                          "growth_by_slope": round(load.slope([(x.at, getattr(x, name) / unit) for x in last]) * span, 2)}
+        out["seconds"], out["warm_s"] = round(span), WARM_S
         out["memory"]["bound"] = max(GROWTH_MIB, round(GROWTH_PART * out["memory"]["median"], 1))
         out["descriptors"]["bound"] = GROWTH_FDS
         return out
