@@ -140,8 +140,9 @@ static void print_sizes(const struct seg_sizes *z, uint64_t rows)
 
 static void print_stages(const struct seg_sizes *z, uint64_t rows)
 {
-    static const char *const stages[STAGE_N] = { "addresses", "views",  "attributes", "geo",   "columns",
-                                                 "extras",    "tables", "index",      "totals" };
+    static const char *const stages[STAGE_N] = { "addresses", "views",   "attributes",
+                                                 "geo",       "columns", "extras",
+                                                 "tables",    "index",   "totals" };
 
     (void)printf("\"ns_per_row_by_stage\": {");
     for (unsigned i = 0; i < STAGE_N; i++)
