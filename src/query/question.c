@@ -219,6 +219,18 @@ static bool exists_session(const struct expr *x)
     return yes;
 }
 
+/* An "and" of one term is that term. */
+static struct expr *plain(struct expr *x)
+{
+    struct expr *one = x->kid[0];
+
+    if (x->n_kids != 1)
+        return x;
+    x->n_kids = 0;
+    expr_free(x);
+    return one;
+}
+
 /* Terms joined by "and" are of records or of sessions: two filters, one behind the other. */
 static int split_filter(struct asking *q)
 {
@@ -273,9 +285,11 @@ static int split_filter(struct asking *q)
     if (rows->n_kids == 0) {
         rows->op = EXPR_CONST;
         rows->yes = true;
+    } else {
+        rows = plain(rows);
     }
     plan->filter = rows;
-    plan->session_filter = sessions;
+    plan->session_filter = plain(sessions);
     return ERR_OK;
 }
 

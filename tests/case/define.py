@@ -108,12 +108,12 @@ class Weir:
         return r.stdout if code == 0 else r.stderr
 
     def rank(self, keys, *more):
-        rows = json.loads(self.run("query", "-o", "json", "--by", keys, "--measure", "flows,bytes", "--top", "0", *more))["rows"]
+        rows = json.loads(self.run("query", "-o", "json", "--dedup", "off", "--by", keys, "--measure", "flows,bytes", "--top", "0", *more))["rows"]
         names = keys.split(",")
         return {tuple(r[n] for n in names) if len(names) > 1 else r[keys]: (r["flows"], r["bytes"]) for r in rows}
 
     def count(self, text):
-        t = json.loads(self.run("query", "-o", "json", text))["totals"]
+        t = json.loads(self.run("query", "-o", "json", "--dedup", "off", text))["totals"]
         return t["flows"], t["bytes"]
 
 
