@@ -294,6 +294,12 @@ const struct def_exporter *defs_exporter(const struct defs *d, const struct expo
 
 /* ------------------------------------------------------------------ rules */
 
+static void note_role(struct defs *d, uint8_t role)
+{
+    d->roles |= role != ROLE_UNSET;
+    d->role_ignore |= role == ROLE_IGNORE;
+}
+
 static int compile_rules(struct defs *d, struct err *e)
 {
     size_t n = d->doc.t[META_RULES].n;
@@ -312,6 +318,7 @@ static int compile_rules(struct defs *d, struct err *e)
         r->match = v[2];
         r->order = (uint32_t)strtoul(v[0], NULL, 10);
         r->role = which(v[6], words_of(META_RULES, 6));
+        note_role(d, r->role);
         r->re = pcre2_compile((PCRE2_SPTR)v[2], PCRE2_ZERO_TERMINATED,
                               PCRE2_CASELESS | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
         if (r->re == NULL) {
@@ -416,6 +423,7 @@ static int add_iface(struct defs *d, size_t *cap, char *const *v, const struct d
                                  .index = (uint32_t)strtoul(v[1], NULL, 10) };
     f->c.speed_bps = v[4] != NULL ? strtoull(v[4], NULL, 10) : 0;
     f->c.role = which(v[8], words_of(META_INTERFACES, 8));
+    note_role(d, f->c.role);
     if (!compile_word(d, v[2], &f->c.name) || !compile_word(d, v[3], &f->c.description) ||
         !compile_word(d, v[5], &f->c.boundary) || !compile_word(d, v[6], &f->c.connectivity) ||
         !compile_word(d, v[7], &f->c.provider))

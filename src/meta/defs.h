@@ -97,6 +97,7 @@ struct defs {
     struct addr_map sets;
     uint32_t *set_off, *set_group;
     uint32_t n_sets;
+    bool roles, role_ignore; /* some interface may have a role; may be ignored */
 };
 
 /* Compile. `doc` is taken over, also on failure. Errors: ERR_ARG (a member, a pattern, a name that

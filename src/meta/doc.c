@@ -47,8 +47,7 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "boundary", META_WORD, "internal|external", 0, "does the own network end here?" },
         { "connectivity", META_TEXT, NULL, 0, "transit, peering, ix, customer, backbone ..." },
         { "provider", META_TEXT, NULL, 0, "who is at the other end" },
-        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation",
-          "roles of interfaces" } } },
+        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation" } } },
     [META_RULES] = { "rules", "rule", 1, 7, {
         { "order", META_NUMBER, NULL, UINT32_MAX, "the lowest that matches decides" },
         { "on", META_WORD, "name|description|exporter", 0, "what the pattern looks at" },
@@ -56,8 +55,7 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "boundary", META_WORD, "internal|external", 0, "does the own network end here?" },
         { "connectivity", META_TEXT, NULL, 0, "transit, peering, ix, customer, backbone ..." },
         { "provider", META_TEXT, NULL, 0, "who is at the other end" },
-        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation",
-          "roles of interfaces" } } },
+        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation" } } },
 };
 /* clang-format on */
 

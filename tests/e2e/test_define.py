@@ -32,6 +32,12 @@ def used_from_the_next_question_on():
         rows = s.get("/api/v1/query", by="exporter name,in if name,group", format="json", measure="flows")["rows"]
         assert {(r["exporter name"], r["in if name"], r["group"]): r["flows"] for r in rows} == {
             ("here", "eth0", "some"): 31, ("here", "eth0", None): 269}, rows
+        s.run("interface", "set", "here", "1", "role=ignore")
+        once = lambda: json.loads(s.run("query", "-o", "json", "proto tcp").stdout)["totals"]["flows"]  # noqa: E731
+        assert once() == 0 and s.totals()["flows"] == 300
+        assert s.get("/api/v1/query", filter="proto tcp", format="json")["totals"]["flows"] == 0
+        s.run("interface", "unset", "here", "1", "role")
+        assert once() == 300
         s.run("group", "delete", "some")
         assert 'no group is called "some"' in s.run("query", "group some", code=2).stderr
 
