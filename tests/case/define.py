@@ -45,6 +45,9 @@ name set 10.1.0.1 alpha 198.51.100.0/24 outside
 group add left 10.0.0.0/8 198.51.100.1
 group add right 172.16.0.0/12 !172.16.5.6 port:1
 group add both group:left group:right
+exporter set 192.0.2.99 sampling=1000 force=yes
+interface set 192.0.2.99 1 role=edge
+rule add ^zz role=disjoint
 """
 
 
