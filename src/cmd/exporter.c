@@ -211,7 +211,8 @@ static int add_rule(void *ctx, struct meta_doc *d, struct err *e)
         rc = c < 0 ? ERR_ARG : meta_set(r, META_RULES, (unsigned)c, eq + 1, e);
     }
     if (rc == ERR_OK && r->v[3] == NULL && r->v[4] == NULL && r->v[5] == NULL && r->v[6] == NULL)
-        return err_set(e, ERR_ARG, "a rule sets something: boundary=, connectivity= or provider=");
+        return err_set(e, ERR_ARG,
+                       "a rule sets something: boundary=, connectivity=, provider= or role=");
     return rc;
 }
 
@@ -233,6 +234,7 @@ static int remove_rule(void *ctx, struct meta_doc *d, struct err *e)
 static void put_rule(struct define_table *t, const struct defs *d, const struct def_rule *r,
                      unsigned from)
 {
+    static const char *const role[] = { "", "edge", "internal", "ignore", "disjoint" };
     char number[24];
 
     if (r == NULL)
@@ -242,16 +244,19 @@ static void put_rule(struct define_table *t, const struct defs *d, const struct 
     define_put(t, from + 1, defs_word(d, r->boundary));
     define_put(t, from + 2, defs_word(d, r->connectivity));
     define_put(t, from + 3, defs_word(d, r->provider));
+    define_put(t, from + 4, role[r->role]);
 }
 
 /* What the rules make of texts, or of the interfaces that are defined. */
 static int preview(const struct args *a)
 {
-    static const char *const of_text[] = { "name", "rule", "boundary", "connectivity", "provider" };
-    static const char *const of_if[] = { "exporter", "index",    "name",         "description",
-                                         "rule",     "boundary", "connectivity", "provider" };
+    static const char *const of_text[] = { "name",         "rule",     "boundary",
+                                           "connectivity", "provider", "role" };
+    static const char *const of_if[] = { "exporter",     "index",    "name",
+                                         "description",  "rule",     "boundary",
+                                         "connectivity", "provider", "role" };
     bool texts = a->n_operands > 1;
-    struct define_table t = { .head = texts ? of_text : of_if, .n = texts ? 5 : 8 };
+    struct define_table t = { .head = texts ? of_text : of_if, .n = texts ? 6 : 9 };
     struct meta_doc doc;
     struct defs *d = NULL;
     struct err e = { 0 };

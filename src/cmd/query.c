@@ -190,6 +190,8 @@ static int ask_directory(struct question *q, const struct plan *p, struct err *e
         rc = rate_rules_parse(&snap.rules, q->conf->v[OPT_SAMPLING].item,
                               q->conf->v[OPT_SAMPLING].n_items, e);
     if (rc == ERR_OK)
+        rc = rate_rules_join(&snap.rules, p->defs->rates, e);
+    if (rc == ERR_OK)
         rc = present_new(&out, q->format, p->tz, to_stdout, NULL, e);
     if (rc == ERR_OK)
         rc = history_gaps_of(q->dir, gaps_frame_of(p).from_ms, gaps_frame_of(p).to_ms, &gaps, e);

@@ -64,6 +64,32 @@ int rate_rules_new(struct rate_rules **out, const struct rate_rule *r, size_t n,
     return ERR_OK;
 }
 
+int rate_rules_join(struct rate_rules **rules, struct rate_rules *below, struct err *e)
+{
+    const struct rate_rules *a = *rules;
+    struct rate_rules *t;
+    size_t i = 0, k = 0;
+
+    if (a == NULL || below == NULL) {
+        *rules = a == NULL ? rate_rules_ref(below) : *rules;
+        return ERR_OK;
+    }
+    t = malloc(sizeof *t + (a->n + below->n) * sizeof t->r[0]);
+    if (t == NULL)
+        return err_set(e, ERR_NOMEM, "sampling: out of memory");
+    atomic_init(&t->refs, 1);
+    t->n = 0;
+    while (i < a->n || k < below->n) {
+        int c = i == a->n ? 1 : k == below->n ? -1 : compare(&a->r[i], &below->r[k]);
+        t->r[t->n++] = c <= 0 ? a->r[i] : below->r[k];
+        i += c <= 0;
+        k += c >= 0;
+    }
+    rate_rules_unref(*rules);
+    *rules = t;
+    return ERR_OK;
+}
+
 struct rate_rules *rate_rules_ref(struct rate_rules *t)
 {
     if (t != NULL)

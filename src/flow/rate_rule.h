@@ -26,6 +26,9 @@ int rate_rules_new(struct rate_rules **out, const struct rate_rule *r, size_t n,
  * ERR_ARG, naming the text. */
 int rate_rules_parse(struct rate_rules **out, char *const *text, size_t n,
                      struct err *e) WARN_UNUSED;
+/* Add those of `below` for which *rules has none; either may be NULL. Errors: ERR_NOMEM, with
+ * *rules as it was. */
+int rate_rules_join(struct rate_rules **rules, struct rate_rules *below, struct err *e) WARN_UNUSED;
 struct rate_rules *rate_rules_ref(struct rate_rules *t); /* NULL is allowed */
 void rate_rules_unref(struct rate_rules *t);
 

@@ -99,6 +99,20 @@ static int follow_end(struct answer_sink *s, const struct answer_end *e)
     return ERR_OK;
 }
 
+/* What is declared of sampling now, behind what the configuration says. */
+static int tail_rates(struct answer *a, struct snapshot *snap, struct err *e)
+{
+    struct err why = { 0 };
+    struct defs *d;
+    int rc = meta_db_defs(a->at.meta, &d, &why);
+
+    if (d == NULL)
+        return err_set(e, rc, "%s", why.msg);
+    rc = rate_rules_join(&snap->rules, d->rates, e); /* if need be those from before */
+    defs_unref(d);
+    return rc;
+}
+
 static int run_follow(struct answer *a, struct present *p, struct err *e)
 {
     struct follow_sink f = { .sink = { follow_begin, follow_row, follow_end },
@@ -110,6 +124,8 @@ static int run_follow(struct answer *a, struct present *p, struct err *e)
 
     while (rc == ERR_OK && !is_gone(a)) {
         rc = collect_tail_next(t, &snap, &missed, e);
+        if (rc == ERR_OK && snap.n > 0)
+            rc = tail_rates(a, &snap, e);
         if (rc == ERR_OK && (snap.n > 0 || !f.begun))
             rc = query_run(a->plan, &snap, &f.sink, &a->ctl, &a->stats, e);
         if (rc == ERR_OK)
@@ -143,6 +159,8 @@ static int run_once(struct answer *a, struct present *p, struct gap_list *gaps, 
     if (collect_recovering(a->at.k))
         a->ctl.missing = "what was received before a restart is still read back; ask again";
     rc = collect_snapshot(a->at.k, &snap, e);
+    if (rc == ERR_OK)
+        rc = rate_rules_join(&snap.rules, a->plan->defs->rates, e);
     if (rc == ERR_OK)
         rc = history_gaps(a->at.history, f.from_ms, f.to_ms, gaps, e);
     present_gaps(p, gaps);

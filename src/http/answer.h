@@ -7,11 +7,13 @@
 
 #include "collect/history.h"
 #include "http/request.h"
+#include "meta/db.h"
 
 struct answer;
 struct answer_place {
     struct collect *k;
     struct history *history;
+    struct meta_db *meta;
     uint64_t memory_max;
     uint32_t threads, open_max;
     int64_t idle_ms;

@@ -216,6 +216,7 @@ static enum MHD_Result ask(struct http_server *s, struct call *call, struct MHD_
     struct conf *conf = present_conf(s);
     struct answer_place at = { .k = s->k,
                                .history = s->history,
+                               .meta = s->meta,
                                .memory_max = conf_num(conf, OPT_QUERY_MEMORY),
                                .threads = (uint32_t)conf_num(conf, OPT_QUERY_THREADS),
                                .idle_ms = (int64_t)conf_num(conf, OPT_SESSION_IDLE),
@@ -360,7 +361,7 @@ static enum MHD_Result verdicts(struct http_server *s, struct MHD_Connection *c,
     struct conf *conf = present_conf(s);
     enum MHD_Result ok;
     int rc = q->format == PRESENT_JSON
-                 ? http_verdicts_json(&text, s->k, s->history, s->snmp, conf, q->exporters,
+                 ? http_verdicts_json(&text, s->k, s->history, s->snmp, s->meta, conf, q->exporters,
                                       q->of_exporter ? &q->exporter : NULL, &e)
                  : err_set(&e, ERR_ARG, "format: exporters are told as json");
 

@@ -38,8 +38,8 @@ void http_metrics_text(struct buf *b, const struct collect_status *s);
 /* A verdict on each of `most` exporters, or (not NULL) of one address, as JSON text.
  * Errors: ERR_NOMEM, what a snapshot returns. */
 int http_verdicts_json(struct buf *out, struct collect *k, struct history *h,
-                       struct snmp_watch *snmp, const struct conf *c, size_t most,
-                       const struct addr *only, struct err *e) WARN_UNUSED;
+                       struct snmp_watch *snmp, struct meta_db *meta, const struct conf *c,
+                       size_t most, const struct addr *only, struct err *e) WARN_UNUSED;
 
 /* The n exporters that matter most, the first one first; trusted ones come before all others.
  * HTTP_BUSIEST: most records. HTTP_OLDEST: heard first; that list hardly ever changes. Fewer where

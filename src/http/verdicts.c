@@ -43,8 +43,22 @@ static int asked_counters(struct snmp_watch *snmp, const struct conf *c,
     return *out != NULL ? ERR_OK : ERR_NOMEM;
 }
 
+/* What is declared of sampling, behind what the configuration says. */
+static int declared(struct meta_db *meta, struct snapshot *snap, struct err *e)
+{
+    struct err why = { 0 };
+    struct defs *d;
+    int rc = meta_db_defs(meta, &d, &why);
+
+    if (d == NULL)
+        return err_set(e, rc, "%s", why.msg);
+    rc = rate_rules_join(&snap->rules, d->rates, e); /* if need be those from before */
+    defs_unref(d);
+    return rc;
+}
+
 static int gather(struct page *p, struct collect *k, struct history *h, struct snmp_watch *snmp,
-                  const struct conf *c, struct err *e)
+                  struct meta_db *meta, const struct conf *c, struct err *e)
 {
     struct snapshot snap = { 0 };
     struct survey_counter *asked = NULL;
@@ -56,6 +70,8 @@ static int gather(struct page *p, struct collect *k, struct history *h, struct s
 
     if (rc == ERR_OK)
         rc = collect_snapshot(k, &snap, e);
+    if (rc == ERR_OK)
+        rc = declared(meta, &snap, e);
     if (rc == ERR_OK)
         rc = survey_run(&p->survey, &snap, p->st.now_ms - VERDICT_RECENT_MS, asked, n_asked, e);
     free(asked);
@@ -188,8 +204,8 @@ static json_t *exporter_json(const struct page *p, const struct decode_exporter 
 }
 
 int http_verdicts_json(struct buf *out, struct collect *k, struct history *h,
-                       struct snmp_watch *snmp, const struct conf *c, size_t most,
-                       const struct addr *only, struct err *e)
+                       struct snmp_watch *snmp, struct meta_db *meta, const struct conf *c,
+                       size_t most, const struct addr *only, struct err *e)
 {
     struct page p = { .dropped = 0 };
     const struct decode_exporter **x = NULL;
@@ -197,7 +213,7 @@ int http_verdicts_json(struct buf *out, struct collect *k, struct history *h,
     size_t n = SIZE_MAX, shown = 0;
     char when[CLOCK_TEXT_MAX], *text;
     json_t *o, *of[VERDICT_RED + 1] = { json_array(), json_array(), json_array() };
-    int rc = gather(&p, k, h, snmp, c, e);
+    int rc = gather(&p, k, h, snmp, meta, c, e);
 
     if (rc == ERR_OK)
         x = http_exporters(&p.st, HTTP_BUSIEST, &n);

@@ -131,6 +131,7 @@ static void defs_free(struct defs *d)
     free(d->word);
     free(d->slot);
     free(d->exporter);
+    rate_rules_unref(d->rates);
     free(d->iface);
     free(d->rule);
     free(d->group);
@@ -267,12 +268,47 @@ static int compile_exporters(struct defs *d, struct err *e)
             !compile_word(d, v[3], &x->role) || !compile_word(d, v[4], &x->region))
             return compile_oom(e);
         x->as_source = which(v[5], words_of(META_EXPORTERS, 5));
-        x->sampling = v[6] != NULL ? (uint32_t)strtoul(v[6], NULL, 10) : 0;
-        x->force = v[7] != NULL && strcmp(v[7], "yes") == 0;
         x->trusted = which(v[8], "yes|no");
     }
     qsort(d->exporter, d->n_exporters, sizeof *d->exporter, exporter_order);
     return ERR_OK;
+}
+
+static int compile_rate(char *const *v, struct rate_rule *out, struct err *e)
+{
+    uint32_t domain;
+    bool any;
+
+    out->rate = v[6] != NULL ? (uint32_t)strtoul(v[6], NULL, 10) : 0;
+    out->force = v[7] != NULL && strcmp(v[7], "yes") == 0;
+    if (!compile_address(v[0], &out->exporter, &domain, &any) || !any)
+        return err_set(e, ERR_ARG,
+                       "exporter \"%.64s\": sampling holds for all observation domains of an "
+                       "address; set it for %.*s",
+                       v[0], (int)strcspn(v[0], "#"), v[0]);
+    if (out->rate == 0)
+        return err_set(e, ERR_ARG, "exporter %.64s: %s", v[0],
+                       v[6] != NULL ? "sampling is 1 (every packet) or more"
+                                    : "force=yes says nothing without sampling: sampling=1000");
+    return ERR_OK;
+}
+
+/* What is declared of their sampling. */
+static int compile_rates(struct defs *d, struct err *e)
+{
+    size_t n = 0, rows = d->doc.t[META_EXPORTERS].n;
+    struct rate_rule *r = calloc(rows + 1, sizeof *r);
+    int rc = r != NULL ? ERR_OK : compile_oom(e);
+
+    for (size_t i = 0; i < rows && rc == ERR_OK; i++) {
+        char *const *v = d->doc.t[META_EXPORTERS].row[i].v;
+        if (v[6] != NULL || (v[7] != NULL && strcmp(v[7], "yes") == 0))
+            rc = compile_rate(v, &r[n++], e);
+    }
+    if (rc == ERR_OK)
+        rc = rate_rules_new(&d->rates, r, n, e);
+    free(r);
+    return rc;
 }
 
 const struct def_exporter *defs_exporter(const struct defs *d, const struct exporter_key *x)
@@ -294,6 +330,12 @@ const struct def_exporter *defs_exporter(const struct defs *d, const struct expo
 
 /* ------------------------------------------------------------------ rules */
 
+static void note_role(struct defs *d, uint8_t role)
+{
+    d->roles |= role != ROLE_UNSET;
+    d->role_ignore |= role == ROLE_IGNORE;
+}
+
 static int compile_rules(struct defs *d, struct err *e)
 {
     size_t n = d->doc.t[META_RULES].n;
@@ -312,6 +354,7 @@ static int compile_rules(struct defs *d, struct err *e)
         r->match = v[2];
         r->order = (uint32_t)strtoul(v[0], NULL, 10);
         r->role = which(v[6], words_of(META_RULES, 6));
+        note_role(d, r->role);
         r->re = pcre2_compile((PCRE2_SPTR)v[2], PCRE2_ZERO_TERMINATED,
                               PCRE2_CASELESS | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
         if (r->re == NULL) {
@@ -416,6 +459,7 @@ static int add_iface(struct defs *d, size_t *cap, char *const *v, const struct d
                                  .index = (uint32_t)strtoul(v[1], NULL, 10) };
     f->c.speed_bps = v[4] != NULL ? strtoull(v[4], NULL, 10) : 0;
     f->c.role = which(v[8], words_of(META_INTERFACES, 8));
+    note_role(d, f->c.role);
     if (!compile_word(d, v[2], &f->c.name) || !compile_word(d, v[3], &f->c.description) ||
         !compile_word(d, v[5], &f->c.boundary) || !compile_word(d, v[6], &f->c.connectivity) ||
         !compile_word(d, v[7], &f->c.provider))
@@ -549,6 +593,8 @@ int defs_make(struct defs **out, struct meta_doc *doc, struct err *e)
     rc = fixed_words(d) ? ERR_OK : compile_oom(e);
     if (rc == ERR_OK)
         rc = compile_exporters(d, e);
+    if (rc == ERR_OK)
+        rc = compile_rates(d, e);
     if (rc == ERR_OK)
         rc = compile_rules(d, e);
     if (rc == ERR_OK)

@@ -13,6 +13,7 @@
 
 #include "flow/addr_map.h"
 #include "flow/fact.h"
+#include "flow/rate_rule.h"
 #include "meta/doc.h"
 #include "meta/item.h"
 
@@ -37,9 +38,7 @@ struct def_exporter {
     bool any_domain;
     uint32_t name, site, role, region; /* words */
     uint8_t as_source;                 /* 0 = not set; 1 exporter, 2 database, 3 both, 4 auto */
-    uint32_t sampling;                 /* 0 = not set */
-    bool force;
-    uint8_t trusted; /* 0 = not set, 1 = yes, 2 = no */
+    uint8_t trusted;                   /* 0 = not set, 1 = yes, 2 = no */
 };
 
 /* What is known of one interface. */
@@ -84,6 +83,7 @@ struct defs {
     uint32_t slot_mask;
     struct def_exporter *exporter; /* by address, those of one domain first */
     uint32_t n_exporters;
+    struct rate_rules *rates;    /* owned: sampling of exporters; NULL: none */
     struct def_interface *iface; /* by address, index; those of one domain first */
     uint32_t n_ifaces;
     struct def_rule *rule;
@@ -97,6 +97,7 @@ struct defs {
     struct addr_map sets;
     uint32_t *set_off, *set_group;
     uint32_t n_sets;
+    bool roles, role_ignore; /* some interface may have a role; may be ignored */
 };
 
 /* Compile. `doc` is taken over, also on failure. Errors: ERR_ARG (a member, a pattern, a name that

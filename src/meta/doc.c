@@ -33,10 +33,8 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "region", META_TEXT, NULL, 0, "region of the site" },
         { "as_source", META_WORD, "exporter|database|both|auto", 0, "whose AS numbers count",
           "AS numbers by exporter" },
-        { "sampling", META_NUMBER, NULL, UINT32_MAX, "one packet of so many",
-          "sampling that the operator says" },
-        { "force", META_YES, NULL, 0, "sampling goes before what the exporter says",
-          "sampling that the operator says" },
+        { "sampling", META_NUMBER, NULL, UINT32_MAX, "one packet of so many" },
+        { "force", META_YES, NULL, 0, "sampling goes before what the exporter says" },
         { "trusted", META_YES, NULL, 0, "counts as evidence", "trust by exporter" } } },
     [META_INTERFACES] = { "interfaces", "interface", 2, 9, {
         { "exporter", META_TEXT, NULL, 0, "exporter's name or address" },
@@ -47,8 +45,7 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "boundary", META_WORD, "internal|external", 0, "does the own network end here?" },
         { "connectivity", META_TEXT, NULL, 0, "transit, peering, ix, customer, backbone ..." },
         { "provider", META_TEXT, NULL, 0, "who is at the other end" },
-        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation",
-          "roles of interfaces" } } },
+        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation" } } },
     [META_RULES] = { "rules", "rule", 1, 7, {
         { "order", META_NUMBER, NULL, UINT32_MAX, "the lowest that matches decides" },
         { "on", META_WORD, "name|description|exporter", 0, "what the pattern looks at" },
@@ -56,8 +53,7 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "boundary", META_WORD, "internal|external", 0, "does the own network end here?" },
         { "connectivity", META_TEXT, NULL, 0, "transit, peering, ix, customer, backbone ..." },
         { "provider", META_TEXT, NULL, 0, "who is at the other end" },
-        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation",
-          "roles of interfaces" } } },
+        { "role", META_WORD, "edge|internal|ignore|disjoint", 0, "which point counts a conversation" } } },
 };
 /* clang-format on */
 

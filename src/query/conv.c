@@ -85,10 +85,12 @@ static int exporter_number(struct group *g, const struct exporter_key *k, uint32
             g->exporter_cap = cap;
         }
     }
-    if (rc == ERR_OK && is_new) {
+    /* a file cut in pieces is still one exporter's: the last piece, or the live one, names it */
+    if (rc == ERR_OK && is_new)
         g->exporter[*out] = *k;
-        g->exporter[*out].import = 0; /* a file cut in pieces is still one exporter's */
-    }
+    else if (rc == ERR_OK && g->exporter[*out].import > 0 &&
+             (k->import == 0 || k->import > g->exporter[*out].import))
+        g->exporter[*out].import = k->import;
     os_unlock(&g->points_lock);
     return rc;
 }

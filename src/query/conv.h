@@ -63,7 +63,8 @@ struct conv_ask {
     void *ctx;
 };
 
-/* Exporters by number, over all rowsets; the same thing imported several times is one. */
+/* Exporters by number, over all rowsets; the same thing imported several times is one, that of the
+ * last import. */
 const struct exporter_key *conv_exporter(const struct group *g, uint32_t number);
 
 /* Hand out all conversations. Rows that g->aside names are left out.

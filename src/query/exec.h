@@ -119,7 +119,7 @@ struct query_control {
      * there. */
     int64_t received_from_ms, received_to_ms;
     int64_t idle_ms;                /* a longer pause ends a session; 0 = 5 minutes */
-    const struct point_role *roles; /* borrowed; n_roles of them */
+    const struct point_role *roles; /* before what is defined; borrowed; n_roles of them */
     size_t n_roles;
     struct apps *apps;            /* applications; NULL: only names that exporters tell. Borrowed */
     enum geo_as_source as_source; /* which AS number of a record counts */

@@ -123,10 +123,18 @@ void views_state(const struct plan *p, struct query_stats *st)
 
 /* ------------------------------------------------------------------ choosing */
 
+#define ROLES 1024u /* points whose role a worker remembers; others push them out */
+struct role_slot {
+    uint64_t key; /* exporter << 32 | ifIndex, plus one */
+    uint8_t role; /* enum point_role_kind */
+};
+
 struct views {
     struct group *g;
     uint64_t rows[POOL_MAX], bytes[POOL_MAX], shared[POOL_MAX]; /* by worker */
     bool look_only;
+    bool roles, ignore;               /* some interface has a role; is not to count */
+    struct role_slot *memo[POOL_MAX]; /* owned: what definitions say of points, by worker */
 };
 
 /* A point that saw a conversation. */
@@ -137,17 +145,55 @@ struct seen {
 };
 #define SEEN_MAX 256u /* more points of one conversation: the others count as they are */
 
-static uint8_t role_of(const struct group *g, uint64_t point)
+static uint8_t defined_role(const struct group *g, uint64_t point)
 {
-    const struct query_control *ctl = g->ctl;
-    const struct exporter_key *k = conv_exporter(g, CONV_POINT_EXPORTER(point));
-    uint8_t role = POINT_NONE;
+    static const uint8_t kind[] = { [ROLE_UNSET] = POINT_NONE,
+                                    [ROLE_EDGE] = POINT_EDGE,
+                                    [ROLE_INTERNAL] = POINT_INTERNAL,
+                                    [ROLE_IGNORE] = POINT_IGNORE,
+                                    [ROLE_DISJOINT] = POINT_DISJOINT };
+    struct def_class c;
 
+    defs_interface(g->p->defs, conv_exporter(g, CONV_POINT_EXPORTER(point)), CONV_POINT_IF(point),
+                   g->snap->facts, &c);
+    return kind[c.role];
+}
+
+/* What the caller says goes before definitions. ifIndex 0 is no interface: none defines it. */
+static int role_of(struct views *v, unsigned worker, uint64_t point, uint8_t *out)
+{
+    const struct query_control *ctl = v->g->ctl;
+    uint64_t key = ((uint64_t)CONV_POINT_EXPORTER(point) << 32 | CONV_POINT_IF(point)) + 1;
+    const struct exporter_key *k = conv_exporter(v->g, CONV_POINT_EXPORTER(point));
+    struct role_slot *s;
+
+    *out = POINT_NONE;
     for (size_t i = 0; ctl != NULL && i < ctl->n_roles; i++)
         if (addr_cmp(&ctl->roles[i].exporter, &k->addr) == 0 &&
             ctl->roles[i].if_index == CONV_POINT_IF(point))
-            role = ctl->roles[i].role;
-    return role;
+            *out = ctl->roles[i].role;
+    if (*out != POINT_NONE || CONV_POINT_IF(point) == 0 || v->g->p->defs == NULL ||
+        !v->g->p->defs->roles)
+        return ERR_OK;
+    if (v->memo[worker] == NULL && (v->memo[worker] = calloc(ROLES, sizeof *s)) == NULL)
+        return ERR_NOMEM;
+    s = &v->memo[worker][(key * 0x9e3779b97f4a7c15u) >> 32 & (ROLES - 1)];
+    if (s->key != key)
+        *s = (struct role_slot){ key, defined_role(v->g, point) };
+    *out = s->role;
+    return ERR_OK;
+}
+
+/* Of a question: are there roles at all, and must rows be looked at that one point saw alone? */
+static void see_roles(struct views *v)
+{
+    const struct query_control *ctl = v->g->ctl;
+    const struct defs *d = v->g->p->defs;
+
+    v->roles = (d != NULL && d->roles) || (ctl != NULL && ctl->n_roles > 0);
+    v->ignore = d != NULL && d->role_ignore;
+    for (size_t i = 0; ctl != NULL && i < ctl->n_roles; i++)
+        v->ignore |= ctl->roles[i].role == POINT_IGNORE;
 }
 
 /* The better point first. */
@@ -293,7 +339,7 @@ static int one_cluster(struct views *v, unsigned worker, struct conv_row *r, siz
 {
     struct seen seen[SEEN_MAX];
     uint32_t n_seen = 0;
-    bool roles = v->g->ctl != NULL && v->g->ctl->n_roles > 0;
+    int rc;
 
     for (size_t i = 0; i < n; i++) {
         uint32_t k = 0;
@@ -301,10 +347,12 @@ static int one_cluster(struct views *v, unsigned worker, struct conv_row *r, siz
             k++;
         if (k == SEEN_MAX)
             continue;
-        if (k == n_seen)
-            seen[n_seen++] =
-                (struct seen){ .point = r[i].point,
-                               .role = roles ? role_of(v->g, r[i].point) : POINT_NONE };
+        if (k == n_seen) {
+            seen[n_seen++] = (struct seen){ .point = r[i].point, .role = POINT_NONE };
+            rc = v->roles ? role_of(v, worker, r[i].point, &seen[k].role) : ERR_OK;
+            if (rc != ERR_OK)
+                return rc;
+        }
         seen[k].bytes += r[i].bytes;
         seen[k].rate = MAX(seen[k].rate, r[i].rate);
     }
@@ -316,7 +364,7 @@ static int one_cluster(struct views *v, unsigned worker, struct conv_row *r, siz
 static int one_tuple(void *ctx, unsigned worker, struct conv_row *r, size_t n)
 {
     struct views *v = ctx;
-    bool several = v->g->ctl != NULL && v->g->ctl->n_roles > 0;
+    bool several = v->ignore;
     int64_t top;
     int rc = ERR_OK;
 
@@ -389,6 +437,12 @@ static int see_rowsets(struct group *g, bool *known, enum need *out)
     return rc;
 }
 
+static void views_free(struct views *v)
+{
+    for (size_t w = 0; w < ARRAY_LEN(v->memo); w++)
+        free(v->memo[w]);
+}
+
 static int needed(struct group *g, bool *yes)
 {
     struct views v = { .g = g, .look_only = true };
@@ -398,12 +452,14 @@ static int needed(struct group *g, bool *yes)
     int rc = known != NULL ? see_rowsets(g, known, &need) : ERR_NOMEM;
 
     ask.before_ms = ask.after_ms = VIEWS_SKEW_MS;
-    *yes = need == NEED_ALL || (g->ctl != NULL && g->ctl->n_roles > 0);
+    see_roles(&v);
+    *yes = need == NEED_ALL || v.ignore;
     if (rc == ERR_OK && !*yes && need == NEED_LOOK) {
         rc = conv_each(g, &ask);
         for (unsigned w = 0; w < g->workers; w++)
             *yes |= v.shared[w] > 0;
     }
+    views_free(&v);
     free(known);
     return rc;
 }
@@ -423,8 +479,12 @@ int views_choose(struct group *g)
         return err_set(g->e, ERR_CANCEL, "query: cancelled");
     if ((rc = needed(g, &yes)) != ERR_OK || !yes)
         return rc;
-    if ((rc = group_bits_new(g, &g->aside[0])) != ERR_OK ||
-        (rc = group_bits_new(g, &g->aside[1])) != ERR_OK || (rc = conv_each(g, &ask)) != ERR_OK)
+    see_roles(&v);
+    if ((rc = group_bits_new(g, &g->aside[0])) == ERR_OK &&
+        (rc = group_bits_new(g, &g->aside[1])) == ERR_OK)
+        rc = conv_each(g, &ask);
+    views_free(&v);
+    if (rc != ERR_OK)
         return rc;
     for (unsigned w = 0; w < g->workers; w++) {
         g->stats->aside_rows += v.rows[w];

@@ -45,6 +45,9 @@ name set 10.1.0.1 alpha 198.51.100.0/24 outside
 group add left 10.0.0.0/8 198.51.100.1
 group add right 172.16.0.0/12 !172.16.5.6 port:1
 group add both group:left group:right
+exporter set 192.0.2.99 sampling=1000 force=yes
+interface set 192.0.2.99 1 role=edge
+rule add ^zz role=disjoint
 """
 
 
@@ -89,12 +92,12 @@ def datagrams():
     yield struct.pack(">HHIII", 10, 16 + sum(map(len, content)), T0, seq, 7) + b"".join(content)
 
 
-def pcap(path):
+def pcap(path, sent=None):
     with open(path, "wb") as f:
         f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 101))
-        for p in datagrams():
+        for exporter, p in sent or [(1, p) for p in datagrams()]:
             udp = struct.pack(">HHHH", 2055, 2055, 8 + len(p), 0) + p
-            packet = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, 0xC0000201, 0xC0000202) + udp
+            packet = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, 0xC0000200 + exporter, 0xC0000309) + udp
             f.write(struct.pack("<IIII", T0, 0, len(packet), len(packet)) + packet)
 
 
@@ -108,12 +111,12 @@ class Weir:
         return r.stdout if code == 0 else r.stderr
 
     def rank(self, keys, *more):
-        rows = json.loads(self.run("query", "-o", "json", "--dedup", "off", "--by", keys, "--measure", "flows,bytes", "--top", "0", *more))["rows"]
+        rows = json.loads(self.run("query", "-o", "json", "--by", keys, "--measure", "flows,bytes", "--top", "0", *more))["rows"]
         names = keys.split(",")
         return {tuple(r[n] for n in names) if len(names) > 1 else r[keys]: (r["flows"], r["bytes"]) for r in rows}
 
-    def count(self, text):
-        t = json.loads(self.run("query", "-o", "json", "--dedup", "off", text))["totals"]
+    def count(self, text, *more):
+        t = json.loads(self.run("query", "-o", "json", text, *more))["totals"]
         return t["flows"], t["bytes"]
 
 
@@ -139,6 +142,9 @@ def groups(x):
     return {"a": {"left", "both"}, "x": {"left", "both"}, "b": {"right", "both"}}.get(x, set())
 
 
+ALL = ["--dedup", "off"]  # one flow at many interfaces, each of which counts
+
+
 def same(got, want, what):
     if got != want:
         print(f"FAIL {what}: {got}, expected {want}")
@@ -147,18 +153,18 @@ def same(got, want, what):
 
 def answers(w):
     direction = lambda s, d: DIRECTION[s + d]  # noqa: E731
-    ok = [same(w.rank("direction"), summed(lambda s, d, i, o: {direction(s, d)}), "by direction"),
-          same(w.rank("in boundary,out boundary"), summed(lambda s, d, i, o: {(CLASS[i][0], CLASS[o][0])}), "by in, out boundary"),
-          same(w.rank("in connectivity,out provider"), summed(lambda s, d, i, o: {(CLASS[i][1], CLASS[o][2])}), "connectivity, provider"),
-          same(w.rank("direction,in boundary,out boundary"), summed(lambda s, d, i, o: {(direction(s, d), CLASS[i][0], CLASS[o][0])}),
+    ok = [same(w.rank("direction", *ALL), summed(lambda s, d, i, o: {direction(s, d)}), "by direction"),
+          same(w.rank("in boundary,out boundary", *ALL), summed(lambda s, d, i, o: {(CLASS[i][0], CLASS[o][0])}), "by in, out boundary"),
+          same(w.rank("in connectivity,out provider", *ALL), summed(lambda s, d, i, o: {(CLASS[i][1], CLASS[o][2])}), "connectivity, provider"),
+          same(w.rank("direction,in boundary,out boundary", *ALL), summed(lambda s, d, i, o: {(direction(s, d), CLASS[i][0], CLASS[o][0])}),
                "direction and boundaries"),
-          same(w.rank("boundary"), summed(lambda s, d, i, o: once(CLASS[i][0], CLASS[o][0])), "by boundary"),
-          same(w.rank("provider"), summed(lambda s, d, i, o: once(CLASS[i][2], CLASS[o][2])), "by provider"),
-          same(w.rank("in if name"), summed(lambda s, d, i, o: {CLASS[i][3]}), "by name of interface"),
-          same(w.rank("site,role,region,exporter name"), summed(lambda *r: {("Frankfurt", "core", "eu", "fra1")}), "of the exporter"),
-          same(w.rank("src name"), summed(lambda s, d, i, o: {{"a": "alpha", "x": "outside"}.get(s)}), "by src name"),
-          same(w.rank("group"), summed(lambda s, d, i, o: (groups(s) | groups(d)) or {None}), "by group"),
-          same(w.rank("src group,dst group"), summed(lambda s, d, i, o: itertools.product(groups(s) or {None}, groups(d) or {None})),
+          same(w.rank("boundary", *ALL), summed(lambda s, d, i, o: once(CLASS[i][0], CLASS[o][0])), "by boundary"),
+          same(w.rank("provider", *ALL), summed(lambda s, d, i, o: once(CLASS[i][2], CLASS[o][2])), "by provider"),
+          same(w.rank("in if name", *ALL), summed(lambda s, d, i, o: {CLASS[i][3]}), "by name of interface"),
+          same(w.rank("site,role,region,exporter name", *ALL), summed(lambda *r: {("Frankfurt", "core", "eu", "fra1")}), "of the exporter"),
+          same(w.rank("src name", *ALL), summed(lambda s, d, i, o: {{"a": "alpha", "x": "outside"}.get(s)}), "by src name"),
+          same(w.rank("group", *ALL), summed(lambda s, d, i, o: (groups(s) | groups(d)) or {None}), "by group"),
+          same(w.rank("src group,dst group", *ALL), summed(lambda s, d, i, o: itertools.product(groups(s) or {None}, groups(d) or {None})),
                "by src, dst group")]
     inside, outside = "ab", "xy"
     filters = {
@@ -193,7 +199,60 @@ def answers(w):
         "dst ip in group left": lambda s, d, i, o: "left" in groups(d),
         "group in [left right]": lambda s, d, i, o: bool(groups(s) | groups(d)),
     }
-    ok += [same(w.count(text), chosen(test), text) for text, test in filters.items()]
+    ok += [same(w.count(text, *ALL), chosen(test), text) for text, test in filters.items()]
+    return all(ok)
+
+
+# One flow that three points saw, and one that a single point saw: exporter, interface, source port, octets.
+SEEN = [(1, 1, 1000, 5000), (2, 1, 1000, 6000), (2, 2, 1000, 5500), (2, 2, 2000, 70)]
+# what is typed, and the octets that count; each line stands alone
+ROLES = [
+    ("", 6070),  # the most bytes
+    ("interface set 192.0.2.1 1 role=edge", 5070),
+    ("interface set 192.0.2.2 1 role=internal", 5570),
+    ("interface set 192.0.2.2 1 role=internal; interface set 192.0.2.2 2 role=internal", 5070),
+    ("interface set 192.0.2.2 1 role=ignore", 5570),
+    ("interface set 192.0.2.2 2 role=ignore", 6000),  # also what nobody else saw
+    ("interface set 192.0.2.1 1 role=disjoint", 11070),
+    ("interface set 192.0.2.1 1 role=disjoint; interface set 192.0.2.2 2 role=disjoint", 16570),
+    ("interface set 192.0.2.1 1 role=disjoint; interface set 192.0.2.2 1 role=ignore; interface set 192.0.2.2 2 role=ignore", 5000),
+    ("interface set 192.0.2.1 2 role=edge", 6070),  # another interface
+    ("interface set 192.0.2.3 1 role=edge", 6070),  # another exporter
+    ("interface set 192.0.2.1#7 1 role=edge", 5070),
+    ("interface set 192.0.2.1#8 1 role=edge", 6070),  # another domain
+    ("exporter set 192.0.2.1 name=one; interface set one 1 role=edge", 5070),
+    ("rule add ^up role=edge", 5070),  # by the name that the exporter told
+    ("rule add ^up role=ignore", 6070),
+    ("interface set 192.0.2.2 2 name=up7; rule add ^up role=ignore", 6000),
+    ("rule add ^up role=ignore; interface set 192.0.2.1 1 role=edge", 5070),  # the definition before the rule
+    ("interface set 192.0.2.1 0 role=edge", 6070),
+]
+
+
+def seen():
+    fields_of = fields((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (10, 4), (1, 4), (152, 8), (153, 8))
+    yield 1, message(a_set(3, struct.pack(">HHH", 300, 2, 1) + fields((10, 4), (82, 16))) + a_set(300, struct.pack(">I16s", 1, b"up1")))
+    for exporter, i, port, octets in SEEN:
+        record = ip(HOST["a"]) + ip(HOST["x"]) + struct.pack(">HHBIIQQ", port, 443, 6, i, octets, T0 * 1000, T0 * 1000 + 500)
+        yield exporter, message(a_set(2, struct.pack(">HH", 256, 9) + fields_of) + a_set(256, record))
+
+
+def message(content):
+    return struct.pack(">HHIII", 10, 16 + len(content), T0, 0, 7) + content
+
+
+def roles(program, tmp):
+    pcap(tmp / "seen.pcap", list(seen()))
+    ok = []
+    for n, (typed, octets) in enumerate(ROLES):
+        w = Weir(program, str(tmp / f"roles{n}"))
+        w.run("import", str(tmp / "seen.pcap"))
+        for line in filter(None, typed.split("; ")):
+            w.run(*line.split())
+        every = sum(s[3] for s in SEEN)
+        ok += [same(w.count("proto tcp")[1], octets, typed or "no role"),
+               same(w.count("proto tcp | dedup off")[1], every, typed + ", dedup off"),
+               same(sum(b for f, b in w.rank("src port").values()), octets, typed + ", by port")]
     return all(ok)
 
 
@@ -226,9 +285,10 @@ def main():
         assert two.run("config", "export") == whole
         # with a group of that name, other addresses are one's own
         two.run("group", "add", "internal", "198.51.100.0/24")
-        good &= same(two.count("inbound"), chosen(lambda s, d, i, o: s != "x" and d == "x"), "inbound by another group internal")
+        good &= same(two.count("inbound", *ALL), chosen(lambda s, d, i, o: s != "x" and d == "x"), "inbound by another group internal")
         two.run("group", "delete", "internal")
-        good &= same(two.count("inbound"), chosen(lambda s, d, i, o: DIRECTION[s + d] == "inbound"), "inbound as before")
+        good &= same(two.count("inbound", *ALL), chosen(lambda s, d, i, o: DIRECTION[s + d] == "inbound"), "inbound as before")
+        good &= roles(program, tmp)
     print("all as written" if good else "FAILED")
     sys.exit(0 if good else 1)
 

@@ -253,12 +253,11 @@ def told_again_and_again():
     return e.out, {10: 10}
 
 
-def declared(what, case, *want):
-    """A case, and what the operator declares: 192.0.2.1 is the exporter of all of them."""
+def declared(what, case, want, typed=()):
+    """A case, and what the operator declares in the configuration and by commands: 192.0.2.1 is the exporter of all of them."""
     def with_rules():
-        out = case() if callable(case) else case
-        return out[0], want[0], what
-    with_rules.__name__ = "declared %s: %s" % (" ".join(what), case.__name__)
+        return case()[0], want, what, typed
+    with_rules.__name__ = "declared %s: %s" % (" ".join([*what, *typed]), case.__name__)
     return with_rules
 
 
@@ -301,6 +300,29 @@ DECLARED = [
     declared(["192.0.2.1=6"], system_and_records, {20: 2, 500: 3}),
     declared(["192.0.2.1=6!"], system_and_records, {6: 5}),
     declared(["192.0.2.1=6"], of_another_domain, {6: 2}),
+    # by commands: the same, behind the configuration
+    declared([], nobody_says, {1000: 5}, ["exporter set 192.0.2.1 sampling=1000"]),
+    declared([], system_before, {512: 2}, ["exporter set 192.0.2.1 sampling=1000"]),
+    declared([], changed_in_mid_stream, {30: 6}, ["exporter set 192.0.2.1 sampling=30 force=yes"]),
+    declared([], header_v5, {7: 4}, ["exporter set 192.0.2.1 sampling=7 force=yes"]),
+    declared([], system_before, {512: 2}, ["exporter set 192.0.2.1 sampling=7 force=no"]),
+    declared([], nobody_says, {0: 5}, ["exporter set 192.0.2.2 sampling=1000 force=yes"]),
+    declared([], of_another_domain, {6: 2}, ["exporter set 192.0.2.1 sampling=6"]),
+    declared([], nobody_says, {0: 5}, ["exporter set 192.0.2.1 sampling=6 name=x", "exporter unset 192.0.2.1 sampling"]),
+    declared(["192.0.2.1=9"], nobody_says, {9: 5}, ["exporter set 192.0.2.1 sampling=1000"]),
+    declared(["192.0.2.1=9"], system_before, {512: 2}, ["exporter set 192.0.2.1 sampling=1000 force=yes"]),
+    declared(["192.0.2.1/11=40"], on_two_interfaces, {40: 2, 9: 3}, ["exporter set 192.0.2.1 sampling=9"]),
+    declared(["192.0.2.1/11=40"], by_interface, {300: 2, 9: 3}, ["exporter set 192.0.2.1 sampling=9 force=yes"]),
+    declared(["192.0.2.0=3", "192.0.2.2=4"], nobody_says, {8: 5}, ["exporter set 192.0.2.1 sampling=8", "exporter set 192.0.2.3 sampling=9"]),
+]
+# commands that are refused, and what they say
+REFUSED_WORDS = [
+    ("exporter set 192.0.2.1 sampling=0", "sampling is 1 (every packet) or more"),
+    ("exporter set 192.0.2.1 force=yes", "force=yes says nothing without sampling"),
+    ("exporter set 192.0.2.1#7 sampling=5", "all observation domains of an address; set it for 192.0.2.1"),
+    ("exporter set 192.0.2.1 sampling=4294967296", "4294967295"),
+    ("exporter set 192.0.2.1 sampling=-1", "sampling"),
+    ("exporter set 192.0.2.1 sampling=5 force=maybe", "yes"),
 ]
 REFUSED = ["192.0.2.1", "192.0.2.1=", "192.0.2.1=0", "=5", "192.0.2.1=5x", "192.0.2.1=-5", "192.0.2.1/=5", "192.0.2.1/x=5", "192.0.2.1=!",
            "192.0.2.1=4294967296", "router=5", "192.0.2.0/24/1=5"]
@@ -326,12 +348,15 @@ def ask(weir, tmp, *words):
     return json.loads(out)["totals"]
 
 
-def check(weir, tmp, datagrams, want, rules=()):
+def check(weir, tmp, datagrams, want, rules=(), typed=()):
     """What is wrong with the answers, as text."""
     wrong = []
     pcap(tmp / "x.pcap", datagrams)
     (tmp / "weir.yaml").write_text("sampling: [%s]\n" % ", ".join('"%s"' % r for r in rules))
     subprocess.run([weir, "import", "--data", tmp / "d", tmp / "x.pcap"], check=True, capture_output=True)
+    for line in typed:
+        word, *rest = line.split()
+        subprocess.run([weir, word, "--data", tmp / "d", *rest], check=True, capture_output=True)
     n = sum(want.values())
     scaled = sum(k * max(1, rate) for rate, k in want.items())
     for words, factor in (([], scaled), (["--raw"], n)):
@@ -366,6 +391,13 @@ def main():
         if not refused(weir, rule):
             print("FAIL %s was not refused" % rule)
             bad += 1
+    with tempfile.TemporaryDirectory(prefix="weir-sampling-") as tmp:
+        for line, why in REFUSED_WORDS:
+            word, *rest = line.split()
+            r = subprocess.run([weir, word, "--data", tmp, *rest], capture_output=True, text=True)
+            if r.returncode != 2 or why not in r.stderr:
+                print("FAIL %s: exit %d, %s" % (line, r.returncode, r.stderr))
+                bad += 1
     for case in CASES + DECLARED:
         with tempfile.TemporaryDirectory(prefix="weir-sampling-") as tmp:
             wrong = check(weir, pathlib.Path(tmp), *case())

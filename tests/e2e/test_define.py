@@ -32,8 +32,42 @@ def used_from_the_next_question_on():
         rows = s.get("/api/v1/query", by="exporter name,in if name,group", format="json", measure="flows")["rows"]
         assert {(r["exporter name"], r["in if name"], r["group"]): r["flows"] for r in rows} == {
             ("here", "eth0", "some"): 31, ("here", "eth0", None): 269}, rows
+        s.run("interface", "set", "here", "1", "role=ignore")
+        once = lambda: json.loads(s.run("query", "-o", "json", "proto tcp").stdout)["totals"]["flows"]  # noqa: E731
+        assert once() == 0 and s.totals()["flows"] == 300
+        assert s.get("/api/v1/query", filter="proto tcp", format="json")["totals"]["flows"] == 0
+        s.run("interface", "unset", "here", "1", "role")
+        assert once() == 300
         s.run("group", "delete", "some")
         assert 'no group is called "some"' in s.run("query", "group some", code=2).stderr
+
+
+def sampling_by_a_command():
+    with Server(WEIR) as s:
+        s.send([v5(i * 30, 30) for i in range(10)])
+        s.wait(lambda: s.totals()["flows"] == 300, "300 records")
+        served = lambda: s.get("/api/v1/query", filter="| dedup off", format="json")["totals"]["bytes"]  # noqa: E731
+        verdict = lambda: [x["figures"].get("sampling", 0) for x in s.get("/api/v1/exporters")["exporters"]]  # noqa: E731
+        assert served() == 30000
+        s.wait(lambda: verdict() == [None], "the verdict")
+        s.run("exporter", "set", "127.0.0.1", "sampling=20")
+        assert served() == s.totals()["bytes"] == 600000
+        s.wait(lambda: verdict() == [20], "the verdict")
+        with open(s.dir / "tail", "w+b") as out:
+            t = subprocess.Popen([WEIR, "tail", "--data", s.data, "--columns", "bytes", "-o", "ndjson"], stdout=out)
+            said = lambda: [json.loads(line)["bytes"] for line in (s.dir / "tail").read_text().splitlines()]  # noqa: E731
+            n = 10
+            for sampling in (20, 50):
+                s.run("exporter", "set", "127.0.0.1", f"sampling={sampling}")
+                while sampling * 100 not in said():  # until it has begun; a tail tells what comes after that
+                    s.send([v5(n * 30, 30)])
+                    n += 1
+                    s.wait(lambda: s.totals()["flows"] == n * 30, "a datagram")
+            assert sorted(set(said())) == [2000, 5000], set(said())
+            assert served() == n * 30 * 100 * 50
+            assert s.stop() == 0, s.text()
+            assert t.wait(timeout=20) == 0
+        assert s.totals()["bytes"] == n * 30 * 100 * 50  # from the directory
 
 
 def many_at_once():
@@ -98,7 +132,7 @@ def damaged():
 
 
 def main():
-    for test in (used_from_the_next_question_on, many_at_once, in_snapshots_and_over_restarts, damaged):
+    for test in (used_from_the_next_question_on, sampling_by_a_command, many_at_once, in_snapshots_and_over_restarts, damaged):
         test()
         print("ok", test.__name__)
 

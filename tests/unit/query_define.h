@@ -51,15 +51,18 @@ static const char *const ref_rows[][10] = {
     { "3", "192.0.2.1", "r1", "A" },
     { "3", "192.0.2.1#7", "r1b", "B", "core" },
     { "3", "192.0.2.2", "r3", "A", "edge" },
-    { "4", "r1", "1", NULL, NULL, NULL, "external", NULL, "P1" },
-    { "4", "r1", "2", NULL, NULL, NULL, "internal" },
-    { "4", "192.0.2.1#7", "1", NULL, NULL, NULL, NULL, NULL, "P2" },
+    { "4", "r1", "1", NULL, NULL, NULL, "external", NULL, "P1", "edge" },
+    { "4", "r1", "2", NULL, NULL, NULL, "internal", NULL, NULL, "internal" },
+    { "4", "r1", "3", NULL, NULL, NULL, NULL, NULL, NULL, "disjoint" },
+    { "4", "r1", "4", NULL, NULL, NULL, NULL, NULL, NULL, "ignore" },
+    { "4", "192.0.2.1#7", "1", NULL, NULL, NULL, NULL, NULL, "P2", "edge" },
     { "4", "r3", "2", "xe2", NULL, NULL, "external", NULL, "P2" },
     { "5", "10", "exporter", "^r3", "internal" },
     { "5", "20", "exporter", "^r1b$", NULL, NULL, "P3" },
 };
 
-static inline struct defs *ref_defs(void)
+/* `roles`: with those that query_ref.h calls ref_roles. */
+static inline struct defs *ref_defs(bool roles)
 {
     struct meta_doc d = { 0 };
     struct defs *defs;
@@ -69,7 +72,7 @@ static inline struct defs *ref_defs(void)
         enum meta_table t = (enum meta_table)(ref_rows[i][0][0] - '0');
         struct meta_row *r = meta_row(&d, t, ref_rows[i] + 1, NULL);
         assert_non_null(r);
-        for (unsigned c = meta_table_info[t].n_keys; c < 8; c++)
+        for (unsigned c = meta_table_info[t].n_keys; c < (roles ? 9 : 8); c++)
             if (ref_rows[i][c + 1] != NULL)
                 assert_int_equal(meta_set(r, t, c, ref_rows[i][c + 1], &e), ERR_OK);
     }

@@ -772,7 +772,7 @@ struct question {
     uint8_t view;
     bool raw, whole, framed, bottom, auto_step, by_port;
     uint8_t dedup; /* 0 not said, 1 on, 2 off */
-    bool roles;    /* the operator's, below */
+    uint8_t roles; /* the operator's, below: 1 given with the question, 2 defined */
     struct {
         uint8_t what; /* enum qs; QS_NONE: all sessions */
         uint64_t lo, hi;

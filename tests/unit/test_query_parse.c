@@ -801,7 +801,7 @@ static void full_form(void **state)
         query_filter_text(&out, p->session_filter);
         assert_string_equal(
             buf_cstr(&out),
-            "((src port 22 or dst port 22))|((server packets >= 100 or not state refused))");
+            "(src port 22 or dst port 22)|(server packets >= 100 or not state refused)");
         buf_free(&out);
     }
     assert_int_equal(p->view, VIEW_SESSIONS);

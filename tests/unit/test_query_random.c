@@ -15,11 +15,11 @@
 
 static struct rnd rnd;
 static struct model model;
-static struct defs *defs; /* query_define.h */
-static bool defined;      /* the filter asks for what is defined */
-static bool narrow;       /* ask for single addresses: most pages hold none of them */
-static char words[8192];  /* the question */
-static char where[160];   /* seed, records, form */
+static struct defs *defs, *defs_with_roles; /* query_define.h */
+static bool defined;                        /* the filter asks for what is defined */
+static bool narrow;      /* ask for single addresses: most pages hold none of them */
+static char words[8192]; /* the question */
+static char where[160];  /* seed, records, form */
 static struct {
     unsigned asked, some; /* some, but not all records matched */
     unsigned aside;       /* flows that were counted elsewhere */
@@ -878,7 +878,7 @@ static void make_question(struct question *q)
         q->raw = true;
         say(" | raw");
     }
-    q->roles = dice(3) == 0;
+    q->roles = dice(3) == 0 ? 1 + (uint8_t)dice(2) : 0;
     if (dice(5) == 0) {
         q->dedup = 1 + (uint8_t)dice(2);
         say(" | dedup %s", q->dedup == 1 ? "on" : "off");
@@ -1274,7 +1274,7 @@ static struct query_control control_of(const struct question *q)
     static const enum geo_as_source sources[] = { GEO_AS_AUTO, GEO_AS_EXPORTER, GEO_AS_DATABASE };
     struct query_control ctl = { .as_source = sources[ref_source], .apps = apps };
 
-    if (q->roles) {
+    if (q->roles == 1) {
         ctl.roles = ref_roles;
         ctl.n_roles = ARRAY_LEN(ref_roles);
     }
@@ -1283,7 +1283,7 @@ static struct query_control control_of(const struct question *q)
 
 static void ask(const struct question *q, struct snapshot *snap)
 {
-    struct query_params params = { .defs = defs };
+    struct query_params params = { .defs = q->roles == 2 ? defs_with_roles : defs };
     struct plan *plan;
     struct err e = { 0 };
     struct got g = { .sink = { on_begin, on_row, on_end }, .q = q };
@@ -1372,7 +1372,8 @@ static void questions_over(uint64_t seed, uint32_t rows, uint32_t cut_at, unsign
     struct form form[3];
 
     rnd.s = seed * 77 + 5;
-    defs = ref_defs();
+    defs = ref_defs(false);
+    defs_with_roles = ref_defs(true);
     model_init(&model, seed);
     model_fill(&model, rows, cut_at);
     form_make(&form[0], 0);
@@ -1385,8 +1386,8 @@ static void questions_over(uint64_t seed, uint32_t rows, uint32_t cut_at, unsign
         form_salts(&form[k]);
         make_question(&q);
         (void)snprintf(where, sizeof where,
-                       "PROP_SEED=%" PRIu64 ": %u records in %u batches, %s, question %u", seed,
-                       model.n, model.n_batches, names[k], i);
+                       "PROP_SEED=%" PRIu64 ": %u records in %u batches, %s, question %u, roles %u",
+                       seed, model.n, model.n_batches, names[k], i, q.roles);
         ask(&q, &form[k].snap);
         tree_free(q.filter);
     }
@@ -1394,6 +1395,7 @@ static void questions_over(uint64_t seed, uint32_t rows, uint32_t cut_at, unsign
         form_free(&form[k]);
     model_free(&model);
     defs_unref(defs);
+    defs_unref(defs_with_roles);
 }
 
 /* Everything follows from the seed, so that one that failed can be asked alone: PROP_DATA=1. */
@@ -1552,7 +1554,7 @@ static void lists_of_sessions(void **state)
     for (uint64_t seed = 1; seed <= 40; seed++) {
         struct form form;
         rnd.s = seed * 99;
-        defs = ref_defs();
+        defs = ref_defs(false);
         ref_source = (uint8_t)(seed % 3);
         model_init(&model, seed + 9000);
         model_fill(&model, 60 + (uint32_t)seed * 20, 200);
