@@ -20,6 +20,7 @@ const char group_help[] =
     "  weir group add office 10.20.0.0/16 '!10.20.9.0/24' 2001:db8:20::/48\n"
     "  weir group add mail tcp/25 tcp/465 tcp/587\n"
     "  weir group add peers AS64500 AS64512..AS64520\n"
+    "  weir group add dach 'country DE' 'country AT' 'country CH'\n"
     "  weir group add uplinks 'exporter fra1' 'if fra1 3' 'vlan 100..110'\n"
     "  weir group add all 'group office' 'group branch'\n"
     "  weir group set office kind=site contact=noc@example.net capacity=1G tags=de,hq\n"
@@ -39,6 +40,7 @@ const char name_help[] = "Names of addresses and networks, for filters and answe
                          "networks the most specific\n"
                          "one gives the name.\n\n"
                          "  weir name set 10.20.0.1 gateway\n"
+                         "  weir name set AS64500 'Example Net'\n"
                          "  weir name set --file names.txt        lines of ADDRESS NAME\n"
                          "  weir query 'host gateway' --by name\n";
 

@@ -27,5 +27,5 @@ void geo_look_up(const struct geo *g, enum geo_kind kind, const struct addr *a, 
 
 bool geo_name(const struct geo *g, uint32_t number, struct geo_name *out)
 {
-    return geo_has(g, GEO_AS) && g->ops->name_of(g, number, out);
+    return geo_has_names(g) && g->ops->name_of(g, number, out);
 }

@@ -4,6 +4,7 @@
 #ifndef WEIR_FLOW_GEO_H
 #define WEIR_FLOW_GEO_H
 
+#include "base/err.h"
 #include "flow/addr.h"
 
 enum geo_kind { GEO_AS, GEO_COUNTRY, GEO_N };
@@ -41,6 +42,7 @@ struct geo {
     _Atomic uint32_t refs;
     const struct geo_ops *ops;
     struct geo_version version[GEO_N];
+    bool own_names; /* names beside those of the data, also where there is none */
 };
 
 struct geo *geo_ref(struct geo *g); /* NULL is allowed */
@@ -51,11 +53,21 @@ static inline bool geo_has(const struct geo *g, enum geo_kind kind)
 {
     return g != NULL && g->version[kind].id != 0;
 }
+static inline bool geo_has_names(const struct geo *g)
+{
+    return g != NULL && (g->version[GEO_AS].id != 0 || g->own_names);
+}
 /* Values of n addresses; zeros where there is no data. g may be NULL. */
 void geo_look_up(const struct geo *g, enum geo_kind kind, const struct addr *a, size_t n,
                  uint32_t *out);
 /* The name of an AS number, or false. g may be NULL. */
 bool geo_name(const struct geo *g, uint32_t number, struct geo_name *out);
+
+/* The same data with names of one's own, ascending by number and each once, which go before those
+ * of the data. They are copied; a reference of base (NULL is allowed) is taken. Errors: ERR_NOMEM.
+ */
+int geo_with_names(struct geo **out, struct geo *base, const struct geo_name *name,
+                   size_t n) WARN_UNUSED;
 
 /* Which AS number of a record counts: the exporter's or the one that was looked up. */
 enum geo_as_source {

@@ -130,6 +130,7 @@ static void defs_free(struct defs *d)
         pcre2_code_free(d->rule[i].re);
     free(d->word);
     free(d->slot);
+    free(d->as_name);
     free(d->exporter);
     rate_rules_unref(d->rates);
     free(d->iface);
@@ -186,15 +187,30 @@ int compile_range(struct rules *r, struct addr from, const struct addr *to, uint
     }
 }
 
+static int by_number(const void *a, const void *b)
+{
+    const struct geo_name *x = a, *y = b;
+
+    return (x->number > y->number) - (x->number < y->number);
+}
+
 static int compile_names(struct defs *d, struct err *e)
 {
+    size_t n = d->doc.t[META_NAMES].n;
     struct rules r = { 0 };
     int rc = ERR_OK;
 
-    for (size_t i = 0; i < d->doc.t[META_NAMES].n && rc == ERR_OK; i++) {
+    if ((d->as_name = malloc((n + 1) * sizeof *d->as_name)) == NULL)
+        return compile_oom(e);
+    for (size_t i = 0; i < n && rc == ERR_OK; i++) {
         char *const *v = d->doc.t[META_NAMES].row[i].v;
         struct addr from, to;
-        uint32_t w;
+        uint32_t w, as;
+        if (item_as(v[0], strlen(v[0]), &as)) { /* the document holds the text as long */
+            if (v[1] != NULL)
+                d->as_name[d->n_as_names++] = (struct geo_name){ as, v[1], strlen(v[1]) };
+            continue;
+        }
         rc = item_net(v[0], strlen(v[0]), &from, &to, e);
         if (rc == ERR_NOTFOUND)
             rc = ERR_ARG;
@@ -203,6 +219,8 @@ static int compile_names(struct defs *d, struct err *e)
         if (rc == ERR_OK)
             rc = compile_range(&r, from, &to, w, e);
     }
+    if (d->n_as_names > 0)
+        qsort(d->as_name, d->n_as_names, sizeof *d->as_name, by_number);
     if (rc == ERR_OK && addr_map_make(&d->name, r.r, r.n) != ERR_OK)
         rc = compile_oom(e);
     free(r.r);

@@ -13,6 +13,7 @@
 
 #include "flow/addr_map.h"
 #include "flow/fact.h"
+#include "flow/geo.h"
 #include "flow/rate_rule.h"
 #include "meta/doc.h"
 #include "meta/item.h"
@@ -90,7 +91,9 @@ struct defs {
     uint32_t n_rules;
     struct def_group *group; /* by name, ignoring case; users', then Weir's own */
     uint32_t n_groups, n_own;
-    struct addr_map name;               /* of addresses and networks: words */
+    struct addr_map name;     /* of addresses and networks: words */
+    struct geo_name *as_name; /* by number; texts of `doc` */
+    uint32_t n_as_names;
     struct addr_map internal, external; /* 1 = yes */
     /* Groups of the user's of which only addresses decide: an address has set `sets`, which is
      * set_group[set_off[set]] .. set_group[set_off[set + 1] - 1]; set 0 is empty. */

@@ -23,7 +23,7 @@ const struct meta_table_info meta_table_info[META_TABLES] = {
         { "group", META_TEXT, NULL, 0, "group" },
         { "item", META_TEXT, NULL, 0, "member" } } },
     [META_NAMES] = { "names", "name", 1, 2, {
-        { "of", META_TEXT, NULL, 0, "address or network" },
+        { "of", META_TEXT, NULL, 0, "address, network or AS number" },
         { "name", META_TEXT, NULL, 0, "friendly name" } } },
     [META_EXPORTERS] = { "exporters", "exporter", 1, 9, {
         { "address", META_ADDRESS, NULL, 0, "source address" },
@@ -327,18 +327,20 @@ static int member(const char *s, struct buf *out, struct err *e)
     return rc;
 }
 
-/* What has a name: an address, a network. */
+/* What has a name: an address, a network, an AS number. */
 static int named(const char *s, struct buf *out, struct err *e)
 {
     struct addr from, to;
     uint32_t as;
     int rc;
 
-    if (item_as(s, strlen(s), &as))
-        return err_set(e, ERR_UNSUPPORTED, "not yet: names of AS numbers");
+    if (item_as(s, strlen(s), &as)) {
+        buf_printf(out, "AS%u", as);
+        return as > 0 ? ERR_OK : err_set(e, ERR_ARG, "AS0 stands for no AS (RFC 7607)");
+    }
     rc = item_net(s, strlen(s), &from, &to, e);
     if (rc == ERR_NOTFOUND)
-        return err_set(e, ERR_ARG, "\"%.64s\" is no address or network", s);
+        return err_set(e, ERR_ARG, "\"%.64s\" is no address, network or AS number", s);
     if (rc == ERR_OK)
         item_net_text(out, &from, &to);
     return rc;

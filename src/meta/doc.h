@@ -15,7 +15,7 @@
 enum meta_table {
     META_GROUPS,
     META_MEMBERS,    /* of groups, one item a row */
-    META_NAMES,      /* of addresses and networks */
+    META_NAMES,      /* of addresses, networks, AS numbers */
     META_EXPORTERS,  /* by source address */
     META_INTERFACES, /* by exporter and ifIndex */
     META_RULES,      /* that classify interfaces, in order */

@@ -6,6 +6,7 @@
 
 #include "base/near.h"
 #include "flow/addr_map.h"
+#include "flow/geo.h"
 
 static const struct {
     const char *name;
@@ -182,17 +183,36 @@ static int numbers(struct item *x, enum item_kind kind, const char *word, const 
                    word, s, max);
 }
 
+static bool upper(char c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+static int country(struct item *x, const char *s, struct err *e)
+{
+    size_t n = strlen(s);
+
+    while (n > 0 && s[n - 1] == ' ')
+        n--;
+    if (n != 2 || !upper(s[0] & ~32) || !upper(s[1] & ~32))
+        return err_set(e, ERR_ARG,
+                       "\"country %.64s\": two letters of ISO 3166 are expected: DE, US", s);
+    x->kind = ITEM_COUNTRY;
+    x->lo = x->hi = GEO_LETTERS(s[0] & ~32, s[1] & ~32);
+    return ERR_OK;
+}
+
 static int what_else(const char *s, struct err *e)
 {
-    static const char *const words[] = { "proto",    "port", "vlan",    "group",
-                                         "exporter", "if",   "AS64500", "tcp/443" };
+    static const char *const words[] = { "proto", "port",    "vlan",    "group",  "exporter",
+                                         "if",    "country", "AS64500", "tcp/443" };
     size_t n = strcspn(s, " :=");
     const char *near = near_word(s, n, words, ARRAY_LEN(words));
 
     return err_set(e, ERR_ARG,
                    "\"%.100s\" is no member%s%s%s; members are 10.1.0.0/16, 10.1.2.3..10.1.2.9, "
-                   "AS64500, port 443, proto gre, tcp/443, vlan 100, exporter NAME, if EXPORTER "
-                   "IFINDEX, group NAME, each with ! in front as an exception",
+                   "AS64500, country DE, port 443, proto gre, tcp/443, vlan 100, exporter NAME, if "
+                   "EXPORTER IFINDEX, group NAME, each with ! in front as an exception",
                    s, near != NULL ? ": did you mean " : "", near != NULL ? near : "",
                    near != NULL ? "?" : "");
 }
@@ -229,8 +249,9 @@ static int parse(struct item *x, const char *s, struct err *e)
     }
     if ((p = behind(s, "if")) != NULL || (p = behind(s, "interface")) != NULL)
         return interface(x, p, e);
-    if (behind(s, "country") != NULL || behind(s, "geo") != NULL)
-        return err_set(e, ERR_UNSUPPORTED, "not yet: countries as members");
+    if ((p = behind(s, "country")) != NULL || (p = behind(s, "geo")) != NULL ||
+        (p = len == 2 && upper(s[0]) && upper(s[1]) ? s : NULL) != NULL)
+        return country(x, p, e);
     if (len > 2 && strncasecmp(s, "as", 2) == 0 && s[2] >= '0' && s[2] <= '9') {
         const char *second = strstr(s + 2, "..");
         char text[64];
@@ -304,6 +325,9 @@ void item_text(struct buf *out, const struct item *x)
     case ITEM_AS:
         buf_str(out, "AS");
         span_text(out, x);
+        break;
+    case ITEM_COUNTRY:
+        buf_printf(out, "country %c%c", (int)(x->lo >> 8), (int)(x->lo & 255));
         break;
     case ITEM_PORT:
         buf_str(out, "port ");

@@ -2,6 +2,7 @@
  *
  *   10.20.0.0/16  10.0.0.1..10.0.0.9  2001:db8::/32   addresses
  *   AS64500  AS64512..65534                           AS numbers
+ *   country DE  DE                                    countries of addresses
  *   port 443  port 8000..8999  proto gre  tcp/443     ports, protocols, both
  *   vlan 100..110  exporter fra1  if fra1 3           where it was seen
  *   group servers                                     another group's members
@@ -16,6 +17,7 @@
 enum item_kind {
     ITEM_NET,     /* addresses from .. to */
     ITEM_AS,      /* lo .. hi */
+    ITEM_COUNTRY, /* lo: GEO_LETTERS */
     ITEM_PORT,    /* lo .. hi */
     ITEM_PROTO,   /* lo */
     ITEM_SERVICE, /* protocol `proto`, ports lo .. hi */

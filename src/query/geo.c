@@ -128,7 +128,7 @@ int geo_names(struct scan *s, struct node *x)
     if (x->names_known)
         return ERR_OK;
     x->empty = name_matches(s, x->x, "", 0);
-    for (size_t i = 0; geo_has(s->geo, GEO_AS) && s->geo->ops->name_at(s->geo, i, &name); i++) {
+    for (size_t i = 0; geo_has_names(s->geo) && s->geo->ops->name_at(s->geo, i, &name); i++) {
         if (name_matches(s, x->x, name.text, name.len) == x->empty)
             continue;
         if (n == cap) {

@@ -80,6 +80,9 @@ static const struct value_alts *item_value(const struct item *x, bool dst, struc
     hold->n = 1;
     if (x->kind == ITEM_AS)
         hold->v[0] = (struct value){ .kind = VALUE_CALC, .calc = dst ? CALC_DST_AS : CALC_SRC_AS };
+    else if (x->kind == ITEM_COUNTRY)
+        hold->v[0] =
+            (struct value){ .kind = VALUE_CALC, .calc = dst ? CALC_DST_COUNTRY : CALC_SRC_COUNTRY };
     else
         hold->v[0] = (struct value){ .kind = VALUE_COL, .col = col[x->kind][dst] };
     return hold;
@@ -97,6 +100,7 @@ static struct expr *item_leaf(struct syntax *p, const struct item *x, bool dst)
 
     switch ((enum item_kind)x->kind) {
     case ITEM_AS:
+    case ITEM_COUNTRY:
     case ITEM_PORT:
     case ITEM_PROTO:
     case ITEM_VLAN:
@@ -145,7 +149,7 @@ static bool number_leaf(struct syntax *p, const struct def_group *g, enum item_k
 static bool group_leaves(struct syntax *p, const struct def_group *g, bool out, bool dst,
                          struct leaves *to)
 {
-    static const uint8_t numbers[] = { ITEM_AS, ITEM_PORT, ITEM_PROTO, ITEM_VLAN };
+    static const uint8_t numbers[] = { ITEM_AS, ITEM_COUNTRY, ITEM_PORT, ITEM_PROTO, ITEM_VLAN };
     bool ok = true;
 
     for (uint32_t i = 0; i < g->own.n; i++)

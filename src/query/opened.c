@@ -26,7 +26,11 @@ int opened_make(struct opened *o, const struct plan *p, const struct plan *wide,
     o->max = MIN(max, QUERY_OPEN_MAX);
     o->sets.rows_unreadable = snap->rows_unreadable;
     o->sets.segments_unreadable = snap->segments_unreadable;
-    o->sets.geo = geo_ref(snap->geo);
+    if (p->defs == NULL || p->defs->n_as_names == 0)
+        o->sets.geo = geo_ref(snap->geo);
+    else if (geo_with_names(&o->sets.geo, snap->geo, p->defs->as_name, p->defs->n_as_names) !=
+             ERR_OK)
+        return ERR_NOMEM;
     o->sets.facts = snap->facts != NULL ? fact_table_ref(snap->facts) : NULL;
     o->sets.rules = rate_rules_ref(snap->rules);
     o->sets.sets = malloc((snap->n + 1) * sizeof(struct rowset *));

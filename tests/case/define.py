@@ -256,6 +256,38 @@ def roles(program, tmp):
     return all(ok)
 
 
+def names_of_as(program, tmp):
+    """Without data on AS numbers; with it: tests/e2e/test_facts.py."""
+    fields_of = fields((8, 4), (12, 4), (16, 4), (17, 4), (1, 4), (152, 8), (153, 8))
+    template, sent = a_set(2, struct.pack(">HH", 256, 7) + fields_of), []
+    for src, dst, octets in ((3320, 64500, 1), (64500, 64501, 10), (64501, 3320, 100)):
+        record = ip(HOST["x"]) + ip(HOST["y"]) + struct.pack(">IIIQQ", src, dst, octets, T0 * 1000, T0 * 1000)
+        sent.append((1, message(template + a_set(256, record))))
+    pcap(tmp / "as.pcap", sent)
+    w = Weir(program, str(tmp / "as"))
+    w.run("import", str(tmp / "as.pcap"))
+    none = w.count('as name "Example"', *ALL)
+    w.run("name", "set", "AS64500", "Example", "as3320", "Example East")
+    w.run("name", "set", "10.0.0.1", "host")
+    rows = json.loads(w.run("query", "-o", "json", "--by", "src as", *ALL))["rows"]
+    ok = [same(none, (0, 0), "no names"),
+          same({r["src as"]: r.get("src as_name") for r in rows}, {3320: "Example East", 64500: "Example", 64501: None}, "shown"),
+          same("64500 Example" in w.run("query", "--by", "src as", *ALL), True, "shown in a table"),
+          same(w.count('src as name "example"', *ALL), (1, 10), "as name"),
+          same(w.count('as name ~ /east$/i', *ALL), (2, 101), "as name ~"),
+          same(w.count('dst as name ~ /^Example/', *ALL), (2, 101), "dst as name ~")]
+    w.run("name", "remove", "AS3320")
+    ok += [same(w.count('as name ~ /east$/i', *ALL), (0, 0), "removed"),
+           same("AS0 stands for no AS" in w.run("name", "set", "AS0", "x", code=2), True, "AS0"),
+           same("AS64500: Example" in w.run("config", "export"), True, "exported")]
+    whole = w.run("config", "export")
+    (tmp / "as.yaml").write_text(whole)
+    v = Weir(program, str(tmp / "as2"))
+    v.run("import", str(tmp / "as.pcap"))
+    v.run("config", "apply", str(tmp / "as.yaml"))
+    return all(ok + [same(v.run("config", "export"), whole, "applied")])
+
+
 def main():
     program = sys.argv[1]
     with tempfile.TemporaryDirectory(prefix="weir-define-") as tmp:
@@ -289,6 +321,7 @@ def main():
         two.run("group", "delete", "internal")
         good &= same(two.count("inbound", *ALL), chosen(lambda s, d, i, o: DIRECTION[s + d] == "inbound"), "inbound as before")
         good &= roles(program, tmp)
+        good &= names_of_as(program, tmp)
     print("all as written" if good else "FAILED")
     sys.exit(0 if good else 1)
 

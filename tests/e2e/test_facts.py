@@ -132,6 +132,20 @@ def asked_while_it_runs_and_later():
                 assert rows.splitlines()[1] == "3320,DE,FR", rows
 
             check()
+            # a name of one's own goes before; a group holds a country
+            s.run("name", "set", "AS3320", "ours", "AS64496", "theirs")
+            s.run("group", "add", "french", "FR", "!192.168.0.1")
+            assert s.totals("as name ~ /eins/")["flows"] == 0 and s.totals('as name "ours"')["flows"] == 600
+            assert s.totals('dst as name "theirs"')["flows"] == near
+            assert "AS3320 ours" in s.run("query", "--by", "src as").stdout
+            assert s.totals("dst group french")["flows"] == near - s.totals("host 192.168.0.1")["flows"] < near
+            assert s.totals("src group french")["flows"] == 0
+            rows = json.loads(s.run("query", "--by", "dst group", "--dedup", "off", "-o", "json").stdout)["rows"]
+            assert {r["dst group"]: r["flows"] for r in rows}["french"] == s.totals("dst group french")["flows"], rows
+            s.run("name", "remove", "AS3320")
+            s.run("name", "remove", "AS64496")
+            s.run("group", "delete", "french")
+            check()
             assert s.stop() == 0, s.text()
             # what was sealed stays, whatever is known now
             (tmp / "b.csv").write_text("0.0.0.0/0,US\n0.0.0.0/0,1,else\n10.0.0.0/16,3320,\"Netz, eins\"\n")

@@ -9,14 +9,15 @@
 #include "query_model.h"
 
 /* In the order of their names, as answers list them. */
-enum ref_group { R_ALL, R_AS, R_INTERNAL, R_LAN, R_NO, R_PR, R_SIX, R_WEB, R_GROUPS };
-static const char *const ref_group_name[R_GROUPS] = { "all", "as", "internal", "lan",
-                                                      "no",  "pr", "six",      "web" };
+enum ref_group { R_ALL, R_AS, R_GEO, R_INTERNAL, R_LAN, R_NO, R_PR, R_SIX, R_WEB, R_GROUPS };
+static const char *const ref_group_name[R_GROUPS] = { "all", "as", "geo", "internal", "lan",
+                                                      "no",  "pr", "six", "web" };
 
 /* table, then columns */
 static const char *const ref_rows[][10] = {
     { "0", "all" },
     { "0", "as" },
+    { "0", "geo" },
     { "0", "internal" },
     { "0", "lan" },
     { "0", "no" },
@@ -33,6 +34,9 @@ static const char *const ref_rows[][10] = {
     { "1", "web", "!10.0.2.0/24" },
     { "1", "as", "AS64501..64503" },
     { "1", "as", "!AS64502" },
+    { "1", "geo", "10.0.3.0/24" },
+    { "1", "geo", "!10.0.2.0/24" },
+    { "1", "geo", "!country ga" },
     { "1", "all", "group lan" },
     { "1", "all", "group web" },
     { "1", "all", "10.0.3.1..10.0.3.5" },
@@ -76,6 +80,12 @@ static inline struct defs *ref_defs(bool roles)
             if (ref_rows[i][c + 1] != NULL)
                 assert_int_equal(meta_set(r, t, c, ref_rows[i][c + 1], &e), ERR_OK);
     }
+    for (char a = 'A'; a <= 'Z'; a = (char)(a + 2)) /* every other first letter */
+        for (char b = 'A'; b <= 'Z'; b++) {
+            char text[] = { 'c', 'o', 'u', 'n', 't', 'r', 'y', ' ', a, b, 0 };
+            const char *key[] = { "geo", text };
+            assert_non_null(meta_row(&d, META_MEMBERS, key, NULL));
+        }
     if (defs_make(&defs, &d, &e) != ERR_OK)
         fail_msg("%s", e.msg);
     return defs;
@@ -115,6 +125,7 @@ static inline bool ref_db8(const struct addr *a, unsigned net)
 }
 
 static uint64_t as_of(const struct model_record *r, bool dst, bool *there); /* query_ref.h */
+static uint64_t country_of(const struct model_record *r, bool dst);
 
 static inline bool ref_in_group(const struct model_record *r, enum ref_group g, bool dst)
 {
@@ -135,6 +146,10 @@ static inline bool ref_in_group(const struct model_record *r, enum ref_group g, 
                !(ten && c == 2);
     case R_AS:
         return as == 64501 || as == 64503;
+    case R_GEO:
+        as = country_of(r, dst);
+        return ((as != 0 && (as >> 8) % 2 == 'A' % 2) || (ten && c == 3)) && !(ten && c == 2) &&
+               as != GEO_LETTERS('G', 'A');
     case R_ALL:
         return ref_in_group(r, R_LAN, dst) || ref_in_group(r, R_WEB, dst) ||
                (ten && c == 3 && d >= 1 && d <= 5);

@@ -169,6 +169,11 @@ static uint64_t as_of(const struct model_record *r, bool dst, bool *there)
     return as;
 }
 
+static uint64_t country_of(const struct model_record *r, bool dst)
+{
+    return fake_value(r->salt, REF_AS, GEO_COUNTRY, dst ? &r->dst : &r->src);
+}
+
 /* A number; *there: the record was sent with what it is made of. */
 static uint64_t number_of(const struct model_record *r, enum vf f, int64_t zone_ms, bool *there)
 {
@@ -193,7 +198,7 @@ static uint64_t number_of(const struct model_record *r, enum vf f, int64_t zone_
         return as_of(r, f == V_DST_AS, there);
     case V_SRC_COUNTRY:
     case V_DST_COUNTRY:
-        b = fake_value(r->salt, REF_AS, GEO_COUNTRY, f == V_DST_COUNTRY ? &r->dst : &r->src);
+        b = country_of(r, f == V_DST_COUNTRY);
         *there = b != 0;
         return b;
     case V_BYTES:

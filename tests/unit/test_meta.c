@@ -150,6 +150,10 @@ static void members_have_one_spelling(void **state)
         { "UDP/53", "udp/53" },
         { "! tcp/1..5", "!tcp/1..5" },
         { "vlan 7", "vlan 7" },
+        { "DE", "country DE" },
+        { "country de", "country DE" },
+        { "!geo:US ", "!country US" },
+        { "AS", "country AS" }, /* American Samoa */
         { "exporter fra 1", "exporter fra 1" },
         { "if fra 1 3", "if fra 1 3" },
         { "interface fra1 xe-0/0/1", "if fra1 xe-0/0/1" },
@@ -170,7 +174,11 @@ static void members_have_one_spelling(void **state)
         { "proto tpc", "a name as tcp" },
         { "prot tcp", "did you mean proto?" },
         { "if fra1", "exporter and ifIndex are expected" },
-        { "country DE", "not yet: countries" },
+        { "country DEU", "two letters of ISO 3166" },
+        { "country D1", "two letters of ISO 3166" },
+        { "country", "is no member" },
+        { "de", "is no member" },
+        { "counrty DE", "did you mean country?" },
         { "10.0.0.256", "is no member" },
         { "example.net", "is no member" },
     };
