@@ -114,6 +114,8 @@ def send(right, wrong, halt):
 
 def names(s, address):
     rows = json.loads(s.run("query", "-o", "json", "--by", "in if,out if", f"exporter {address}").stdout)["rows"]
+    if not rows:  # not visible yet
+        return None
     assert len(rows) == 1, rows
     return rows[0].get("in if_name"), rows[0].get("out if_name")
 
