@@ -52,6 +52,9 @@ def sessions(records):
     return out
 
 
+ENV = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # the generator frees nothing
+
+
 class Case:
     def __init__(self, weir, flowgen, work):
         self.weir, self.flowgen, self.work, self.n, self.checks = weir, flowgen, work, 0, 0
@@ -59,7 +62,7 @@ class Case:
     def make(self, name, *options):
         pcap, binary = self.work / f"{name}.pcap", self.work / f"{name}.bin"
         subprocess.run([self.flowgen, "-n", str(FLOWS), "-9", pcap, "-b", binary, *options], check=True, stderr=subprocess.DEVNULL,
-                       env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))  # it leaves its buffers to the end of the process
+                       env=ENV)
         return pcap, binary
 
     def store(self, *pcaps):
@@ -151,7 +154,7 @@ def by_views(c, views):
             for old in c.work.glob(key + ".pcap.*"):
                 old.unlink()
             subprocess.run([c.flowgen, "-n", str(FLOWS), "-9", c.work / (key + ".pcap"), "-x", "7200", *options, "-D", str(views)],
-                           check=True, stderr=subprocess.DEVNULL)
+                           check=True, stderr=subprocess.DEVNULL, env=ENV)
             parts = sorted(c.work.glob(key + ".pcap.[0-9]*"))
             assert len(parts) == 12
             c.store(*parts)
