@@ -31,7 +31,7 @@ def save(target, name, octets):
 
 def words(target, lines):
     text = "".join('"' + "".join(f"\\x{b:02x}" if b < 33 or b > 126 or b in b'"\\' else chr(b) for b in w) + '"\n'
-                   for w in dict.fromkeys(lines))
+                   for w in dict.fromkeys(lines) if w)
     (ROOT / f"tests/fuzz/{target}.dict").write_text(text, encoding="ascii")
 
 

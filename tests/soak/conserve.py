@@ -23,6 +23,7 @@ from ledger_kit import Source, ledgers  # noqa: E402
 LOSE, LATE, REPEAT = 0.02, 0.01, 0.01
 BORROWED = 1  # enum mark
 ROUND = 40  # datagrams of a source
+UP_S = 120  # a device that restarts stays up so long: two restarts within seconds, and within the reorder window, look like reordering
 
 
 def sources():
@@ -46,7 +47,7 @@ def run(a):
         while True:
             last = time.monotonic() >= end
             for x in every:
-                again = not last and x in restarting and rounds > 5 and random.random() < 0.01
+                again = not last and x in restarting and time.time() - x.boot > UP_S and random.random() < 0.01
                 for datagram, adds in x.some(ROUND, last or again):
                     x.send(s.port, datagram, adds)
                 if again:
