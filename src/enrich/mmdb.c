@@ -110,8 +110,9 @@ static void visit(struct walk *w, uint32_t node, unsigned depth)
     MMDB_search_node_s n;
     uint8_t bit = (uint8_t)(0x80u >> depth % 8);
 
-    if (++w->nodes > 4 * (uint64_t)RANGES_MAX)
-        w->rc = ERR_LIMIT;
+    /* of a sound tree each node is met once, but for copies of IPv4's part; not so in circles */
+    if (++w->nodes > 8 * ((uint64_t)w->db->metadata.node_count + 1))
+        w->rc = ERR_FORMAT;
     else if (MMDB_read_node(w->db, node, &n) != MMDB_SUCCESS)
         w->rc = ERR_FORMAT;
     if (w->rc != ERR_OK)
@@ -152,7 +153,7 @@ int geo_source_mmdb(struct geo_source *s, const char *path, struct err *e)
         describe(s, &db);
     MMDB_close(&db);
     if (w.rc == ERR_FORMAT)
-        return err_set(e, w.rc, "%s: damaged: its tree leads nowhere", path);
+        return err_set(e, w.rc, "%s: damaged: its tree leads nowhere, or in circles", path);
     return w.rc == ERR_OK ? w.rc
                           : err_set(e, w.rc,
                                     w.rc == ERR_LIMIT ? "%s: more than %u ranges"
