@@ -132,3 +132,21 @@ bool client_to_stdout(void *ctx, const char *p, size_t n)
     (void)ctx;
     return fwrite(p, 1, n, stdout) == n && fflush(stdout) == 0;
 }
+
+bool client_keep(void *buf, const char *p, size_t n)
+{
+    buf_put(buf, p, n);
+    return buf_ok(buf);
+}
+
+json_int_t client_num(const json_t *o, const char *name)
+{
+    return json_integer_value(json_object_get(o, name));
+}
+
+const char *client_text(const json_t *o, const char *name)
+{
+    const char *s = json_string_value(json_object_get(o, name));
+
+    return s != NULL ? s : "-";
+}

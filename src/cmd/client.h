@@ -3,6 +3,8 @@
 #ifndef WEIR_CMD_CLIENT_H
 #define WEIR_CMD_CLIENT_H
 
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "cmd/cmd.h"
 
@@ -26,6 +28,12 @@ int client_post(const char *socket_path, const char *target,
 
 /* Print a problem answer to stderr, with its caret; returns the exit code it deserves. */
 int client_problem(const struct args *a, struct client_answer *r);
+
+/* Octets to a struct buf. */
+bool client_keep(void *buf, const char *p, size_t n);
+/* Members of an answer in JSON; 0 and "-" where there is none. */
+json_int_t client_num(const json_t *o, const char *name);
+const char *client_text(const json_t *o, const char *name);
 
 /* Octets to standard output, at once; false when it is closed. */
 bool client_to_stdout(void *ctx, const char *p, size_t n);

@@ -79,17 +79,6 @@ bool doctor_number(const struct doctor *d, const char *path, uint64_t *out)
 
 /* ------------------------------------------------------------------ the server */
 
-static bool keep(void *ctx, const char *p, size_t n)
-{
-    buf_put(ctx, p, n);
-    return buf_ok(ctx);
-}
-
-static json_int_t num(const json_t *o, const char *name)
-{
-    return json_integer_value(json_object_get(o, name));
-}
-
 static void look_at_status(struct doctor *d, const json_t *o)
 {
     const json_t *dg = json_object_get(o, "datagrams"), *st = json_object_get(o, "store");
@@ -101,7 +90,7 @@ static void look_at_status(struct doctor *d, const json_t *o)
 
     json_array_foreach(json_object_get(o, "listeners"), i, l)
     {
-        uint64_t got = (uint64_t)num(l, "receive_buffer");
+        uint64_t got = (uint64_t)client_num(l, "receive_buffer");
         d->buffer_got = i == 0 ? got : MIN(got, d->buffer_got);
     }
     if (json_is_true(json_object_get(o, "unsafe")) ||
@@ -110,17 +99,17 @@ static void look_at_status(struct doctor *d, const json_t *o)
                    why != NULL ? why : "");
         doctor_fix(d, "df -h '%s'; see \"When the disk is full\" in the guide", d->dir);
     }
-    if (num(dg, "kernel_dropped") > 0 || num(dg, "ring_dropped") > 0) {
+    if (client_num(dg, "kernel_dropped") > 0 || client_num(dg, "ring_dropped") > 0) {
         doctor_say(d, DOCTOR_LOOK, "drops",
                    "since its first start the kernel dropped %" JSON_INTEGER_FORMAT
                    " datagrams and a full ring %" JSON_INTEGER_FORMAT,
-                   num(dg, "kernel_dropped"), num(dg, "ring_dropped"));
+                   client_num(dg, "kernel_dropped"), client_num(dg, "ring_dropped"));
         doctor_fix(d, "weir status --gaps --last 7d");
     }
-    if (num(st, "segments_damaged") > 0) {
+    if (client_num(st, "segments_damaged") > 0) {
         doctor_say(d, DOCTOR_BAD, "store",
                    "%" JSON_INTEGER_FORMAT " segments cannot be read in full",
-                   num(st, "segments_damaged"));
+                   client_num(st, "segments_damaged"));
         doctor_fix(d, "weir fsck --data '%s'", d->dir);
     }
 }
@@ -139,7 +128,8 @@ static void look_at_server(struct doctor *d)
         doctor_fix(d, d->systemd ? "systemctl enable --now weir" : "weir serve");
     } else if (sock[0] == '\0')
         doctor_say(d, DOCTOR_OK, "server", "process %ld imports or repairs", d->server);
-    else if (client_get(sock, "/api/v1/status", keep, &body, &r, &e) != ERR_OK || r.status != 200) {
+    else if (client_get(sock, "/api/v1/status", client_keep, &body, &r, &e) != ERR_OK ||
+             r.status != 200) {
         doctor_say(d, DOCTOR_BAD, "server", "process %ld does not answer at %.300s", d->server,
                    sock);
         doctor_fix(d, d->systemd ? "systemctl status weir" : "sudo weir status");

@@ -37,27 +37,9 @@ const char exporters_help[] = "Green: in order. Amber: something should be chang
                               "VENDOR and --collector it\n"
                               "prints the lines to type into such a device.\n";
 
-static bool keep(void *ctx, const char *p, size_t n)
-{
-    buf_put(ctx, p, n);
-    return buf_ok(ctx);
-}
-
-static json_int_t num(const json_t *o, const char *name)
-{
-    return json_integer_value(json_object_get(o, name));
-}
-
-static const char *text(const json_t *o, const char *name)
-{
-    const char *s = json_string_value(json_object_get(o, name));
-
-    return s != NULL ? s : "-";
-}
-
 static const char *colour_of(const json_t *o)
 {
-    switch (text(o, "verdict")[0]) {
+    switch (client_text(o, "verdict")[0]) {
     case 'r':
         return "\033[31m";
     case 'a':
@@ -70,7 +52,7 @@ static const char *colour_of(const json_t *o)
 /* The verdict, six letters wide. */
 static void print_verdict(const json_t *o, bool colour)
 {
-    (void)printf("%s%-7s%s", colour ? colour_of(o) : "", text(o, "verdict"),
+    (void)printf("%s%-7s%s", colour ? colour_of(o) : "", client_text(o, "verdict"),
                  colour ? "\033[0m" : "");
 }
 
@@ -94,7 +76,7 @@ static void print_list(const json_t *o, bool colour)
 
     (void)printf("%" JSON_INTEGER_FORMAT " red, %" JSON_INTEGER_FORMAT
                  " amber, %" JSON_INTEGER_FORMAT " green\n",
-                 num(v, "red"), num(v, "amber"), num(v, "green"));
+                 client_num(v, "red"), client_num(v, "amber"), client_num(v, "green"));
     if (json_array_size(a) > 0)
         (void)printf("%-7s %-24s %15s %-5s %10s %9s  %s\n", "", "address", "domain", "ver",
                      "records", "sampling", "");
@@ -103,21 +85,21 @@ static void print_list(const json_t *o, bool colour)
         const json_t *f = json_object_get(x, "figures");
         struct buf records = buf_init(64);
         char rate[24];
-        text_human(&records, (uint64_t)num(f, "records"));
+        text_human(&records, (uint64_t)client_num(f, "records"));
         print_verdict(x, colour);
-        (void)printf(" %-24s %15s %-5s %10s %9s  %s", text(x, "address"), text(x, "domain"),
-                     text(x, "version"), buf_cstr(&records), sampling(f, rate),
-                     text(x, "sentence"));
+        (void)printf(" %-24s %15s %-5s %10s %9s  %s", client_text(x, "address"),
+                     client_text(x, "domain"), client_text(x, "version"), buf_cstr(&records),
+                     sampling(f, rate), client_text(x, "sentence"));
         if (json_array_size(json_object_get(x, "findings")) > 1)
             (void)printf(" (and %zu more)", json_array_size(json_object_get(x, "findings")) - 1);
         (void)printf("\n");
         buf_free(&records);
     }
-    if (num(o, "exporters_known") > (json_int_t)json_array_size(a))
+    if (client_num(o, "exporters_known") > (json_int_t)json_array_size(a))
         (void)printf("and %" JSON_INTEGER_FORMAT
                      " more, with fewer records or not trusted; weir exporters --all lists them\n",
-                     num(o, "exporters_known") - (json_int_t)json_array_size(a));
-    if (num(v, "red") + num(v, "amber") > 0)
+                     client_num(o, "exporters_known") - (json_int_t)json_array_size(a));
+    if (client_num(v, "red") + client_num(v, "amber") > 0)
         (void)printf("weir exporters ADDR says what to type\n");
 }
 
@@ -130,16 +112,17 @@ static void print_figures(const json_t *x)
                  " option records, %" JSON_INTEGER_FORMAT
                  " templates (changed %" JSON_INTEGER_FORMAT " times), %" JSON_INTEGER_FORMAT
                  " restarts, last heard %s\n",
-                 num(f, "records"), num(f, "options"), num(f, "templates"),
-                 num(f, "templates_changed"), num(f, "restarts"), text(x, "last_heard"));
+                 client_num(f, "records"), client_num(f, "options"), client_num(f, "templates"),
+                 client_num(f, "templates_changed"), client_num(f, "restarts"),
+                 client_text(x, "last_heard"));
     if (json_object_get(f, "records_looked_at") == NULL)
         return;
     (void)printf("        of %" JSON_INTEGER_FORMAT
                  " records looked at: sampling %s, the longest %.3f s, %" JSON_INTEGER_FORMAT
                  " of %" JSON_INTEGER_FORMAT " TCP conversations seen in both directions\n",
-                 num(f, "records_looked_at"), sampling(f, rate),
-                 (double)num(f, "longest_ms") / 1000, num(f, "in_both_directions"),
-                 num(f, "tcp_conversations"));
+                 client_num(f, "records_looked_at"), sampling(f, rate),
+                 (double)client_num(f, "longest_ms") / 1000, client_num(f, "in_both_directions"),
+                 client_num(f, "tcp_conversations"));
     if (json_is_real(json_object_get(f, "records_to_counters")))
         (void)printf("        its records add up to %.2f of what its interfaces counted\n",
                      json_real_value(json_object_get(f, "records_to_counters")));
@@ -151,20 +134,21 @@ static void print_one(const json_t *x, bool colour)
     size_t i, k;
 
     print_verdict(x, colour);
-    (void)printf(" %s, domain %s, %s", text(x, "address"), text(x, "domain"), text(x, "version"));
+    (void)printf(" %s, domain %s, %s", client_text(x, "address"), client_text(x, "domain"),
+                 client_text(x, "version"));
     if (json_is_string(json_object_get(x, "name")))
-        (void)printf(", %s by SNMP", text(x, "name"));
+        (void)printf(", %s by SNMP", client_text(x, "name"));
     if (json_is_string(json_object_get(x, "vendor")))
-        (void)printf(", most likely %s", text(x, "vendor"));
+        (void)printf(", most likely %s", client_text(x, "vendor"));
     (void)printf("\n");
     print_figures(x);
     if (json_array_size(a) == 0)
-        (void)printf("        %s\n", text(x, "sentence"));
+        (void)printf("        %s\n", client_text(x, "sentence"));
     json_array_foreach(a, i, f)
     {
         (void)printf("\n");
         print_verdict(f, colour);
-        (void)printf(" %s\n", text(f, "sentence"));
+        (void)printf(" %s\n", client_text(f, "sentence"));
         json_array_foreach(json_object_get(f, "type"), k, line)(void)
             printf("            %s\n", json_string_value(line));
     }
@@ -208,7 +192,7 @@ static int ask(const struct args *a, const char *sock, bool json)
                        args_has(a, "all") || a->n_operands > 0 ? "all" : args_get(a, "exporters"));
     if (a->n_operands > 0)
         http_add_param(&target, "exporter", a->operand[0]);
-    if (client_get(sock, buf_cstr(&target), keep, &body, &r, &e) != ERR_OK)
+    if (client_get(sock, buf_cstr(&target), client_keep, &body, &r, &e) != ERR_OK)
         code = cmd_fail(a, &e);
     else if (r.status != 200)
         code = client_problem(a, &r);

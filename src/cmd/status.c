@@ -34,24 +34,6 @@ const struct cmd_option status_options[] = {
     { 0 }
 };
 
-static bool keep(void *ctx, const char *p, size_t n)
-{
-    buf_put(ctx, p, n);
-    return buf_ok(ctx);
-}
-
-static json_int_t num(const json_t *o, const char *name)
-{
-    return json_integer_value(json_object_get(o, name));
-}
-
-static const char *text(const json_t *o, const char *name)
-{
-    const char *s = json_string_value(json_object_get(o, name));
-
-    return s != NULL ? s : "-";
-}
-
 /* As in answers: "4.29 G". */
 static const char *big(json_int_t v, char out[24])
 {
@@ -78,39 +60,40 @@ static void print_ledgers(const json_t *o)
                  *r = json_object_get(o, "records");
     char b[6][24];
 
-    (void)printf("datagrams  %s received, %s accepted", big(num(d, "received"), b[0]),
-                 big(num(d, "accepted"), b[1]));
+    (void)printf("datagrams  %s received, %s accepted", big(client_num(d, "received"), b[0]),
+                 big(client_num(d, "accepted"), b[1]));
     print_reasons(d, "refused");
     (void)printf("\n           dropped: %" JSON_INTEGER_FORMAT
                  " by the kernel, %" JSON_INTEGER_FORMAT " by a full ring\n",
-                 num(d, "kernel_dropped"), num(d, "ring_dropped"));
-    if (num(d, "lost_in_crash") > 0 || num(d, "quarantined") > 0)
+                 client_num(d, "kernel_dropped"), client_num(d, "ring_dropped"));
+    if (client_num(d, "lost_in_crash") > 0 || client_num(d, "quarantined") > 0)
         (void)printf("           a crash took %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT
                      " are in quarantine\n",
-                     num(d, "lost_in_crash"), num(d, "quarantined"));
-    (void)printf("sets       %s, %s decoded, %s templates, %s waiting", big(num(s, "total"), b[0]),
-                 big(num(s, "decoded"), b[1]), big(num(s, "template"), b[2]),
-                 big(num(s, "waiting"), b[3]));
+                     client_num(d, "lost_in_crash"), client_num(d, "quarantined"));
+    (void)printf("sets       %s, %s decoded, %s templates, %s waiting",
+                 big(client_num(s, "total"), b[0]), big(client_num(s, "decoded"), b[1]),
+                 big(client_num(s, "template"), b[2]), big(client_num(s, "waiting"), b[3]));
     print_reasons(s, "expired");
     print_reasons(s, "malformed");
     (void)printf("\nrecords    %s flows, %s options: %s sealed, %s open, %s refused\n",
-                 big(num(r, "flows"), b[0]), big(num(r, "options"), b[1]),
-                 big(num(r, "sealed"), b[2]), big(num(r, "open"), b[3]),
-                 big(num(r, "refused"), b[4]));
+                 big(client_num(r, "flows"), b[0]), big(client_num(r, "options"), b[1]),
+                 big(client_num(r, "sealed"), b[2]), big(client_num(r, "open"), b[3]),
+                 big(client_num(r, "refused"), b[4]));
 }
 
 static void print_compaction(const json_t *c)
 {
     char b[3][24];
 
-    if (num(c, "merges") > 0 || json_is_true(json_object_get(c, "running")))
+    if (client_num(c, "merges") > 0 || json_is_true(json_object_get(c, "running")))
         (void)printf("compaction %s merges of %s segments, %s octets written%s\n",
-                     big(num(c, "merges"), b[0]), big(num(c, "segments_merged"), b[1]),
-                     big(num(c, "octets_written"), b[2]),
+                     big(client_num(c, "merges"), b[0]),
+                     big(client_num(c, "segments_merged"), b[1]),
+                     big(client_num(c, "octets_written"), b[2]),
                      json_is_true(json_object_get(c, "running")) ? "; one is running" : "");
     if (json_is_string(json_object_get(c, "failed")))
         (void)printf("           the last merge failed, it is tried again: %s\n",
-                     text(c, "failed"));
+                     client_text(c, "failed"));
 }
 
 static void print_store(const json_t *o)
@@ -118,23 +101,24 @@ static void print_store(const json_t *o)
     const json_t *s = json_object_get(o, "store"), *v;
     char b[4][24];
 
-    if (num(s, "segments") == 0 && num(s, "segments_damaged") == 0 &&
+    if (client_num(s, "segments") == 0 && client_num(s, "segments_damaged") == 0 &&
         !json_is_true(json_object_get(s, "manifest_rebuilt"))) {
         (void)printf("store      nothing is sealed yet\n");
         return;
     }
-    (void)printf("store      %s records in %s segments, %s octets", big(num(s, "records"), b[0]),
-                 big(num(s, "segments"), b[1]), big(num(s, "octets"), b[2]));
+    (void)printf("store      %s records in %s segments, %s octets",
+                 big(client_num(s, "records"), b[0]), big(client_num(s, "segments"), b[1]),
+                 big(client_num(s, "octets"), b[2]));
     v = json_object_get(s, "octets_per_record");
     if (json_is_real(v))
         (void)printf(", %.1f a record", json_real_value(v));
-    (void)printf("\n           from %s to %s", text(s, "oldest"), text(s, "newest"));
+    (void)printf("\n           from %s to %s", client_text(s, "oldest"), client_text(s, "newest"));
     v = json_object_get(s, "days_kept");
     if (json_is_real(v))
         (void)printf(
             "\n           at the rate of the last week %s octets a day: full in %.1f days, "
             "%.1f days are kept",
-            big(num(s, "octets_per_day"), b[3]),
+            big(client_num(s, "octets_per_day"), b[3]),
             json_real_value(json_object_get(s, "days_until_full")), json_real_value(v));
     (void)printf("\n");
     if (json_is_true(json_object_get(s, "manifest_rebuilt")))
@@ -149,10 +133,10 @@ static void print_store(const json_t *o)
         (void)printf("\n");
     }
     print_compaction(json_object_get(o, "compaction"));
-    if (num(s, "segments_damaged") > 0)
+    if (client_num(s, "segments_damaged") > 0)
         (void)printf("           DAMAGED: %" JSON_INTEGER_FORMAT
                      " segments cannot be read in full\n",
-                     num(s, "segments_damaged"));
+                     client_num(s, "segments_damaged"));
 }
 
 static void print_journal(const json_t *o, bool colour)
@@ -160,16 +144,17 @@ static void print_journal(const json_t *o, bool colour)
     const json_t *j = json_object_get(o, "journal");
     char b[2][24];
 
-    if (strcmp(text(j, "mode"), "off") == 0)
+    if (strcmp(client_text(j, "mode"), "off") == 0)
         (void)printf("journal    off: a crash loses what is not sealed\n");
     else
         (void)printf("journal    %s, %s of %s octets in use, longest commit %" JSON_INTEGER_FORMAT
                      " ms\n",
-                     text(j, "mode"), big(num(j, "octets"), b[0]), big(num(j, "max_octets"), b[1]),
-                     num(j, "longest_sync_ms"));
+                     client_text(j, "mode"), big(client_num(j, "octets"), b[0]),
+                     big(client_num(j, "max_octets"), b[1]), client_num(j, "longest_sync_ms"));
     if (json_is_true(json_object_get(j, "unsafe")))
         (void)printf("           %sUNSAFE: %s; a crash would lose what is not sealed%s\n",
-                     colour ? "\033[31m" : "", text(j, "unsafe_reason"), colour ? "\033[0m" : "");
+                     colour ? "\033[31m" : "", client_text(j, "unsafe_reason"),
+                     colour ? "\033[0m" : "");
 }
 
 /* "slow 3, idle 1" */
@@ -193,14 +178,15 @@ static void print_sessions(const json_t *l, bool colour)
     const json_t *s = json_object_get(l, "sessions");
     char b[2][24];
 
-    (void)printf("listen     %s  %s messages, %s sessions open", text(l, "listen"),
-                 big(num(l, "datagrams"), b[0]), big(num(s, "open"), b[1]));
+    (void)printf("listen     %s  %s messages, %s sessions open", client_text(l, "listen"),
+                 big(client_num(l, "datagrams"), b[0]), big(client_num(s, "open"), b[1]));
     session_reasons("ended", json_object_get(s, "ended"));
     session_reasons("refused", json_object_get(s, "refused"));
     (void)printf("\n");
     if (json_object_get(s, "refused_reason") != NULL)
         (void)printf("           %srefused at %s: %s%s\n", colour ? "\033[33m" : "",
-                     text(s, "refused_last"), text(s, "refused_reason"), colour ? "\033[0m" : "");
+                     client_text(s, "refused_last"), client_text(s, "refused_reason"),
+                     colour ? "\033[0m" : "");
 }
 
 static void print_listeners(const json_t *o, bool colour)
@@ -211,13 +197,14 @@ static void print_listeners(const json_t *o, bool colour)
 
     json_array_foreach(json_object_get(o, "listeners"), i, l)
     {
-        json_int_t want = num(l, "receive_buffer_wanted"), got = num(l, "receive_buffer");
+        json_int_t want = client_num(l, "receive_buffer_wanted"),
+                   got = client_num(l, "receive_buffer");
         if (json_object_get(l, "sessions") != NULL) {
             print_sessions(l, colour);
             continue;
         }
-        (void)printf("listen     %s  %s datagrams, buffer %s octets\n", text(l, "listen"),
-                     big(num(l, "datagrams"), b[0]), big(got, b[1]));
+        (void)printf("listen     %s  %s datagrams, buffer %s octets\n", client_text(l, "listen"),
+                     big(client_num(l, "datagrams"), b[0]), big(got, b[1]));
         if (got < want)
             (void)printf("           %swanted %s octets; type: sysctl -w "
                          "net.core.rmem_max=%" JSON_INTEGER_FORMAT "%s\n",
@@ -225,7 +212,8 @@ static void print_listeners(const json_t *o, bool colour)
     }
     json_array_foreach(json_object_get(o, "rings"), i, l)(void)
         printf("ring %-5zu %s of %s octets in use, %" JSON_INTEGER_FORMAT " dropped\n", i,
-               big(num(l, "used"), b[0]), big(num(l, "size"), b[1]), num(l, "dropped"));
+               big(client_num(l, "used"), b[0]), big(client_num(l, "size"), b[1]),
+               client_num(l, "dropped"));
 }
 
 static void print_forward(const json_t *o, bool colour)
@@ -236,18 +224,18 @@ static void print_forward(const json_t *o, bool colour)
 
     json_array_foreach(json_object_get(f, "targets"), i, t)
     {
-        (void)printf("forward    %s  %s datagrams under the %s", text(t, "to"),
-                     big(num(t, "datagrams"), b[0]),
+        (void)printf("forward    %s  %s datagrams under the %s", client_text(t, "to"),
+                     big(client_num(t, "datagrams"), b[0]),
                      json_is_true(json_object_get(t, "may_keep_source")) ? "senders' addresses"
                                                                          : "address of this host");
-        if (num(t, "refused") > 0)
+        if (client_num(t, "refused") > 0)
             (void)printf(", %s%s refused by the system%s", colour ? "\033[33m" : "",
-                         big(num(t, "refused"), b[1]), colour ? "\033[0m" : "");
+                         big(client_num(t, "refused"), b[1]), colour ? "\033[0m" : "");
         (void)printf("\n");
     }
-    if (num(f, "dropped") > 0)
+    if (client_num(f, "dropped") > 0)
         (void)printf("           %s%s datagrams were not sent on: forward_queue was full%s\n",
-                     colour ? "\033[33m" : "", big(num(f, "dropped"), b[0]),
+                     colour ? "\033[33m" : "", big(client_num(f, "dropped"), b[0]),
                      colour ? "\033[0m" : "");
 }
 
@@ -257,15 +245,17 @@ static void print_exporter(const json_t *x)
     const json_t *offset = json_object_get(x, "clock_offset_ms");
     char b[4][24], domain[24], version[24];
 
-    text_domain_cell((uint32_t)num(x, "domain"), (uint16_t)num(x, "version"), domain);
-    (void)printf(
-        "  %-24s %15s %5s %-7s %9s %9s %9s %7s %5" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT
-        "  %-24s  %s",
-        text(x, "address"), domain, text_version_cell((uint16_t)num(x, "version"), version),
-        json_is_true(json_object_get(x, "trusted")) ? "yes" : "NO", big(num(d, "total"), b[0]),
-        big(num(s, "total"), b[1]), big(num(json_object_get(x, "records"), "flows"), b[2]),
-        big(num(x, "lost"), b[3]), num(x, "templates"), num(s, "waiting"), text(x, "last_heard"),
-        text(x, "first_heard"));
+    text_domain_cell((uint32_t)client_num(x, "domain"), (uint16_t)client_num(x, "version"), domain);
+    (void)printf("  %-24s %15s %5s %-7s %9s %9s %9s %7s %5" JSON_INTEGER_FORMAT
+                 " %7" JSON_INTEGER_FORMAT "  %-24s  %s",
+                 client_text(x, "address"), domain,
+                 text_version_cell((uint16_t)client_num(x, "version"), version),
+                 json_is_true(json_object_get(x, "trusted")) ? "yes" : "NO",
+                 big(client_num(d, "total"), b[0]), big(client_num(s, "total"), b[1]),
+                 big(client_num(json_object_get(x, "records"), "flows"), b[2]),
+                 big(client_num(x, "lost"), b[3]), client_num(x, "templates"),
+                 client_num(s, "waiting"), client_text(x, "last_heard"),
+                 client_text(x, "first_heard"));
     if (json_is_integer(offset) && llabs(json_integer_value(offset)) >= 1000)
         (void)printf("  clock %+.1f s", (double)json_integer_value(offset) / 1000);
     print_reasons(d, "refused");
@@ -279,7 +269,7 @@ static void print_exporters(const json_t *o)
     const json_t *a = json_object_get(o, "exporters"), *x;
     size_t i;
 
-    if (num(o, "exporters_known") == 0) {
+    if (client_num(o, "exporters_known") == 0) {
         (void)printf("exporters  none heard yet\n");
         return;
     }
@@ -287,10 +277,10 @@ static void print_exporters(const json_t *o)
                  "domain", "ver", "trusted", "datagrams", "sets", "records", "lost", "templ",
                  "waiting", "last heard", "first heard");
     json_array_foreach(a, i, x) print_exporter(x);
-    if (num(o, "exporters_known") > (json_int_t)json_array_size(a))
+    if (client_num(o, "exporters_known") > (json_int_t)json_array_size(a))
         (void)printf("  and %" JSON_INTEGER_FORMAT " more, with fewer records or not trusted; weir "
                      "status --all lists them\n",
-                     num(o, "exporters_known") - (json_int_t)json_array_size(a));
+                     client_num(o, "exporters_known") - (json_int_t)json_array_size(a));
 }
 
 /* Only where something is half full, or was full: it is nobody's daily reading. */
@@ -299,25 +289,27 @@ static void print_memory(const json_t *o)
     const json_t *m = json_object_get(o, "memory");
     char b[6][24];
 
-    if (num(m, "exporters") * 2 < num(m, "exporters_max") &&
-        num(m, "waiting") * 2 < num(m, "waiting_max") && num(m, "open") * 2 < num(m, "open_max") &&
-        num(m, "exporters_forgotten") == 0)
+    if (client_num(m, "exporters") * 2 < client_num(m, "exporters_max") &&
+        client_num(m, "waiting") * 2 < client_num(m, "waiting_max") &&
+        client_num(m, "open") * 2 < client_num(m, "open_max") &&
+        client_num(m, "exporters_forgotten") == 0)
         return;
     (void)printf("memory     exporters and templates %s of %s octets, waiting sets %s of %s, open "
                  "records %s of %s; %" JSON_INTEGER_FORMAT " exporters forgotten\n",
-                 big(num(m, "exporters"), b[0]), big(num(m, "exporters_max"), b[1]),
-                 big(num(m, "waiting"), b[2]), big(num(m, "waiting_max"), b[3]),
-                 big(num(m, "open"), b[4]), big(num(m, "open_max"), b[5]),
-                 num(m, "exporters_forgotten"));
+                 big(client_num(m, "exporters"), b[0]), big(client_num(m, "exporters_max"), b[1]),
+                 big(client_num(m, "waiting"), b[2]), big(client_num(m, "waiting_max"), b[3]),
+                 big(client_num(m, "open"), b[4]), big(client_num(m, "open_max"), b[5]),
+                 client_num(m, "exporters_forgotten"));
 }
 
 static void print_all(const json_t *o, bool colour)
 {
     (void)printf("weir %s, process %" JSON_INTEGER_FORMAT ", since %s, now %s\n",
-                 text(o, "version"), num(o, "pid"), text(o, "started"), text(o, "now"));
+                 client_text(o, "version"), client_num(o, "pid"), client_text(o, "started"),
+                 client_text(o, "now"));
     if (json_is_true(json_object_get(o, "unsafe")))
         (void)printf("%sUNSAFE: records cannot be written: %s%s\n", colour ? "\033[31m" : "",
-                     text(o, "unsafe_reason"), colour ? "\033[0m" : "");
+                     client_text(o, "unsafe_reason"), colour ? "\033[0m" : "");
     print_ledgers(o);
     print_store(o);
     print_journal(o, colour);
@@ -338,7 +330,7 @@ static int ask(const struct args *a, const char *sock, bool json)
     buf_str(&target, "/api/v1/status");
     if (args_has(a, "all") || args_get(a, "exporters") != NULL)
         http_add_param(&target, "exporters", args_has(a, "all") ? "all" : args_get(a, "exporters"));
-    if (client_get(sock, buf_cstr(&target), keep, &body, &r, &e) != ERR_OK)
+    if (client_get(sock, buf_cstr(&target), client_keep, &body, &r, &e) != ERR_OK)
         code = cmd_fail(a, &e);
     else if (r.status != 200)
         code = client_problem(a, &r);

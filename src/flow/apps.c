@@ -1,4 +1,5 @@
 #include "flow/apps.h"
+#include "flow/word.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -86,19 +87,14 @@ static bool take_as(const char *s, struct app_rule *r)
 
 static bool take_proto(const char *s, struct app_rule *r)
 {
-    static const struct {
-        const char *word;
-        uint8_t number;
-    } words[] = { { "tcp", 6 },  { "udp", 17 }, { "sctp", 132 },
-                  { "icmp", 1 }, { "gre", 47 }, { "esp", 50 } };
+    const struct word_number *w = word_find(words_proto, words_proto_n, s, strlen(s));
     uint64_t v;
 
     if (*s == '\0')
         return true;
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (strcmp(words[i].word, s) == 0)
-            r->proto = words[i].number;
-    if (r->proto == 0 && number(s, 255, &v))
+    if (w != NULL)
+        r->proto = (uint8_t)w->lo;
+    else if (number(s, 255, &v))
         r->proto = (uint8_t)v;
     return r->proto != 0;
 }

@@ -7,15 +7,7 @@
 #include "base/near.h"
 #include "flow/addr_map.h"
 #include "flow/geo.h"
-
-static const struct {
-    const char *name;
-    uint8_t number;
-} protocols[] = { { "tcp", 6 },    { "udp", 17 },       { "icmp", 1 },     { "icmp6", 58 },
-                  { "gre", 47 },   { "esp", 50 },       { "ah", 51 },      { "sctp", 132 },
-                  { "dccp", 33 },  { "igmp", 2 },       { "ipip", 4 },     { "ospf", 89 },
-                  { "pim", 103 },  { "vrrp", 112 },     { "l2tp", 115 },   { "rsvp", 46 },
-                  { "eigrp", 88 }, { "ipv6-icmp", 58 }, { "udplite", 136 } };
+#include "flow/word.h"
 
 /* Digits only, up to max. */
 static bool digits(const char *s, size_t len, uint32_t max, uint32_t *out)
@@ -57,12 +49,12 @@ bool item_as(const char *s, size_t len, uint32_t *as)
 
 static bool protocol(const char *s, size_t len, uint32_t *out)
 {
-    for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
-        if (strlen(protocols[i].name) == len && strncasecmp(protocols[i].name, s, len) == 0) {
-            *out = protocols[i].number;
-            return true;
-        }
-    return digits(s, len, 255, out);
+    const struct word_number *w = word_find(words_proto, words_proto_n, s, len);
+
+    if (w == NULL)
+        return digits(s, len, 255, out);
+    *out = (uint32_t)w->lo;
+    return true;
 }
 
 int item_net(const char *s, size_t len, struct addr *from, struct addr *to, struct err *e)
@@ -306,12 +298,12 @@ static void span_text(struct buf *out, const struct item *x)
 
 static void protocol_text(struct buf *out, uint32_t n)
 {
-    for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
-        if (protocols[i].number == n) {
-            buf_str(out, protocols[i].name);
-            return;
-        }
-    buf_printf(out, "%u", n);
+    const char *word = word_of(words_proto, words_proto_n, n);
+
+    if (word != NULL)
+        buf_str(out, word);
+    else
+        buf_printf(out, "%u", n);
 }
 
 void item_text(struct buf *out, const struct item *x)

@@ -60,8 +60,7 @@ void service_text(uint32_t service, char *out, size_t cap)
         (void)snprintf(out, cap, "%s", service_table[service & 0xffff].name);
         return;
     }
-    for (size_t i = 0; word == NULL && i < words_proto_n; i++)
-        word = words_proto[i].lo == service >> 16 ? words_proto[i].word : NULL;
+    word = word_of(words_proto, words_proto_n, service >> 16);
     (void)snprintf(number, sizeof number, "proto %u", service >> 16);
     (void)snprintf(out, cap, has_ports(service >> 16) ? "%s/%u" : "%s",
                    word != NULL ? word : number, service & 65535);

@@ -3,6 +3,7 @@
 #ifndef WEIR_QUERY_SYNTAX_H
 #define WEIR_QUERY_SYNTAX_H
 
+#include "flow/word.h"
 #include "query/parse.h"
 
 #define SYNTAX_MAX_DEPTH 200u    /* brackets in brackets */
@@ -183,16 +184,9 @@ size_t syn_values(struct syntax *p, const struct field *f, const struct sides *s
 const struct field *field_name(const struct value_alts *v, char *out, size_t cap);
 
 /* ---- words ---- */
-struct word_number {
-    const char *word;
-    uint64_t lo, hi;
-};
 extern const struct word_number words_state[5]; /* of enum session_state */
-extern const struct word_number words_proto[], words_dscp[], words_fwd[], words_sampling[],
-    words_weekday[];
-extern const size_t words_proto_n, words_dscp_n, words_fwd_n, words_sampling_n;
-const struct word_number *word_find(const struct word_number *w, size_t n, const char *s,
-                                    size_t len);
+extern const struct word_number words_dscp[], words_fwd[], words_sampling[], words_weekday[];
+extern const size_t words_dscp_n, words_fwd_n, words_sampling_n;
 /* Nearest of a list by edit distance, or NULL. Alternatives inside one entry are separated by '|'.
  */
 struct nearest {

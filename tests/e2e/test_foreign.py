@@ -21,25 +21,10 @@ import sys
 import tempfile
 import time
 
-WEIR = os.path.abspath(sys.argv[1])
+from checks import WEIR, check, count, weir
+
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data/exporters"
 R = random.Random(11)
-checks = failed = 0
-
-
-def check(ok, what):
-    global checks, failed
-    checks += 1
-    if not ok:
-        failed += 1
-        print("FAIL", what)
-    return ok
-
-
-def weir(*args, code=0):
-    r = subprocess.run([WEIR, *map(str, args)], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
-    check(r.returncode == code, f"weir {args}: exit {r.returncode}: {r.stderr}{r.stdout}")
-    return r.stdout + r.stderr
 
 
 def records(folder):
@@ -445,8 +430,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="weir-foreign-") as tmp:
         for test in (test_zeek, test_argus, test_vpc, test_csv, test_bad_rows, test_nfdump):
             test(pathlib.Path(tmp))
-    print(f"{checks - failed} passed, {failed} failed")
-    sys.exit(failed > 0)
+    print(f"{count['checks'] - count['failed']} passed, {count['failed']} failed")
+    sys.exit(count['failed'] > 0)
 
 
 main()

@@ -14,27 +14,11 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from checks import WEIR, check, count, weir  # noqa: E402
 from harness import Server  # noqa: E402
 from nat_events import START_MS, World, ipfix  # noqa: E402
 
-WEIR = os.path.abspath(sys.argv[1])
 PROTO = {6: "tcp", 17: "udp"}
-checks = failed = 0
-
-
-def check(ok, what):
-    global checks, failed
-    checks += 1
-    if not ok:
-        failed += 1
-        print("FAIL", what)
-    return ok
-
-
-def weir(*args, code=0):
-    r = subprocess.run([WEIR, *map(str, args)], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
-    check(r.returncode == code, f"weir {args}: exit {r.returncode}: {r.stderr}{r.stdout}")
-    return r.stdout + r.stderr
 
 
 def clock(ms):
@@ -186,8 +170,8 @@ def main():
         kinds_of_devices(pathlib.Path(tmp))
         a_world_of_sessions_and_blocks(pathlib.Path(tmp))
         a_server_answers_with_what_is_not_sealed()
-    print(f"{checks - failed} passed, {failed} failed")
-    sys.exit(failed > 0)
+    print(f"{count['checks'] - count['failed']} passed, {count['failed']} failed")
+    sys.exit(count['failed'] > 0)
 
 
 main()

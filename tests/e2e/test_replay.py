@@ -20,25 +20,11 @@ import tempfile
 import threading
 import time
 
-WEIR, FLOWGEN = map(os.path.abspath, sys.argv[1:3])
+from checks import WEIR, check, count, weir
+
+FLOWGEN = os.path.abspath(sys.argv[2])
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data/exporters"
-checks = failed = 0
 UPTIME = {"flowStartSysUpTime": "flowStartMilliseconds", "flowEndSysUpTime": "flowEndMilliseconds"}
-
-
-def check(ok, what):
-    global checks, failed
-    checks += 1
-    if not ok:
-        failed += 1
-        print("FAIL", what)
-    return ok
-
-
-def weir(*args, code=0):
-    r = subprocess.run([WEIR, *map(str, args)], capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL)
-    check(code is None or r.returncode == code, f"weir {args}: exit {r.returncode}: {r.stderr}{r.stdout}")
-    return r.stdout + r.stderr
 
 
 def rows(folder, columns="all", names="ipfix", *more):
@@ -340,8 +326,8 @@ def main():
         test_times(tmp, ours)
         test_order(tmp)
         test_refusals(tmp)
-    print(f"{checks - failed} passed, {failed} failed")
-    sys.exit(failed > 0)
+    print(f"{count['checks'] - count['failed']} passed, {count['failed']} failed")
+    sys.exit(count['failed'] > 0)
 
 
 main()
